@@ -1,0 +1,38 @@
+"""What a language model's latent space means in the model's own vocabulary.
+
+Two ideas carry the package. **Spaces** turn texts into points; **instruments** measure or move points.
+Names load on first use, so that importing the package costs neither torch nor transformers.
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "LanguageModelSpace": "lexframe.spaces",
+    "SentenceEncoderSpace": "lexframe.spaces",
+    "ToySpace": "lexframe.spaces",
+    "open_space": "lexframe.spaces",
+    "VocabularyFrame": "lexframe.instruments",
+    "LogisticProbe": "lexframe.instruments",
+    "NearestBasis": "lexframe.instruments",
+    "SemanticCalibration": "lexframe.instruments",
+    "ShrinkageLDA": "lexframe.instruments",
+    "adapt": "lexframe.evidence",
+    "load_adapter": "lexframe.evidence",
+    "read_table": "lexframe.datasets",
+    "desk": "lexframe.datasets",
+}
+
+__all__ = ["__version__", *sorted(_HOME)]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'lexframe' has no attribute {name!r}; it has {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,114 @@
+"""Array maths that several instruments share. Pure functions, float64 inside."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg
+from jaxtyping import Float
+
+from lexframe.typing import Matrix, Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class GramInverse:
+    """The (pseudo-)inverse of a Gram matrix :math:`M = U^T U`, factored once.
+
+    Attributes
+    ----------
+    gram : ndarray of shape (n_dims, n_dims)
+        M, float64.
+    inverse : ndarray of shape (n_dims, n_dims)
+        :math:`M^{-1}`, or :math:`M^{+}` when directions were cut off.
+    rank : int
+        Directions kept.
+    condition_number : float
+        Largest over smallest kept eigenvalue of M.
+    """
+
+    gram: Float[np.ndarray, "n_dims n_dims"]
+    inverse: Float[np.ndarray, "n_dims n_dims"]
+    rank: int
+    condition_number: float
+
+
+def gram_matrix(rows: Matrix, *, block: int = 8192) -> Float[np.ndarray, "columns columns"]:
+    """:math:`U^T U` in float64, over blocks of rows, so that no float64 copy of U is made."""
+    total = np.zeros((rows.shape[1], rows.shape[1]))
+    for start in range(0, len(rows), block):
+        part = rows[start : start + block].astype(np.float64)
+        total += part.T @ part
+    return total
+
+
+def invert_gram(gram: Float[np.ndarray, "n_dims n_dims"], *, rcond: float = 1e-12) -> GramInverse:
+    """Invert a Gram matrix by Cholesky, or by eigendecomposition where it is ill-conditioned.
+
+    Parameters
+    ----------
+    gram : ndarray of shape (n_dims, n_dims)
+        Symmetric, positive semi-definite, float64.
+    rcond : float
+        Eigenvalues below `rcond` times the largest count as zero. The eigenvalues are squared singular values
+        of U, so the default cuts singular values below 1e-6 of the largest, where float64 still has ten digits.
+
+    Returns
+    -------
+    GramInverse
+    """
+    gram = np.asarray(gram, dtype=np.float64)
+    eigenvalues = scipy.linalg.eigvalsh(gram)
+    largest = max(float(eigenvalues[-1]), 0.0)
+    kept = eigenvalues > rcond * largest
+    rank = int(kept.sum())
+    condition = float(largest / eigenvalues[kept][0]) if rank else np.inf
+    if rank == len(gram):
+        factor = scipy.linalg.cho_factor(gram, lower=True)
+        inverse = scipy.linalg.cho_solve(factor, np.eye(len(gram)))
+    else:
+        values, vectors = scipy.linalg.eigh(gram)
+        kept = values > rcond * largest
+        inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T if rank else np.zeros_like(gram)
+    return GramInverse(gram=gram, inverse=(inverse + inverse.T) / 2, rank=rank, condition_number=condition)
+
+
+def unit_rows(vectors: Vectors, metric: Float[np.ndarray, "n_dims n_dims"] | None = None) -> Float[np.ndarray, "n_vectors n_dims"]:
+    """Rows divided by their length; a zero row stays zero.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (n_vectors, n_dims)
+        Any precision; the result is float64.
+    metric : ndarray of shape (n_dims, n_dims), optional
+        Symmetric positive semi-definite M: lengths are :math:`\\sqrt{v^T M v}` instead of Euclidean.
+    """
+    vectors = vectors.astype(np.float64)
+    squares = np.einsum("ij,ij->i", vectors if metric is None else vectors @ metric, vectors)
+    lengths = np.sqrt(np.maximum(squares, 0.0))
+    return vectors / np.where(lengths > 0, lengths, 1.0)[:, np.newaxis]
+
+
+def cosine(
+    vectors: Float[np.ndarray, "n_vectors n_dims"],
+    others: Float[np.ndarray, "n_others n_dims"],
+    metric: Float[np.ndarray, "n_dims n_dims"] | None = None,
+) -> Float[np.ndarray, "n_vectors n_others"]:
+    """Cosine of every vector with every other, in [-1, 1]; 0 where one of them is zero.
+
+    With `metric` M the angle is that of the inner product :math:`a^T M b`.
+    """
+    left, right = unit_rows(vectors, metric), unit_rows(others, metric)
+    if metric is not None:
+        right = right @ metric
+    return np.clip(left @ right.T, -1.0, 1.0)
+
+
+def metric_root(metric: Float[np.ndarray, "n_dims n_dims"]) -> Float[np.ndarray, "n_dims n_dims"]:
+    """The symmetric root R of M: cosines of ``v @ R`` are cosines of v in the metric M."""
+    values, vectors = scipy.linalg.eigh(np.asarray(metric, dtype=np.float64))
+    return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+
+
+def softmax(scores: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
+    """Row-wise softmax that does not overflow."""
+    shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True)

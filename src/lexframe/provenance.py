@@ -1,0 +1,107 @@
+"""What made a number: fingerprints of spaces, and the record that every result carries."""
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lexframe.exceptions import FingerprintMismatch
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceFingerprint:
+    """Everything that decides which point a text becomes.
+
+    Attributes
+    ----------
+    kind : str
+        Class of the space.
+    model : str
+        Name or folder, for people; two folders may hold the same model, so it is not compared.
+    weights, tokenizer : str
+        Hashes of the parameters and of the tokenizer.
+    layer : int
+        0 is the embedding output, k the output of block k, -1 the last state, after the final norm.
+    pooling, template : str
+        How token states become one point, and the text around each text.
+    max_length : int
+        Tokens after which a text is cut.
+    truncation : str
+        The side that is cut off.
+    dtype : str
+        Precision of the forward pass.
+    """
+
+    kind: str
+    model: str
+    weights: str
+    tokenizer: str = ""
+    layer: int = -1
+    pooling: str = ""
+    template: str = "{text}"
+    max_length: int = 0
+    truncation: str = "right"
+    dtype: str = "float32"
+
+    @property
+    def digest(self) -> str:
+        """Twelve hex digits that differ when anything but the model's name differs."""
+        compared = {key: value for key, value in asdict(self).items() if key != "model"}
+        return hashlib.sha256(json.dumps(compared, sort_keys=True).encode()).hexdigest()[:12]
+
+    def __str__(self) -> str:
+        return f"{self.model} (layer {self.layer}, {self.pooling} pooling, template {self.template!r}, {self.dtype}; {self.digest})"
+
+    def require(self, found: "SpaceFingerprint", *, what: str) -> None:
+        """Raise FingerprintMismatch unless `found` makes the same points."""
+        if self.digest != found.digest:
+            raise FingerprintMismatch(str(self), str(found), what)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain types, with the digest."""
+        return asdict(self) | {"digest": self.digest}
+
+    @classmethod
+    def from_dict(cls, document: dict[str, Any]) -> "SpaceFingerprint":
+        """Back from :meth:`to_dict`."""
+        return cls(**{key: value for key, value in document.items() if key != "digest"})
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Versions, space, seed and parameters of a result."""
+
+    space: SpaceFingerprint | None = None
+    seed: int | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=lambda: package_versions())
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain types, for JSON."""
+        space = self.space.to_dict() if self.space else None
+        return {"space": space, "seed": self.seed, "parameters": self.parameters, "versions": self.versions}
+
+
+def package_versions(names: Iterable[str] = ("lexframe", "numpy", "scikit-learn", "torch", "transformers")) -> dict[str, str]:
+    """Installed versions of `names`, and of Python."""
+    versions = {"python": platform.python_version()}
+    for name in names:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def array_hash(arrays: Iterable[tuple[str, np.ndarray]]) -> str:
+    """Sixteen hex digits over names, shapes, types and bytes of arrays."""
+    digest = hashlib.blake2b(digest_size=8)
+    for name, array in arrays:
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

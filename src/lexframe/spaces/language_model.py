@@ -1,0 +1,289 @@
+"""Any layer of any transformers language model as a space."""
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import nn
+
+from lexframe.exceptions import InputError, ModelError, VocabularyError
+from lexframe.provenance import SpaceFingerprint, array_hash
+from lexframe.spaces.base import Progress, TokenSpace, TokenStates, VocabularySpace, resolve_layer
+from lexframe.spaces.layers import evaluation_mode, find_blocks, longest_input, read_states
+from lexframe.spaces.loading import load_config, load_tokenizer, load_weights, resolve_model
+from lexframe.spaces.output_head import OutputHead, output_head
+from lexframe.spaces.pooling import pooling_function
+from lexframe.spaces.tokenization import PLACEHOLDER, Tokenization, TokenizedText, pad_batch, tokenizer_hash
+from lexframe.typing import Points
+
+
+class LanguageModelSpace(VocabularySpace, TokenSpace):
+    """A layer of a causal or masked language model, with its vocabulary.
+
+    Neither the model nor the tokenizer that is passed in is changed: no padding side, no mode, no hook stays.
+
+    Parameters
+    ----------
+    model : str or transformers.PreTrainedModel
+        ``"embedded"``, a local folder, a hub id such as ``"gpt2"``, or a loaded model.
+    tokenizer : PreTrainedTokenizerFast, optional
+        Needed with a loaded model; otherwise the one in the model's folder.
+    layer : int
+        0 is the embedding output, k the output of block k, -1 the last state, after the final norm.
+    pooling : {"last", "mean", "first", "span"}
+        How the states of a text's tokens become one point. ``span`` is the mean over the tokens of the text without
+        its template, or of the character ranges given to `encode`.
+    template : str
+        Text around each text, with ``{text}`` once; ``last`` pooling reads after it.
+    max_length : int, optional
+        Most tokens of a text, template included. Default: what the model takes.
+    truncation : {"right", "left"}
+        The side of a longer text that is cut off; the template always stays.
+    dtype : {"float32", "bfloat16", "float16"}
+        Precision of the forward pass of a model named by a string; a loaded model keeps its own.
+    device : str or torch.device, optional
+        Default: the first GPU if there is one, else the CPU; a loaded model stays where it is.
+    revision : str, optional
+        Of a hub model.
+    trust_remote_code : bool
+        Run Python code that a model brings along.
+
+    Notes
+    -----
+    Points are float32 whatever the precision of the model. In float32 they equal the model's own
+    `output_hidden_states` to 1e-5, for any batch size.
+    """
+
+    def __init__(
+        self,
+        model: Any = "embedded",
+        *,
+        tokenizer: Any = None,
+        layer: int = -1,
+        pooling: str = "last",
+        template: str = PLACEHOLDER,
+        max_length: int | None = None,
+        truncation: str = "right",
+        dtype: str = "float32",
+        device: str | torch.device | None = None,
+        revision: str | None = None,
+        trust_remote_code: bool = False,
+    ):
+        if isinstance(model, str):
+            self.model_name = model
+            source = resolve_model(model)
+            config = load_config(source, revision=revision, trust_remote_code=trust_remote_code)
+            tokenizer = tokenizer or load_tokenizer(source, revision=revision, trust_remote_code=trust_remote_code)
+            model = load_weights(
+                _auto_class(config, source), source, dtype=dtype, revision=revision, trust_remote_code=trust_remote_code
+            ).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        else:
+            if tokenizer is None:
+                raise InputError("A loaded model needs its tokenizer: pass tokenizer=AutoTokenizer.from_pretrained(...).")
+            self.model_name = getattr(model.config, "name_or_path", "") or type(model).__name__
+        self.model: nn.Module = model
+        self.tokenizer = tokenizer
+        self._n_layers = len(find_blocks(model))
+        self.layer = resolve_layer(layer, self._n_layers)
+        self.pooling = pooling
+        self._pool = pooling_function(pooling)
+        limit = longest_input(model, tokenizer)
+        if max_length is not None and not 1 <= max_length <= limit:
+            raise InputError(f"max_length is {max_length}, but {self.model_name} takes 1 to {limit} tokens.")
+        self.tokenization = Tokenization(tokenizer, template=template, max_length=max_length or limit, truncation=truncation)
+
+    @property
+    def n_layers(self) -> int:
+        """Blocks of the model; layers are 0 … n_layers."""
+        return self._n_layers
+
+    @cached_property
+    def _n_dims(self) -> int:
+        return self.encode_layers([""], layers=[self.layer]).shape[-1]
+
+    @property
+    def n_dims(self) -> int:
+        """Width of the states at this layer."""
+        return self._n_dims
+
+    @property
+    def n_vocab(self) -> int:
+        """Vocabulary items the tokenizer knows; rows that only pad the head are left out."""
+        return min(len(self.tokenizer), self._head.weight.shape[0])
+
+    @cached_property
+    def fingerprint(self) -> SpaceFingerprint:
+        """Weights and tokenizer by hash, layer, pooling, template, length, side of truncation and precision."""
+        return SpaceFingerprint(
+            kind=type(self).__name__,
+            model=self.model_name,
+            weights=weights_hash(self.model),
+            tokenizer=tokenizer_hash(self.tokenizer),
+            layer=-1 if self.layer == self._n_layers else self.layer,
+            pooling=self.pooling,
+            template=str(self.tokenization.template),
+            max_length=self.tokenization.max_length,
+            truncation=self.tokenization.truncation,
+            dtype=str(next(self.model.parameters()).dtype).removeprefix("torch."),
+        )
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        *,
+        batch_size: int = 32,
+        progress: Progress = iter,
+        spans: Sequence[tuple[int, int]] | None = None,
+    ) -> Points:
+        """Points of `texts` at this layer; see :meth:`Space.encode`.
+
+        `spans` are character ranges, one a text, for ``span`` pooling.
+        """
+        return self.encode_layers(texts, layers=[self.layer], batch_size=batch_size, progress=progress, spans=spans)[:, 0]
+
+    def encode_layers(
+        self,
+        texts: Sequence[str],
+        *,
+        layers: Sequence[int],
+        batch_size: int = 32,
+        progress: Progress = iter,
+        spans: Sequence[tuple[int, int]] | None = None,
+    ) -> Float[np.ndarray, "n_texts n_layers n_dims"]:
+        """Points of several layers in one pass that stops at the deepest.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Any number, none included.
+        layers : sequence of int
+            0 is the embedding output, k the output of block k, -1 the last state, after the final norm.
+        batch_size : int
+            Texts in one forward pass; texts of like length go together.
+        progress : callable
+            Wraps the iteration over batches.
+        spans : sequence of (int, int), optional
+            Character ranges, one a text, for ``span`` pooling.
+
+        Returns
+        -------
+        ndarray of shape (n_texts, n_layers, n_dims), float32
+        """
+        chosen = [resolve_layer(layer, self._n_layers) for layer in layers]
+        if not len(texts):
+            return np.zeros((0, len(chosen), self.n_dims), dtype=np.float32)
+        tokenized = self.tokenization(list(texts), spans=spans)
+        order = np.argsort([-len(text.ids) for text in tokenized], kind="stable")
+        batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+        points: np.ndarray | None = None
+        with evaluation_mode(self.model):
+            for rows in progress(batches):
+                part = self._encode_batch([tokenized[row] for row in rows], chosen)
+                if points is None:
+                    points = np.empty((len(texts), *part.shape[1:]), dtype=np.float32)
+                points[rows] = part
+        assert points is not None
+        return points
+
+    def _encode_batch(self, texts: list[TokenizedText], layers: list[int]) -> np.ndarray:
+        batch = pad_batch(texts, padding_id=self._padding_id, device=self._device)
+        states = read_states(self.model, batch.ids, batch.mask, layers)
+        pooled = [self._pool(states[layer].float(), batch.mask, batch.span) for layer in layers]
+        if len({tensor.shape for tensor in pooled}) > 1:
+            raise InputError(f"The layers {layers} of this model differ in width and do not fit in one array. Ask for them one by one.")
+        return torch.stack(pooled, dim=1).cpu().numpy()
+
+    def token_states(self, text: str, *, layers: Sequence[int] | None = None) -> TokenStates:
+        """States of every token of `text`, within the template."""
+        chosen = [resolve_layer(layer, self._n_layers) for layer in (range(self._n_layers + 1) if layers is None else layers)]
+        (tokenized,) = self.tokenization([text])
+        batch = pad_batch([tokenized], padding_id=self._padding_id, device=self._device)
+        with evaluation_mode(self.model):
+            states = read_states(self.model, batch.ids, batch.mask, chosen)
+        ids = tuple(int(i) for i in tokenized.ids)
+        stacked = np.stack([states[layer][0].float().cpu().numpy() for layer in chosen])
+        return TokenStates(tokens=tuple(self.token_texts(ids)), ids=ids, layers=tuple(chosen), states=stacked)
+
+    def truncated(self, texts: Sequence[str]) -> np.ndarray:
+        """Which texts are longer than `max_length` allows."""
+        return np.array([text.truncated for text in self.tokenization(list(texts))], dtype=bool)
+
+    def unembedding(self) -> Float[np.ndarray, "n_vocab n_dims"]:
+        """Rows of the output head for the vocabulary, without padded rows."""
+        return self._head.weight[: self.n_vocab].detach().float().cpu().numpy()
+
+    def embedding(self) -> Float[np.ndarray, "n_vocab n_dims"]:
+        """Rows of the input embedding for the vocabulary."""
+        weight = self.model.get_input_embeddings().weight  # type: ignore[operator]
+        return weight[: self.n_vocab].detach().float().cpu().numpy()
+
+    def head_input(self, points: Points) -> Points:
+        """Final norm (for inner layers) and transform (for masked LMs), applied to points."""
+        states = torch.from_numpy(np.ascontiguousarray(points)).to(self._device, self._head.weight.dtype)
+        with evaluation_mode(self.model):
+            return self._head.head_input(states, inner=self.layer < self._n_layers).float().cpu().numpy()
+
+    def logits(self, points: Points) -> Float[np.ndarray, "n_texts n_vocab"]:
+        """The model's own logits at these points; at inner layers, those of the logit lens."""
+        states = torch.from_numpy(np.ascontiguousarray(points)).to(self._device, self._head.weight.dtype)
+        with evaluation_mode(self.model):
+            logits = self._head.logits(self._head.head_input(states, inner=self.layer < self._n_layers))
+        return logits[:, : self.n_vocab].float().cpu().numpy()
+
+    def word_ids(self, word: str) -> tuple[int, ...]:
+        """Ids of `word` as it continues a text: with a blank before it where the tokenizer marks word beginnings."""
+        word = word.strip()
+        backend = self.tokenizer.backend_tokenizer
+        candidates = [backend.encode(form, add_special_tokens=False).ids for form in (f" {word}", word)]
+        ids = min(candidates, key=len) if word else []
+        if not ids or self.tokenizer.unk_token_id in ids:
+            raise VocabularyError(f"The vocabulary of {self.model_name} cannot write the label word {word!r}. Choose another word for the label.")
+        return tuple(ids)
+
+    def token_texts(self, ids: Iterable[int]) -> list[str]:
+        """What vocabulary items look like in a text, blanks included."""
+        return [self.tokenizer.decode([int(i)], clean_up_tokenization_spaces=False) for i in ids]
+
+    @cached_property
+    def _head(self) -> OutputHead:
+        return output_head(self.model)
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    @property
+    def _padding_id(self) -> int:
+        for holder in (self.tokenizer, self.model.config):
+            value = getattr(holder, "pad_token_id", None)
+            if isinstance(value, int) and value >= 0:
+                return value
+        return 0
+
+
+def weights_hash(model: nn.Module) -> str:
+    """Sixteen hex digits over all parameters and buffers that a checkpoint would hold."""
+    state = model.state_dict()
+    return array_hash((name, _as_array(state[name])) for name in sorted(state))
+
+
+def _as_array(tensor: torch.Tensor) -> np.ndarray:
+    tensor = tensor.detach().cpu().contiguous()
+    return tensor.view(torch.int16).numpy() if tensor.dtype == torch.bfloat16 else tensor.numpy()
+
+
+def _auto_class(config: Any, name: str) -> Any:
+    from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
+
+    if any("ForMaskedLM" in architecture for architecture in config.architectures or []):
+        return AutoModelForMaskedLM
+    if type(config) in AutoModelForCausalLM._model_mapping:
+        return AutoModelForCausalLM
+    if type(config) in AutoModelForMaskedLM._model_mapping:
+        return AutoModelForMaskedLM
+    raise ModelError(
+        f"{name} is a {type(config).__name__}, neither a causal nor a masked LM. Use SentenceEncoderSpace for encoders without a vocabulary."
+    )

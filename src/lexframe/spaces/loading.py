@@ -1,0 +1,170 @@
+"""Opening models: from the package itself, a local folder or a hub, and refusing what should not be opened."""
+
+import json
+import os
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lexframe.exceptions import InputError, ModelError
+
+EMBEDDED = "embedded"
+"""Name of the language model that ships with the package."""
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def embedded_model_folder() -> Path:
+    """Folder of the language model that ships with the package."""
+    return Path(str(resources.files("lexframe") / "models" / "embedded"))
+
+
+def torch_dtype(name: str) -> torch.dtype:
+    """The dtype of that name.
+
+    Raises
+    ------
+    InputError
+        If it is not a precision that models run in.
+    """
+    if name not in _DTYPES:
+        raise InputError(f"dtype is {name!r}; expected one of {', '.join(_DTYPES)}.")
+    return _DTYPES[name]
+
+
+def resolve_model(name_or_path: str) -> str:
+    """Turn ``embedded`` into its folder; check that a local folder can be opened at all.
+
+    Raises
+    ------
+    ModelError
+        If the name is a path to nothing, to a file, or to a folder without a model.
+    """
+    if name_or_path == EMBEDDED:
+        return str(embedded_model_folder())
+    path = Path(name_or_path)
+    looks_local = path.is_absolute() or name_or_path.startswith((".", "~")) or name_or_path.count("/") > 1 or name_or_path.endswith("/")
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise ModelError(f"{name_or_path} is a folder without config.json, so it holds no Hugging Face model. Name the folder of one.")
+        return str(path)
+    if path.exists():
+        raise ModelError(f"{name_or_path} is a file. Name the folder that holds config.json and the safetensors weights.")
+    if looks_local:
+        raise ModelError(f"{name_or_path}: no such folder. Name a folder with a model, a hub id such as 'gpt2', or '{EMBEDDED}'.")
+    return name_or_path
+
+
+def load_config(name_or_path: str, *, revision: str | None = None, trust_remote_code: bool = False) -> Any:
+    """Configuration of a model, after the checks that need no weights.
+
+    Parameters
+    ----------
+    name_or_path : str
+        As given by :func:`resolve_model`.
+    revision : str, optional
+        Of a hub model.
+    trust_remote_code : bool
+        Allow the model to bring Python code of its own and run it.
+
+    Returns
+    -------
+    transformers.PretrainedConfig
+
+    Raises
+    ------
+    ModelError
+        If the folder has no weights or only pickled ones, if the model wants to run its own code, if its kind is
+        unknown, or if the hub cannot be reached.
+    """
+    from transformers import AutoConfig, PretrainedConfig
+
+    folder = Path(name_or_path)
+    if folder.is_dir():
+        _check_weights(folder)
+    try:
+        raw, _ = PretrainedConfig.get_config_dict(name_or_path, revision=revision)
+    except (OSError, ValueError) as error:
+        raise _cannot_open(name_or_path, error) from error
+    if raw.get("auto_map") and not trust_remote_code:
+        raise ModelError(
+            f"{name_or_path} brings its own Python code ({', '.join(sorted(raw['auto_map']))}), which is not run unless you ask for it. "
+            "Read the code, then pass trust_remote_code=True (--trust-remote-code)."
+        )
+    try:
+        return AutoConfig.from_pretrained(name_or_path, revision=revision, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError, KeyError) as error:
+        raise _cannot_open(name_or_path, error) from error
+
+
+def load_tokenizer(name_or_path: str, *, revision: str | None = None, trust_remote_code: bool = False) -> Any:
+    """The tokenizer of a model.
+
+    Raises
+    ------
+    ModelError
+        If there is none.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(name_or_path, revision=revision, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
+        raise ModelError(f"{name_or_path} has no tokenizer that can be opened ({_first_line(error)}). Pass tokenizer=... as an object.") from error
+
+
+def load_weights(auto_class: Any, name_or_path: str, *, dtype: str, revision: str | None = None, trust_remote_code: bool = False) -> Any:
+    """The model itself, in evaluation mode, from safetensors only.
+
+    Raises
+    ------
+    ModelError
+        If the weights are missing, damaged, or of another shape than the configuration says.
+    """
+    from safetensors import SafetensorError
+
+    try:
+        model, facts = auto_class.from_pretrained(
+            name_or_path,
+            revision=revision,
+            dtype=torch_dtype(dtype),
+            use_safetensors=True,
+            trust_remote_code=trust_remote_code,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise _cannot_open(name_or_path, error) from error
+    if facts["missing_keys"]:
+        # They would have been filled with random numbers, without an error.
+        missing = sorted(facts["missing_keys"])
+        raise ModelError(f"{name_or_path} lacks {len(missing)} weights that {type(model).__name__} needs, such as {missing[0]}. Name a complete model.")
+    return model.eval()
+
+
+def _check_weights(folder: Path) -> None:
+    if any(folder.glob("*.safetensors")):
+        return
+    pickled = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth", "*.pkl") for path in folder.glob(pattern))
+    if pickled:
+        raise ModelError(
+            f"{folder} holds its weights as a pickle ({pickled[0]}), which can run code when opened. Convert it to safetensors "
+            "(model.save_pretrained writes it) and try again."
+        )
+    raise ModelError(f"{folder} has a config.json but no weights: no *.safetensors file. Download or save the weights there.")
+
+
+def _cannot_open(name: str, error: Exception) -> ModelError:
+    if Path(name).is_dir():
+        return ModelError(f"{name} cannot be opened: {_first_line(error)}. Check that its files are whole and belong together.")
+    offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""
+    return ModelError(
+        f"{name!r} is neither a local folder nor a model that could be fetched from the hub{offline}: {_first_line(error)} "
+        f"Check the name and the network, name a local folder, or use '{EMBEDDED}', which needs no network."
+    )
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:200]

@@ -1,0 +1,62 @@
+"""From a name to a space. Other packages add kinds by the entry point ``lexframe.spaces``."""
+
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from lexframe.exceptions import InputError
+from lexframe.spaces.base import Space
+from lexframe.spaces.loading import resolve_model
+
+ENTRY_POINT_GROUP = "lexframe.spaces"
+
+
+def open_space(model: str = "embedded", *, kind: str | None = None, **options: Any) -> Space:
+    """Open a space by the name of its model.
+
+    Parameters
+    ----------
+    model : str
+        ``"embedded"``, a local folder or a hub id.
+    kind : str, optional
+        ``"language-model"``, ``"sentence-encoder"``, or a kind that another package adds. Default: a folder with
+        ``modules.json`` is a sentence encoder, anything else a language model.
+    **options
+        Of the space: see :class:`~lexframe.spaces.language_model.LanguageModelSpace` and
+        :class:`~lexframe.spaces.sentence_encoder.SentenceEncoderSpace`.
+
+    Returns
+    -------
+    Space
+
+    Raises
+    ------
+    ModelError
+        If the model cannot be opened.
+    InputError
+        If there is no such kind, or an option does not belong to it.
+    """
+    if kind is None:
+        kind = "sentence-encoder" if (Path(resolve_model(model)) / "modules.json").is_file() else "language-model"
+    factory = _factory(kind)
+    try:
+        return factory(model, **options)
+    except TypeError as error:
+        if "unexpected keyword argument" not in str(error):
+            raise
+        raise InputError(f"A {kind} space has no option {str(error).split('argument ')[-1]}.") from error
+
+
+def _factory(kind: str) -> Any:
+    if kind == "language-model":
+        from lexframe.spaces.language_model import LanguageModelSpace
+
+        return LanguageModelSpace
+    if kind == "sentence-encoder":
+        from lexframe.spaces.sentence_encoder import SentenceEncoderSpace
+
+        return SentenceEncoderSpace
+    found = {point.name: point for point in metadata.entry_points(group=ENTRY_POINT_GROUP)}
+    if kind not in found:
+        raise InputError(f"There is no space of kind {kind!r}; there are {', '.join(['language-model', 'sentence-encoder', *sorted(found)])}.")
+    return found[kind].load()

@@ -1,0 +1,181 @@
+"""From texts to padded batches of ids, without touching the caller's tokenizer.
+
+The tokenizer is asked for ids and character offsets, and for nothing else: padding, truncation and the template
+are ours, so its padding side, padding token and maximal length play no part and are not changed.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lexframe.exceptions import InputError, ModelError
+
+PLACEHOLDER = "{text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What stands before and after each text. Braces in a text mean nothing: texts are joined, not formatted."""
+
+    before: str
+    after: str
+
+    @classmethod
+    def parse(cls, template: str) -> "Template":
+        """Split at the only ``{text}``.
+
+        Raises
+        ------
+        InputError
+            If it does not stand in the template exactly once.
+        """
+        parts = template.split(PLACEHOLDER)
+        if len(parts) != 2:
+            raise InputError(f"The template {template!r} must hold {PLACEHOLDER} exactly once, such as 'Review: {PLACEHOLDER} It was'.")
+        return cls(*parts)
+
+    def __str__(self) -> str:
+        return f"{self.before}{PLACEHOLDER}{self.after}"
+
+    def fill(self, text: str) -> str:
+        """The text within the template."""
+        return f"{self.before}{text}{self.after}"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizedText:
+    """One text as ids.
+
+    Attributes
+    ----------
+    ids : ndarray of int64, shape (n_tokens,)
+        Special tokens and template included, at least one.
+    span : ndarray of bool, shape (n_tokens,)
+        Tokens that hold a character of the span that was asked for (default: the text without its template).
+    truncated : bool
+        Whether tokens of the text were cut off.
+    """
+
+    ids: np.ndarray
+    span: np.ndarray
+    truncated: bool
+
+
+class Tokenization:
+    """Turns texts into ids within a template and a maximal length.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerFast
+        Read only.
+    template : str
+        Holds ``{text}`` once.
+    max_length : int
+        Most tokens of one text, special tokens and template included.
+    truncation : {"right", "left"}
+        The side of the text that is cut off. Template and special tokens stay.
+    """
+
+    def __init__(self, tokenizer: Any, *, template: str = PLACEHOLDER, max_length: int = 512, truncation: str = "right"):
+        if not getattr(tokenizer, "is_fast", False):
+            raise ModelError(
+                f"{type(tokenizer).__name__} gives no character offsets. Use a fast tokenizer (one with a tokenizer.json), "
+                "which AutoTokenizer loads by default."
+            )
+        if truncation not in ("right", "left"):
+            raise InputError(f"truncation is {truncation!r}; expected 'right' or 'left', the side of a text that is cut off.")
+        self.tokenizer, self.template = tokenizer, Template.parse(template)
+        self.max_length, self.truncation = max_length, truncation
+
+    def __call__(self, texts: Sequence[str], *, spans: Sequence[tuple[int, int]] | None = None) -> list[TokenizedText]:
+        """Tokenize `texts`; `spans` are character ranges within each text, without the template."""
+        if spans is not None and len(spans) != len(texts):
+            raise InputError(f"{len(spans)} spans were given for {len(texts)} texts. Give one (start, stop) a text.")
+        if not texts:
+            return []
+        for number, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise InputError(f"Text number {number} is {type(text).__name__}, not a string: {text!r:.60}.")
+        filled = [self.template.fill(text) for text in texts]
+        # The backend is used directly: the wrapper would set its truncation and padding, the caller's state.
+        encodings = self._encode(filled)
+        results = []
+        for number, (text, encoding) in enumerate(zip(texts, encodings, strict=True)):
+            start, stop = spans[number] if spans is not None else (0, len(text))
+            if not 0 <= start <= stop <= len(text):
+                raise InputError(f"The span ({start}, {stop}) of text number {number} is not within its {len(text)} characters.")
+            results.append(self._one(text, encoding, start, stop))
+        return results
+
+    def _encode(self, texts: list[str]) -> list[Any]:
+        backend = self.tokenizer.backend_tokenizer
+        if backend.truncation is None and backend.padding is None:
+            return backend.encode_batch(texts, add_special_tokens=True)
+        copy = type(backend).from_str(backend.to_str())
+        copy.no_truncation()
+        copy.no_padding()
+        return copy.encode_batch(texts, add_special_tokens=True)
+
+    def _one(self, text: str, encoding: Any, start: int, stop: int) -> TokenizedText:
+        ids = np.array(encoding.ids, dtype=np.int64)
+        begin = len(self.template.before)
+        offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
+        special = np.array(encoding.special_tokens_mask, dtype=bool)
+        # A token belongs to a range if they share a character; byte-level tokens may begin with the blank before it.
+        of_text = ~special & (offsets[:, 0] < begin + len(text)) & (offsets[:, 1] > begin)
+        of_span = ~special & (offsets[:, 0] < begin + stop) & (offsets[:, 1] > begin + start)
+        excess = len(ids) - self.max_length
+        if excess > 0:
+            removable = np.flatnonzero(of_text)
+            if excess >= len(removable):
+                raise InputError(
+                    f"The template {str(self.template)!r} alone has {len(ids) - len(removable)} tokens, but the model takes "
+                    f"{self.max_length}. Shorten the template or raise max_length."
+                )
+            cut = removable[-excess:] if self.truncation == "right" else removable[:excess]
+            keep = np.ones(len(ids), dtype=bool)
+            keep[cut] = False
+            ids, of_span = ids[keep], of_span[keep]
+        if not len(ids):
+            ids, of_span = np.array([self._blank_id()], dtype=np.int64), np.array([True])
+        return TokenizedText(ids=ids, span=of_span, truncated=excess > 0)
+
+    def _blank_id(self) -> int:
+        """What stands for an empty text: a model needs one token at least."""
+        for name in ("bos_token_id", "eos_token_id", "cls_token_id", "pad_token_id"):
+            token = getattr(self.tokenizer, name, None)
+            if token is not None:
+                return int(token)
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Ids padded on the right, with the mask of real tokens and the mask of span tokens; shape (n_texts, n_tokens)."""
+
+    ids: Tensor
+    mask: Tensor
+    span: Tensor
+
+
+def pad_batch(texts: Sequence[TokenizedText], *, padding_id: int, device: torch.device) -> Batch:
+    """Stack tokenized texts; on the right, so that learned, rotary and relative positions all begin at their origin."""
+    length = max(len(text.ids) for text in texts)
+    ids = np.full((len(texts), length), padding_id, dtype=np.int64)
+    mask = np.zeros((len(texts), length), dtype=np.int64)
+    span = np.zeros((len(texts), length), dtype=bool)
+    for row, text in enumerate(texts):
+        ids[row, : len(text.ids)] = text.ids
+        mask[row, : len(text.ids)] = 1
+        span[row, : len(text.ids)] = text.span
+    return Batch(*(torch.from_numpy(array).to(device) for array in (ids, mask, span)))
+
+
+def tokenizer_hash(tokenizer: Any) -> str:
+    """Sixteen hex digits over the whole tokenizer: vocabulary, merges and normalisation."""
+    return hashlib.blake2b(tokenizer.backend_tokenizer.to_str().encode(), digest_size=8).hexdigest()

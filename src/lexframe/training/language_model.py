@@ -1,0 +1,515 @@
+"""Pretraining of a small Llama-type decoder: one loop for two CPU cores, one GPU or several.
+
+The order of the data depends on the seed and on the number of tokens seen, never on the number of processes or
+the length of the sequences, so a run that stops and resumes sees the same batches and has the same losses.
+"""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from lexframe.exceptions import InputError, InterruptedRunError
+from lexframe.files import replacing, write_json
+from lexframe.training.muon import MuonAdamW, matrix_and_other_parameters
+
+BLOCK = 1024
+"""Tokens in one block of the corpus, the unit that is shuffled; sequence lengths divide it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainingPlan:
+    """Everything that decides what a run computes.
+
+    Attributes
+    ----------
+    n_layers, d_model, n_heads, d_ff : int
+        Shape of the decoder: blocks, width, attention heads, inner width of the gated feed-forward layers.
+    context : int
+        Longest sequence the model is trained on; the last `long_share` of the budget uses it.
+    short_context : int
+        Length of the sequences before that: shorter ones cost less.
+    long_share : float
+        Share of the budget at full context.
+    batch_tokens : int
+        Tokens per optimiser step, over all processes.
+    micro_batch_tokens : int
+        Tokens that one process holds at a time; larger batches are accumulated.
+    matrix_lr, lr, matrix_weight_decay, weight_decay : float
+        See :class:`~lexframe.training.muon.MuonAdamW`.
+    warmup_share, cooldown_share : float
+        Shares of the budget in which the learning rate rises from and falls to zero, linearly.
+    max_tokens : int or None
+        Budget in tokens.
+    max_minutes : float or None
+        Budget in minutes of training, over all resumed parts. The first budget that is spent ends the run.
+    precision : {"auto", "float32", "bfloat16"}
+        Of matrix products; ``auto`` measures both.
+    compile : bool
+        Use `torch.compile`.
+    checkpoint_minutes : float
+        Time between checkpoints.
+    seed : int
+        Of the weights and of the order of the data.
+    """
+
+    n_layers: int = 6
+    d_model: int = 256
+    n_heads: int = 4
+    d_ff: int = 672
+    context: int = 512
+    short_context: int = 256
+    long_share: float = 0.25
+    batch_tokens: int = 8192
+    micro_batch_tokens: int = 4096
+    matrix_lr: float = 0.02
+    lr: float = 0.004
+    matrix_weight_decay: float = 0.05
+    weight_decay: float = 0.0
+    warmup_share: float = 0.02
+    cooldown_share: float = 0.5
+    max_tokens: int | None = None
+    max_minutes: float | None = None
+    precision: str = "auto"
+    compile: bool = True
+    checkpoint_minutes: float = 10.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.max_tokens is None and self.max_minutes is None:
+            raise InputError("The run has no end: give max_tokens or max_minutes.")
+        for name in ("context", "short_context"):
+            if BLOCK % getattr(self, name):
+                raise InputError(f"{name} is {getattr(self, name)}, which does not divide {BLOCK}. Use a power of two up to {BLOCK}.")
+        if self.d_model % self.n_heads:
+            raise InputError(f"d_model {self.d_model} is not a multiple of n_heads {self.n_heads}.")
+        if self.batch_tokens % BLOCK:
+            raise InputError(f"batch_tokens is {self.batch_tokens}; it must be a multiple of {BLOCK}.")
+        if self.precision not in ("auto", "float32", "bfloat16"):
+            raise InputError(f"precision is {self.precision!r}; expected auto, float32 or bfloat16.")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingProgress:
+    """One line of the training log.
+
+    `loss` is in nats per token, `tokens_per_second` over all processes, `seconds_left` an estimate.
+    """
+
+    step: int
+    tokens: int
+    loss: float
+    lr_scale: float
+    context: int
+    tokens_per_second: float
+    elapsed_seconds: float
+    seconds_left: float
+
+
+def learning_rate_scale(fraction: float, *, warmup_share: float, cooldown_share: float) -> float:
+    """Warm-up, constant, cool-down: the learning rate as a share of its peak, at a fraction of the budget."""
+    rising = fraction / warmup_share if warmup_share else 1.0
+    falling = (1 - fraction) / cooldown_share if cooldown_share else 1.0
+    return max(0.0, min(1.0, rising, falling))
+
+
+def build_model(plan: PretrainingPlan, tokenizer: Any) -> nn.Module:
+    """A Llama decoder with tied embeddings; the projections back into the residual stream start at zero."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(plan.seed)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=plan.d_model,
+            intermediate_size=plan.d_ff,
+            num_hidden_layers=plan.n_layers,
+            num_attention_heads=plan.n_heads,
+            num_key_value_heads=plan.n_heads,
+            max_position_embeddings=max(plan.context, 512),
+            tie_word_embeddings=True,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+    for layer in model.model.layers:
+        nn.init.zeros_(layer.self_attn.o_proj.weight)
+        nn.init.zeros_(layer.mlp.down_proj.weight)
+    return model
+
+
+def batch_of_blocks(tokens: np.ndarray, first_block: int, n_blocks: int, *, seed: int, rank: int = 0, world: int = 1) -> np.ndarray:
+    """Blocks ``first_block … first_block + n_blocks`` of the shuffled corpus, those of one process.
+
+    Parameters
+    ----------
+    tokens : ndarray of shape (n_tokens,)
+        The corpus.
+    first_block : int
+        Number of blocks seen before, over all epochs.
+    n_blocks : int
+        Blocks in the whole batch.
+    seed : int
+        Of the order; every epoch has its own.
+    rank, world : int
+        This process and their number.
+
+    Returns
+    -------
+    ndarray of shape (n_blocks / world, BLOCK + 1), int64
+        Each row overlaps the next of the corpus by one token, so that every token is a target once.
+    """
+    n_corpus = (len(tokens) - 1) // BLOCK
+    if n_corpus < 1:
+        raise InputError(f"The corpus has {len(tokens)} tokens, fewer than one block of {BLOCK + 1}. Give more text.")
+    rows = []
+    for position in range(first_block + rank, first_block + n_blocks, world):
+        epoch, index = divmod(position, n_corpus)
+        start = int(_block_order(n_corpus, seed, epoch)[index]) * BLOCK
+        rows.append(np.asarray(tokens[start : start + BLOCK + 1], dtype=np.int64))
+    return np.stack(rows)
+
+
+def _block_order(n_blocks: int, seed: int, epoch: int, _cache: dict[tuple[int, int, int], np.ndarray] = {}) -> np.ndarray:  # noqa: B006
+    key = (n_blocks, seed, epoch)
+    if key not in _cache:
+        _cache.clear()
+        _cache[key] = np.random.default_rng([seed, epoch]).permutation(n_blocks)
+    return _cache[key]
+
+
+def fastest_precision() -> str:
+    """``bfloat16`` where its matrix products are at least 1.3 times as fast as float32's, else ``float32``."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+    def seconds(dtype: torch.dtype) -> float:
+        a = torch.ones(512, 256, dtype=dtype, device=device)
+        best = math.inf
+        for _ in range(4):
+            start = time.perf_counter()
+            (a @ a.T).sum().item()
+            best = min(best, time.perf_counter() - start)
+        return best
+
+    return "bfloat16" if seconds(torch.float32) > 1.3 * seconds(torch.bfloat16) else "float32"
+
+
+class Pretraining:
+    """One run, from its plan to a model in Hugging Face format; a run that stopped goes on from its checkpoint.
+
+    Parameters
+    ----------
+    plan : PretrainingPlan
+        What to compute.
+    tokens_file : str or Path
+        Made by :func:`~lexframe.training.tokenizer.encode_corpus`.
+    tokenizer : PreTrainedTokenizerFast
+        The tokenizer of these tokens; saved with the model.
+    out : str or Path
+        Folder of the run: ``log.jsonl``, ``checkpoint/`` and, at the end, ``model/``.
+    """
+
+    def __init__(self, plan: PretrainingPlan, tokens_file: str | Path, tokenizer: Any, out: str | Path):
+        from accelerate import Accelerator
+
+        self.plan, self.tokenizer, self.out = plan, tokenizer, Path(out)
+        self.tokens = np.load(tokens_file, mmap_mode="r")
+        self.accelerator = Accelerator(cpu=not torch.cuda.is_available())
+        precision = fastest_precision() if plan.precision == "auto" else plan.precision
+        self.autocast = precision == "bfloat16"
+        self.model = build_model(plan, tokenizer).to(self.accelerator.device)
+        self.optimizer = MuonAdamW(
+            *matrix_and_other_parameters(self.model),
+            matrix_lr=plan.matrix_lr,
+            lr=plan.lr,
+            matrix_weight_decay=plan.matrix_weight_decay,
+            weight_decay=plan.weight_decay,
+            dtype=torch.bfloat16 if self.autocast else torch.float32,
+        )
+        self._peak_rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.step = self.n_tokens = 0
+        self.elapsed = 0.0
+        self._stop = False
+        self._load_checkpoint()
+        self.module = self.accelerator.prepare(torch.compile(self.model) if plan.compile else self.model)
+
+    def run(self, report: Callable[[TrainingProgress], None] = lambda progress: None) -> Path:
+        """Train to the end of the budget and save the model.
+
+        Parameters
+        ----------
+        report : callable
+            Is given a :class:`TrainingProgress` after every step, in the first process.
+
+        Returns
+        -------
+        pathlib.Path
+            The folder of the model.
+
+        Raises
+        ------
+        InterruptedRunError
+            After SIGINT or SIGTERM; the checkpoint is written first.
+        """
+        previous = {name: signal.signal(name, self._on_signal) for name in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            return self._run(report)
+        finally:
+            for name, handler in previous.items():
+                signal.signal(name, handler)
+
+    def _run(self, report: Callable[[TrainingProgress], None]) -> Path:
+        last_checkpoint = time.monotonic()
+        while True:
+            started = time.monotonic()
+            fraction, stop = self._agree(self._fraction(), self._stop)
+            if stop:
+                self.save_checkpoint()
+                raise InterruptedRunError(f"Stopped at step {self.step} of {self.out}; run the same command again to go on.")
+            if fraction >= 1:
+                break
+            progress = self._train_step(fraction, started)
+            if self.accelerator.is_main_process:
+                report(progress)
+                self._log(progress)
+                if time.monotonic() - last_checkpoint > 60 * self.plan.checkpoint_minutes:
+                    self.save_checkpoint()
+                    last_checkpoint = time.monotonic()
+        self.save_checkpoint()
+        return self.save_model()
+
+    def _train_step(self, fraction: float, started: float) -> TrainingProgress:
+        plan, accelerator = self.plan, self.accelerator
+        scale = learning_rate_scale(fraction, warmup_share=plan.warmup_share, cooldown_share=plan.cooldown_share)
+        for group, peak in zip(self.optimizer.param_groups, self._peak_rates, strict=True):
+            group["lr"] = peak * scale
+        context = plan.context if fraction >= 1 - plan.long_share else plan.short_context
+        blocks = batch_of_blocks(
+            self.tokens,
+            self.n_tokens // BLOCK,
+            plan.batch_tokens // BLOCK,
+            seed=plan.seed,
+            rank=accelerator.process_index,
+            world=accelerator.num_processes,
+        )
+        micro = torch.from_numpy(blocks).split(max(1, plan.micro_batch_tokens // BLOCK))
+        loss = torch.zeros((), device=accelerator.device)
+        for number, part in enumerate(micro):
+            with accelerator.no_sync(self.module) if number < len(micro) - 1 else nullcontext():
+                part_loss = self._loss(part.to(accelerator.device), context) * (len(part) / len(blocks))
+                part_loss.backward()
+                loss += part_loss.detach()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        mean_loss = accelerator.reduce(loss, "mean").item()
+        if not math.isfinite(mean_loss):
+            raise InputError(f"The loss is {mean_loss} at step {self.step}: training diverged. Lower matrix_lr or lr; the checkpoint is kept.")
+        seconds = time.monotonic() - started
+        self.step += 1
+        self.n_tokens += plan.batch_tokens
+        self.elapsed += seconds
+        done = max(self._fraction(), 1e-9)
+        return TrainingProgress(
+            step=self.step,
+            tokens=self.n_tokens,
+            loss=mean_loss,
+            lr_scale=scale,
+            context=context,
+            tokens_per_second=plan.batch_tokens / seconds,
+            elapsed_seconds=self.elapsed,
+            seconds_left=self.elapsed * max(0.0, 1 / done - 1),
+        )
+
+    def _loss(self, blocks: Tensor, context: int) -> Tensor:
+        inputs = blocks[:, :-1].reshape(-1, context)
+        targets = blocks[:, 1:].reshape(-1, context)
+        with torch.autocast(inputs.device.type, torch.bfloat16) if self.autocast else nullcontext():
+            logits = self.module(input_ids=inputs, use_cache=False).logits
+        return nn.functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
+
+    def _fraction(self) -> float:
+        by_tokens = self.n_tokens / self.plan.max_tokens if self.plan.max_tokens else 0.0
+        by_time = self.elapsed / (60 * self.plan.max_minutes) if self.plan.max_minutes else 0.0
+        return max(by_tokens, by_time)
+
+    def _agree(self, fraction: float, stop: bool) -> tuple[float, bool]:
+        """Clocks and signals differ between processes: all go by the furthest clock and by any signal."""
+        mine = torch.tensor([[fraction, float(stop)]], device=self.accelerator.device, dtype=torch.float64)
+        fraction, stopped = self.accelerator.gather(mine).amax(0).tolist()
+        return fraction, bool(stopped)
+
+    def _on_signal(self, number: int, frame: Any) -> None:
+        self._stop = True
+
+    def _log(self, progress: TrainingProgress) -> None:
+        with (self.out / "log.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(asdict(progress)) + "\n")
+
+    def save_checkpoint(self) -> None:
+        """Write weights and optimiser state; the previous checkpoint stays until the new one is whole."""
+        if self.accelerator.is_main_process:
+            tensors = {f"model.{name}": tensor.detach().cpu() for name, tensor in self.model.named_parameters()}
+            names = {parameter: name for name, parameter in self.model.named_parameters()}
+            for parameter, state in self.optimizer.state.items():
+                tensors |= {f"optimizer.{names[parameter]}.{key}": value.detach().cpu() for key, value in state.items()}
+            facts = {"step": self.step, "tokens": self.n_tokens, "elapsed": self.elapsed, "plan": asdict(self.plan)}
+            with replacing(self.out / "checkpoint.safetensors") as temporary:
+                save_file({key: value.contiguous() for key, value in tensors.items()}, temporary, metadata={"facts": json.dumps(facts)})
+
+    def _load_checkpoint(self) -> None:
+        path = self.out / "checkpoint.safetensors"
+        if not path.is_file():
+            return
+        facts = checkpoint_facts(path)
+        for name in ("n_layers", "d_model", "n_heads", "d_ff", "batch_tokens", "seed"):
+            if facts["plan"][name] != getattr(self.plan, name):
+                raise InputError(
+                    f"{path} was made with {name}={facts['plan'][name]}, but this run asks for {getattr(self.plan, name)}. "
+                    "Name another folder, or ask for the same."
+                )
+        tensors = load_file(path)
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                parameter.copy_(tensors[f"model.{name}"])
+                prefix = f"optimizer.{name}."
+                for key, value in tensors.items():
+                    if key.startswith(prefix):
+                        device = parameter.device if value.ndim else torch.device("cpu")
+                        self.optimizer.state[parameter][key.removeprefix(prefix)] = value.to(device)
+        self.step, self.n_tokens, self.elapsed = facts["step"], facts["tokens"], facts["elapsed"]
+
+    def save_model(self) -> Path:
+        """Write ``model/`` in Hugging Face format, weights in bfloat16, with the tokenizer and the plan."""
+        folder = self.out / "model"
+        if self.accelerator.is_main_process:
+            folder.mkdir(parents=True, exist_ok=True)
+            replica = build_model(self.plan, self.tokenizer)
+            replica.load_state_dict(self.model.state_dict())
+            replica.to(torch.bfloat16).save_pretrained(folder)
+            self.tokenizer.model_max_length = self.model.config.max_position_embeddings
+            self.tokenizer.save_pretrained(folder)
+            facts = {"steps": self.step, "tokens": self.n_tokens, "seconds": round(self.elapsed, 1), "plan": asdict(self.plan)}
+            write_json(folder / "training.json", facts)
+        self.accelerator.wait_for_everyone()
+        return folder
+
+
+def checkpoint_facts(path: str | Path) -> dict[str, Any]:
+    """Step, tokens, seconds and plan of a checkpoint, without loading its tensors."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="np") as file:
+        facts: dict[str, Any] = json.loads(file.metadata()["facts"])
+    return facts
+
+
+def pretrain(
+    plan: PretrainingPlan,
+    tokens_file: str | Path,
+    tokenizer_folder: str | Path,
+    out: str | Path,
+    *,
+    n_processes: int | None = None,
+) -> Path:
+    """Run a plan in processes of its own, one a GPU or one a CPU core, and wait for the model.
+
+    Two single-threaded processes are about twice as fast as one process with two threads, hence a process a core.
+
+    Parameters
+    ----------
+    plan : PretrainingPlan
+        What to compute.
+    tokens_file, tokenizer_folder : str or Path
+        The corpus as token ids, and its tokenizer.
+    out : str or Path
+        Folder of the run. If it holds a checkpoint of the same plan, the run goes on from there.
+    n_processes : int, optional
+        Default: the number of GPUs, or else of CPU cores this process may use.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder of the model.
+
+    Raises
+    ------
+    InterruptedRunError
+        If the run was stopped by a signal.
+    InputError
+        If a worker failed; its message stands on standard error.
+    """
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    if n_processes is None:
+        n_processes = torch.cuda.device_count() or len(os.sched_getaffinity(0))
+    n_blocks = plan.batch_tokens // BLOCK
+    while n_blocks % n_processes:
+        n_processes -= 1
+    job = {"plan": asdict(plan), "tokens_file": str(tokens_file), "tokenizer": str(tokenizer_folder), "out": str(out)}
+    write_json(out / "job.json", job)
+    environment = dict(os.environ, OMP_NUM_THREADS="1" if not torch.cuda.is_available() else "4")
+    # Freed pages go back to the system and are zeroed anew at every step otherwise.
+    environment.setdefault("GLIBC_TUNABLES", "glibc.malloc.mmap_threshold=8589934592:glibc.malloc.trim_threshold=17179869184")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={n_processes}"]
+    worker = subprocess.Popen([*command, "-m", "lexframe.training.language_model", str(out / "job.json")], env=environment)
+    try:
+        code = worker.wait()
+    except KeyboardInterrupt:
+        worker.wait()
+        raise InterruptedRunError(f"Stopped; {out} keeps the checkpoint. Run the same command again to go on.") from None
+    if code:
+        raise InputError(f"Training ended with exit code {code}; see the lines above. {out} keeps the last checkpoint.")
+    return out / "model"
+
+
+def _worker(job_file: str) -> None:
+    from transformers import AutoTokenizer
+
+    job = json.loads(Path(job_file).read_text())
+    tokenizer = AutoTokenizer.from_pretrained(job["tokenizer"])
+    if torch.cuda.is_available():
+        torch.set_float32_matmul_precision("high")
+    else:
+        torch.set_num_threads(1)
+    run = Pretraining(PretrainingPlan(**job["plan"]), job["tokens_file"], tokenizer, job["out"])
+    last = [0.0]
+
+    def show(progress: TrainingProgress) -> None:
+        now = time.monotonic()
+        if now - last[0] > 2 or progress.seconds_left == 0:
+            last[0] = now
+            minutes, seconds = divmod(int(progress.seconds_left), 60)
+            sys.stderr.write(
+                f"\rstep {progress.step:,}  loss {progress.loss:.3f}  {progress.tokens / 1e6:.2f}M tokens  "
+                f"{progress.tokens_per_second:,.0f} tokens/s  {minutes}:{seconds:02d} left "
+            )
+            sys.stderr.flush()
+
+    try:
+        run.run(show)
+    except InterruptedRunError as error:
+        sys.stderr.write(f"\n{error}\n")
+        sys.exit(130)
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+    sys.stderr.write("\n")
+
+
+if __name__ == "__main__":
+    _worker(sys.argv[1])

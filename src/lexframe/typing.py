@@ -1,0 +1,15 @@
+"""Shape aliases: one name for what travels between spaces and instruments.
+
+Axes are named by what they count: ``n_texts``, ``n_dims`` (of the space), ``n_vocab``, ``n_tokens``, ``n_layers``.
+"""
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+Points = Float32[np.ndarray, "n_texts n_dims"]
+"""Texts as points of one space, a row a text."""
+
+Vectors = Float[np.ndarray, "n_vectors n_dims"]
+"""Vectors of one space of either precision: bases, directions, points."""
+
+Matrix = Float[np.ndarray, "rows columns"]

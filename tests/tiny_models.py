@@ -1,0 +1,93 @@
+"""Tiny random models of every supported family, built from configurations: no download."""
+
+import functools
+from typing import Any
+
+import torch
+import transformers as tf
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+TEXTS = [
+    "the cat sat on the mat",
+    "a dog",
+    "",
+    "  ",
+    "caffè and naïve words, 42 of them",
+    "one two three four five six seven eight nine ten eleven twelve",
+    "x",
+]
+
+_SIZE = {"vocab_size": 320, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48}
+_GQA = {**_SIZE, "num_key_value_heads": 2, "max_position_embeddings": 64}
+_IDS = {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 0}
+
+CAUSAL: dict[str, Any] = {
+    "gpt2": lambda: tf.GPT2LMHeadModel(tf.GPT2Config(vocab_size=320, n_embd=32, n_layer=3, n_head=4, n_positions=64, **_IDS)),
+    "opt": lambda: tf.OPTForCausalLM(
+        tf.OPTConfig(vocab_size=320, hidden_size=32, word_embed_proj_dim=32, num_hidden_layers=3, num_attention_heads=4, ffn_dim=48,
+                     max_position_embeddings=64, **_IDS)
+    ),
+    "gpt_neox": lambda: tf.GPTNeoXForCausalLM(tf.GPTNeoXConfig(**_SIZE, max_position_embeddings=64, **_IDS)),
+    "llama": lambda: tf.LlamaForCausalLM(tf.LlamaConfig(**_GQA, **_IDS)),
+    "llama_tied": lambda: tf.LlamaForCausalLM(tf.LlamaConfig(**_GQA, tie_word_embeddings=True, **_IDS)),
+    "mistral": lambda: tf.MistralForCausalLM(tf.MistralConfig(**_GQA, sliding_window=8, **_IDS)),
+    "qwen2": lambda: tf.Qwen2ForCausalLM(tf.Qwen2Config(**_GQA, **_IDS)),
+    "qwen3": lambda: tf.Qwen3ForCausalLM(tf.Qwen3Config(**_GQA, head_dim=8, **_IDS)),
+    "gemma2": lambda: tf.Gemma2ForCausalLM(
+        tf.Gemma2Config(**_GQA, head_dim=8, sliding_window=8, final_logit_softcapping=0.5, attn_logit_softcapping=5.0, **_IDS)
+    ),
+    "gemma3": lambda: tf.Gemma3ForCausalLM(tf.Gemma3TextConfig(**_GQA, head_dim=8, sliding_window=8, **_IDS)),
+    "phi": lambda: tf.PhiForCausalLM(tf.PhiConfig(**_SIZE, max_position_embeddings=64, **_IDS)),
+    "cohere": lambda: tf.CohereForCausalLM(tf.CohereConfig(**_GQA, logit_scale=0.3, **_IDS)),
+    "granite": lambda: tf.GraniteForCausalLM(tf.GraniteConfig(**_GQA, logits_scaling=4.0, **_IDS)),
+    "mixtral": lambda: tf.MixtralForCausalLM(tf.MixtralConfig(**_GQA, num_local_experts=4, num_experts_per_tok=2, **_IDS)),
+    "qwen2_moe": lambda: tf.Qwen2MoeForCausalLM(
+        tf.Qwen2MoeConfig(**_GQA, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=16, shared_expert_intermediate_size=16, **_IDS)
+    ),
+}
+_MASKED_IDS = {"pad_token_id": 1}
+MASKED: dict[str, Any] = {
+    "bert": lambda: tf.BertForMaskedLM(tf.BertConfig(**_SIZE, max_position_embeddings=64, **_MASKED_IDS)),
+    "roberta": lambda: tf.RobertaForMaskedLM(tf.RobertaConfig(**_SIZE, max_position_embeddings=64, **_MASKED_IDS)),
+    "modernbert": lambda: tf.ModernBertForMaskedLM(
+        tf.ModernBertConfig(**_SIZE, max_position_embeddings=64, global_attn_every_n_layers=2, local_attention=8, cls_token_id=0,
+                            sep_token_id=0, bos_token_id=0, eos_token_id=0, **_MASKED_IDS)
+    ),
+}
+FAMILIES = sorted([*CAUSAL, *MASKED])
+
+
+@functools.cache
+def tiny_tokenizer(*, masked: bool = False) -> Any:
+    """A byte-level BPE of 300 tokens (the models have 320 rows: 20 only pad), with [CLS] … [SEP] for masked models."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=300, special_tokens=["<s>", "<pad>"], initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), show_progress=False
+    )
+    tokenizer.train_from_iterator([" ".join(TEXTS)] * 3 + [" cat dog mat sat good bad"] * 4, trainer)
+    if masked:
+        tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A <s>", special_tokens=[("<s>", 0)])
+    return tf.PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="<s>", pad_token="<pad>")
+
+
+@functools.cache
+def tiny_model(family: str) -> Any:
+    """The family's model with random weights large enough that layers and heads matter; in evaluation mode."""
+    torch.manual_seed(sum(map(ord, family)))
+    model = {**CAUSAL, **MASKED}[family]().eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.ndim == 1:  # norms and biases, which start at one and zero, would otherwise hide mistakes
+                parameter.add_(0.3 * torch.randn_like(parameter))
+            elif "embed" not in name and "wte" not in name:
+                parameter.mul_(4)
+    return model
+
+
+def tiny_space(family: str, **options: Any) -> Any:
+    """A language model space over the tiny model of that family."""
+    from lexframe.spaces import LanguageModelSpace
+
+    return LanguageModelSpace(tiny_model(family), tokenizer=tiny_tokenizer(masked=family in MASKED), **options)
