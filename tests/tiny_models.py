@@ -24,8 +24,16 @@ _IDS = {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 0}
 CAUSAL: dict[str, Any] = {
     "gpt2": lambda: tf.GPT2LMHeadModel(tf.GPT2Config(vocab_size=320, n_embd=32, n_layer=3, n_head=4, n_positions=64, **_IDS)),
     "opt": lambda: tf.OPTForCausalLM(
-        tf.OPTConfig(vocab_size=320, hidden_size=32, word_embed_proj_dim=32, num_hidden_layers=3, num_attention_heads=4, ffn_dim=48,
-                     max_position_embeddings=64, **_IDS)
+        tf.OPTConfig(
+            vocab_size=320,
+            hidden_size=32,
+            word_embed_proj_dim=32,
+            num_hidden_layers=3,
+            num_attention_heads=4,
+            ffn_dim=48,
+            max_position_embeddings=64,
+            **_IDS,
+        )
     ),
     "gpt_neox": lambda: tf.GPTNeoXForCausalLM(tf.GPTNeoXConfig(**_SIZE, max_position_embeddings=64, **_IDS)),
     "llama": lambda: tf.LlamaForCausalLM(tf.LlamaConfig(**_GQA, **_IDS)),
@@ -42,7 +50,9 @@ CAUSAL: dict[str, Any] = {
     "granite": lambda: tf.GraniteForCausalLM(tf.GraniteConfig(**_GQA, logits_scaling=4.0, **_IDS)),
     "mixtral": lambda: tf.MixtralForCausalLM(tf.MixtralConfig(**_GQA, num_local_experts=4, num_experts_per_tok=2, **_IDS)),
     "qwen2_moe": lambda: tf.Qwen2MoeForCausalLM(
-        tf.Qwen2MoeConfig(**_GQA, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=16, shared_expert_intermediate_size=16, **_IDS)
+        tf.Qwen2MoeConfig(
+            **_GQA, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=16, shared_expert_intermediate_size=16, **_IDS
+        )
     ),
 }
 _MASKED_IDS = {"pad_token_id": 1}
@@ -50,8 +60,17 @@ MASKED: dict[str, Any] = {
     "bert": lambda: tf.BertForMaskedLM(tf.BertConfig(**_SIZE, max_position_embeddings=64, **_MASKED_IDS)),
     "roberta": lambda: tf.RobertaForMaskedLM(tf.RobertaConfig(**_SIZE, max_position_embeddings=64, **_MASKED_IDS)),
     "modernbert": lambda: tf.ModernBertForMaskedLM(
-        tf.ModernBertConfig(**_SIZE, max_position_embeddings=64, global_attn_every_n_layers=2, local_attention=8, cls_token_id=0,
-                            sep_token_id=0, bos_token_id=0, eos_token_id=0, **_MASKED_IDS)
+        tf.ModernBertConfig(
+            **_SIZE,
+            max_position_embeddings=64,
+            global_attn_every_n_layers=2,
+            local_attention=8,
+            cls_token_id=0,
+            sep_token_id=0,
+            bos_token_id=0,
+            eos_token_id=0,
+            **_MASKED_IDS,
+        )
     ),
 }
 FAMILIES = sorted([*CAUSAL, *MASKED])

@@ -36,7 +36,7 @@ class VocabularyError(InputError):
     """A word is not in the vocabulary of the model."""
 
 
-class FingerprintMismatch(LexframeError, ValueError):
+class FingerprintMismatch(LexframeError, ValueError):  # noqa: N818  it names the state of things, as the CLI does
     """Points made by one space were given to an instrument fitted on another.
 
     Parameters

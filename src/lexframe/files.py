@@ -35,7 +35,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
         os.close(handle)
-        os.chmod(name, 0o666 & ~_umask())  # mkstemp makes private files; a result is an ordinary one
+        Path(name).chmod(0o666 & ~_umask())  # mkstemp makes private files; a result is an ordinary one
     except OSError as error:
         raise _cannot_write(target, error) from error
     temporary = Path(name)
@@ -43,7 +43,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
-        os.replace(temporary, target)
+        temporary.replace(target)
     except OSError as error:
         raise _cannot_write(target, error) from error
     finally:

@@ -72,14 +72,14 @@ def invert_gram(gram: Float[np.ndarray, "n_dims n_dims"], *, rcond: float = 1e-1
 
 
 def unit_rows(vectors: Vectors, metric: Float[np.ndarray, "n_dims n_dims"] | None = None) -> Float[np.ndarray, "n_vectors n_dims"]:
-    """Rows divided by their length; a zero row stays zero.
+    r"""Rows divided by their length; a zero row stays zero.
 
     Parameters
     ----------
     vectors : ndarray of shape (n_vectors, n_dims)
         Any precision; the result is float64.
     metric : ndarray of shape (n_dims, n_dims), optional
-        Symmetric positive semi-definite M: lengths are :math:`\\sqrt{v^T M v}` instead of Euclidean.
+        Symmetric positive semi-definite M: lengths are :math:`\sqrt{v^T M v}` instead of Euclidean.
     """
     vectors = vectors.astype(np.float64)
     squares = np.einsum("ij,ij->i", vectors if metric is None else vectors @ metric, vectors)

@@ -62,7 +62,8 @@ class NearestBasis(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """The most similar label."""
-        return self.classes_[self.similarity(X).argmax(axis=1)]
+        similarity = self.similarity(X)
+        return self.classes_[similarity.argmax(axis=1)]
 
 
 def sorted_bases(bases: LabelBases, y: np.ndarray, n_features: int) -> tuple[np.ndarray, np.ndarray]:

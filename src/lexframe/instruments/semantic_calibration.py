@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, OneToOneFeatureMixin, TransformerMixin
 from sklearn.model_selection import train_test_split
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -28,7 +28,8 @@ class CalibrationModule(nn.Module):
     :math:`\mathrm{CA}(r) = B(\mathrm{avg}\,r) + B(\max r)` with a bottleneck B of width d/16 [1]_. A point is a single
     position, so both poolings return it and CA(r) = 2 B(r). The weights are 33/8 d² for d a multiple of 16: 4 d² in
     the MLP (d → 2d → d) and d²/8 in the attention. LayerNorm adds 2d; its gain and shift start at zero, hence
-    :math:`\lambda(r) = r` before training, which the paper's module without the residual path cannot do.
+    :math:`\lambda(r) = r` before training, which the paper's module without the residual path cannot do. Inside the
+    brackets r is standardised by coordinate.
 
     Parameters
     ----------
@@ -43,21 +44,31 @@ class CalibrationModule(nn.Module):
     def __init__(self, n_dims: int):
         super().__init__()
         bottleneck = max(1, n_dims // 16)
-        self.attention = nn.Sequential(
-            nn.Linear(n_dims, bottleneck, bias=False), nn.ReLU(), nn.Linear(bottleneck, n_dims, bias=False)
-        )
+        self.attention = nn.Sequential(nn.Linear(n_dims, bottleneck, bias=False), nn.ReLU(), nn.Linear(bottleneck, n_dims, bias=False))
         self.mlp = nn.Sequential(nn.Linear(n_dims, 2 * n_dims, bias=False), nn.GELU(), nn.Linear(2 * n_dims, n_dims, bias=False))
         self.norm = nn.LayerNorm(n_dims)
         nn.init.zeros_(self.norm.weight)
 
+        self.register_buffer("mean", torch.zeros(n_dims))
+        self.register_buffer("spread", torch.ones(n_dims))
+
+    def standardize_by(self, points: Tensor) -> None:
+        """Read the mean and spread of each coordinate off training points; neither is trained."""
+        self.mean = points.mean(dim=0)
+        self.spread = points.std(dim=0, correction=0).clamp(min=1e-6)
+
     def forward(self, points: Tensor) -> Tensor:
         """Moved points, of the shape of `points`."""
-        channels = 2 * self.attention(points)
-        return points + self.norm(self.mlp(points * channels))
+        standardized = (points - self.mean) / self.spread
+        channels = 2 * self.attention(standardized)
+        return points + self.norm(self.mlp(standardized * channels))
 
 
-class SemanticCalibration(ClassifierMixin, BaseEstimator):
+class SemanticCalibration(OneToOneFeatureMixin, TransformerMixin, ClassifierMixin, BaseEstimator):
     """Move points so that each comes near the basis of its label; predict the nearest basis.
+
+    What is added to a point is worked out from its standardised coordinates: states of language models have a few
+    coordinates that are large for every text and would drown the others. The point itself stays as it is.
 
     Parameters
     ----------
@@ -97,10 +108,10 @@ class SemanticCalibration(ClassifierMixin, BaseEstimator):
         *,
         objective: str = "labels",
         vocabulary: Any = None,
-        temperature: float = 0.05,
+        temperature: float = 0.1,
         max_epochs: int = 100,
-        batch_size: int = 256,
-        learning_rate: float = 1e-3,
+        batch_size: int = 64,
+        learning_rate: float = 3e-3,
         weight_decay: float = 0.01,
         validation_share: float = 0.1,
         patience: int = 10,
@@ -128,7 +139,8 @@ class SemanticCalibration(ClassifierMixin, BaseEstimator):
             vectors, metric = np.stack([X[y == label].mean(0) for label in self.classes_]), None
         else:
             (self.classes_, vectors), metric = sorted_bases(self.bases, y, X.shape[1]), self.bases.metric
-        self._set_frame(vectors, metric, scale=float(np.sqrt(np.mean(X**2))) or 1.0)
+        root = np.eye(X.shape[1]) if metric is None else metric_root(metric)
+        self._set_frame(vectors, metric, scale=float(np.sqrt(np.mean((X @ root) ** 2))) or 1.0)
         self._train(self._rotated(X), np.searchsorted(self.classes_, y))
         return self
 
@@ -136,9 +148,11 @@ class SemanticCalibration(ClassifierMixin, BaseEstimator):
         """Moved points, in the units of `X`, shape (n_samples, n_features)."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float64)
+        rotated = self._rotated(X)
         with torch.no_grad():
-            moved = self.module_(self._rotated(X)).double().numpy()
-        return moved @ self._root_inverse * self.scale_
+            shift = (self.module_(rotated) - rotated).double().numpy()
+        # Only the shift goes through float32 and the inverse root: a point that is not moved stays exactly where it is.
+        return X + shift @ self._root_inverse * self.scale_
 
     def similarity(self, X: Any) -> np.ndarray:
         """Similarities of the moved points with the bases, shape (n_samples, n_classes)."""
@@ -153,7 +167,8 @@ class SemanticCalibration(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """The label whose basis is nearest to the moved point."""
-        return self.classes_[self.similarity(X).argmax(axis=1)]
+        similarity = self.similarity(X)
+        return self.classes_[similarity.argmax(axis=1)]
 
     def _check_parameters(self) -> None:
         if self.objective not in OBJECTIVES:
@@ -167,7 +182,6 @@ class SemanticCalibration(ClassifierMixin, BaseEstimator):
         """Work in coordinates in which the metric is Euclidean and the points have unit mean square."""
         self.vectors_, self.metric_, self.scale_ = vectors, metric, scale
         self.root_ = np.eye(vectors.shape[1]) if metric is None else metric_root(metric)
-        self.root_ = self.root_ / (np.sqrt(np.mean(self.root_**2) * len(self.root_)) or 1.0)
         self._root_inverse = np.linalg.pinv(self.root_, hermitian=True)
         self._targets = torch.from_numpy(vectors @ self.root_).float()
 
@@ -181,6 +195,7 @@ class SemanticCalibration(ClassifierMixin, BaseEstimator):
     def _train(self, X: Tensor, y: np.ndarray) -> None:
         generator = torch.Generator().manual_seed(self.random_state)
         self.module_ = _seeded_module(X.shape[1], self.random_state)
+        self.module_.standardize_by(X)
         self.n_parameters_ = sum(parameter.numel() for parameter in self.module_.parameters())
         optimizer = torch.optim.AdamW(self.module_.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
         loss = self._loss_function()
@@ -220,7 +235,9 @@ class SemanticCalibration(ClassifierMixin, BaseEstimator):
     def _loss_function(self) -> Any:
         """Loss of moved points and class numbers, by objective."""
         if self.objective == "gold":
-            return lambda points, y: 1 - (nn.functional.normalize(points, dim=1) * nn.functional.normalize(self._targets[y], dim=1)).sum(1).mean()
+            return lambda points, y: (
+                1 - (nn.functional.normalize(points, dim=1) * nn.functional.normalize(self._targets[y], dim=1)).sum(1).mean()
+            )
         if self.objective == "labels":
             return lambda points, y: nn.functional.cross_entropy(self._cosines(points, self._targets) / self.temperature, y)
         assert self.bases is not None

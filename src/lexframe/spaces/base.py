@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from lexframe.exceptions import InputError
 from lexframe.provenance import SpaceFingerprint
 from lexframe.typing import Points
 
@@ -142,12 +143,12 @@ def resolve_layer(layer: int, n_layers: int) -> int:
 
     Raises
     ------
-    ValueError
+    InputError
         If there is no such layer.
     """
     resolved = layer + n_layers + 1 if layer < 0 else layer
     if not 0 <= resolved <= n_layers:
-        raise ValueError(
+        raise InputError(
             f"layer {layer} does not exist: the model has {n_layers} blocks, so layers are 0 (embedding output) to "
             f"{n_layers} (last state, after the final norm), or -1 to {-n_layers - 1} counted from the end."
         )

@@ -240,7 +240,9 @@ class LanguageModelSpace(VocabularySpace, TokenSpace):
         candidates = [backend.encode(form, add_special_tokens=False).ids for form in (f" {word}", word)]
         ids = min(candidates, key=len) if word else []
         if not ids or self.tokenizer.unk_token_id in ids:
-            raise VocabularyError(f"The vocabulary of {self.model_name} cannot write the label word {word!r}. Choose another word for the label.")
+            raise VocabularyError(
+                f"The vocabulary of {self.model_name} cannot write the label word {word!r}. Choose another word for the label."
+            )
         return tuple(ids)
 
     def token_texts(self, ids: Iterable[int]) -> list[str]:
@@ -284,6 +286,4 @@ def _auto_class(config: Any, name: str) -> Any:
         return AutoModelForCausalLM
     if type(config) in AutoModelForMaskedLM._model_mapping:
         return AutoModelForMaskedLM
-    raise ModelError(
-        f"{name} is a {type(config).__name__}, neither a causal nor a masked LM. Use SentenceEncoderSpace for encoders without a vocabulary."
-    )
+    raise ModelError(f"{name} is a {type(config).__name__}, neither a causal nor a masked LM. Use SentenceEncoderSpace for other encoders.")

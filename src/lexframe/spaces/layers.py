@@ -29,7 +29,7 @@ def base_model(model: nn.Module) -> nn.Module:
 
 def text_config(model: nn.Module) -> Any:
     """The configuration of the part that reads text."""
-    config = model.config
+    config: Any = model.config
     return config.get_text_config() if hasattr(config, "get_text_config") else config
 
 

@@ -112,7 +112,9 @@ def load_tokenizer(name_or_path: str, *, revision: str | None = None, trust_remo
     try:
         return AutoTokenizer.from_pretrained(name_or_path, revision=revision, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
-        raise ModelError(f"{name_or_path} has no tokenizer that can be opened ({_first_line(error)}). Pass tokenizer=... as an object.") from error
+        raise ModelError(
+            f"{name_or_path} has no tokenizer that can be opened ({_first_line(error)}). Pass tokenizer=... as an object."
+        ) from error
 
 
 def load_weights(auto_class: Any, name_or_path: str, *, dtype: str, revision: str | None = None, trust_remote_code: bool = False) -> Any:
@@ -139,7 +141,9 @@ def load_weights(auto_class: Any, name_or_path: str, *, dtype: str, revision: st
     if facts["missing_keys"]:
         # They would have been filled with random numbers, without an error.
         missing = sorted(facts["missing_keys"])
-        raise ModelError(f"{name_or_path} lacks {len(missing)} weights that {type(model).__name__} needs, such as {missing[0]}. Name a complete model.")
+        raise ModelError(
+            f"{name_or_path} lacks {len(missing)} weights that {type(model).__name__} needs, such as {missing[0]}. Name a complete model."
+        )
     return model.eval()
 
 

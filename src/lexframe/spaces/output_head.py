@@ -13,7 +13,9 @@ from lexframe.spaces.layers import base_model, evaluation_mode, find_blocks, tex
 
 _FINAL_NORM_NAMES = ("norm", "ln_f", "final_norm", "final_layer_norm", "final_layernorm")
 _READ_HERE = {"final_logit_softcapping", "logit_scale", "logits_scaling"}
-_HARMLESS = re.compile(r"^(attn|attention|router|query|z_loss)|_loss$|_coef$|^output_(hidden|router|attentions)|^return_|logits_to_keep|num_logits")
+_HARMLESS = re.compile(
+    r"^(attn|attention|router|query|z_loss)|_loss$|_coef$|^output_(hidden|router|attentions)|^return_|logits_to_keep|num_logits"
+)
 _TOUCHES_LOGITS = re.compile(r"logit|lm_head|head_multiplier|output_multiplier|mup_width|soft_?cap")
 _NEUTRAL = (None, False, 0, 1, 1.0, 0.0, "")
 
@@ -57,7 +59,7 @@ class OutputHead:
         return self.soft_cap * torch.tanh(logits / self.soft_cap) if self.soft_cap else logits
 
 
-def output_head(model: nn.Module) -> OutputHead:
+def output_head(model: Any) -> OutputHead:
     """Find the head of `model`, and check on a short input that it gives the model's own logits.
 
     Parameters
@@ -77,7 +79,9 @@ def output_head(model: nn.Module) -> OutputHead:
     """
     embeddings = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
     if embeddings is None or getattr(embeddings, "weight", None) is None:
-        raise ModelError(f"{type(model).__name__} has no output embedding, so it has no vocabulary to read points in. Use a causal or masked LM.")
+        raise ModelError(
+            f"{type(model).__name__} has no output embedding, so it has no vocabulary to read points in. Use a causal or masked LM."
+        )
     refuse_unknown_logit_attributes(model)
     config = text_config(model)
     scale = float(getattr(config, "logit_scale", None) or 1.0) / float(getattr(config, "logits_scaling", None) or 1.0)
@@ -117,7 +121,7 @@ def _final_norm(model: nn.Module) -> Callable[[Tensor], Tensor]:
     return nn.Identity()
 
 
-def _transform(model: nn.Module) -> Callable[[Tensor], Tensor]:
+def _transform(model: Any) -> Callable[[Tensor], Tensor]:
     predictions = getattr(getattr(model, "cls", None), "predictions", None)
     if predictions is not None and hasattr(predictions, "transform"):  # BERT
         return predictions.transform

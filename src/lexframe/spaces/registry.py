@@ -37,7 +37,7 @@ def open_space(model: str = "embedded", *, kind: str | None = None, **options: A
         If there is no such kind, or an option does not belong to it.
     """
     if kind is None:
-        kind = "sentence-encoder" if (Path(resolve_model(model)) / "modules.json").is_file() else "language-model"
+        kind = "sentence-encoder" if is_sentence_encoder(model) else "language-model"
     factory = _factory(kind)
     try:
         return factory(model, **options)
@@ -45,6 +45,11 @@ def open_space(model: str = "embedded", *, kind: str | None = None, **options: A
         if "unexpected keyword argument" not in str(error):
             raise
         raise InputError(f"A {kind} space has no option {str(error).split('argument ')[-1]}.") from error
+
+
+def is_sentence_encoder(model: str) -> bool:
+    """Whether a local folder is in the format of sentence-transformers."""
+    return (Path(resolve_model(model)) / "modules.json").is_file()
 
 
 def _factory(kind: str) -> Any:
@@ -58,5 +63,7 @@ def _factory(kind: str) -> Any:
         return SentenceEncoderSpace
     found = {point.name: point for point in metadata.entry_points(group=ENTRY_POINT_GROUP)}
     if kind not in found:
-        raise InputError(f"There is no space of kind {kind!r}; there are {', '.join(['language-model', 'sentence-encoder', *sorted(found)])}.")
+        raise InputError(
+            f"There is no space of kind {kind!r}; there are {', '.join(['language-model', 'sentence-encoder', *sorted(found)])}."
+        )
     return found[kind].load()

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from lexframe.exceptions import InputError, ModelError
 from lexframe.provenance import SpaceFingerprint
 from lexframe.spaces.base import Progress, Space
+from lexframe.spaces.language_model import weights_hash
 from lexframe.spaces.layers import evaluation_mode, longest_input
 from lexframe.spaces.loading import load_config, load_tokenizer, load_weights, resolve_model
-from lexframe.spaces.language_model import weights_hash
 from lexframe.spaces.pooling import pooling_function
 from lexframe.spaces.tokenization import PLACEHOLDER, Tokenization, pad_batch, tokenizer_hash
 from lexframe.typing import Points
@@ -70,12 +70,14 @@ class SentenceEncoderSpace(Space):
             recipe = read_recipe(source, revision=revision)
             load_config(source, revision=revision)
             tokenizer = tokenizer or load_tokenizer(source, revision=revision)
-            model = load_weights(AutoModel, source, dtype=dtype, revision=revision).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+            model = load_weights(AutoModel, source, dtype=dtype, revision=revision).to(
+                device or ("cuda" if torch.cuda.is_available() else "cpu")
+            )
         else:
             if tokenizer is None:
                 raise InputError("A loaded model needs its tokenizer: pass tokenizer=AutoTokenizer.from_pretrained(...).")
             self.model_name = getattr(model.config, "name_or_path", "") or type(model).__name__
-        self.model: nn.Module = model
+        self.model: Any = model
         self.tokenizer = tokenizer
         self.pooling = pooling or recipe.get("pooling", "mean")
         self._pool: Callable[[Tensor, Tensor, Tensor], Tensor] = pooling_function(self.pooling)
@@ -152,7 +154,9 @@ def read_recipe(source: str, *, revision: str | None = None) -> dict[str, Any]:
         elif kind == "Normalize":
             recipe["normalize"] = True
         else:
-            raise ModelError(f"{source} has a module {kind!r} after its transformer, which is not supported. Only Pooling and Normalize are.")
+            raise ModelError(
+                f"{source} has a module {kind!r} after its transformer, which is not supported. Only Pooling and Normalize are."
+            )
     return recipe
 
 
@@ -161,7 +165,9 @@ def _read_json(source: str, name: str, revision: str | None) -> Any:
     if not Path(source).is_dir():
         from transformers.utils import cached_file
 
-        found = cached_file(source, name, revision=revision, _raise_exceptions_for_missing_entries=False, _raise_exceptions_for_connection_errors=False)
+        found = cached_file(
+            source, name, revision=revision, _raise_exceptions_for_missing_entries=False, _raise_exceptions_for_connection_errors=False
+        )
         if found is None:
             return None
         path = Path(found)

@@ -1,0 +1,1 @@
+"""Pretraining from scratch: corpus, tokenizer, language model, and how good it is."""

@@ -7,8 +7,10 @@ import hashlib
 import json
 import lzma
 import re
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,7 +70,7 @@ def read_documents(path: str | Path, *, text_column: str = "text") -> Iterator[s
     ----------
     path : str or Path
         ``.txt`` or ``.txt.xz`` (a blank line between documents), ``.jsonl`` (also ``.gz``, ``.xz``) or
-        ``.parquet`` with the text in `text_column`.
+        ``.parquet`` with the text in `text_column`. A folder stands for the ``corpus.parquet`` within it.
     text_column : str
         Name of the text field.
 
@@ -82,22 +84,69 @@ def read_documents(path: str | Path, *, text_column: str = "text") -> Iterator[s
     DataError
         If the file is missing, of another kind, not UTF-8, damaged, or has no such column.
     """
+    path = shard_file(path)
+    suffixes = "".join(path.suffixes[-2:]).lower()
+    if suffixes.endswith(".parquet"):
+        with _reading(path):
+            yield from _parquet_documents(path, text_column)
+    elif suffixes.endswith((".jsonl", ".jsonl.gz", ".jsonl.xz")):
+        yield from _jsonl_documents(path, text_column)
+    elif suffixes.endswith((".txt", ".txt.xz")):
+        with _reading(path):
+            yield from _plain_documents(path)
+    else:
+        raise DataError(f"{path}: unknown kind of shard. Expected one of {', '.join(TEXT_SUFFIXES)}.")
+
+
+def shard_file(path: str | Path) -> Path:
+    """The file that holds the text: `path` itself, or the ``corpus.parquet`` of a folder that :func:`clean_corpus` made.
+
+    Raises
+    ------
+    DataError
+        If there is no such file.
+    """
     path = Path(path)
+    if path.is_dir():
+        path = path / "corpus.parquet"
     if not path.is_file():
         raise DataError(f"{path}: no such file. Name a shard of text ({', '.join(TEXT_SUFFIXES)}).")
-    suffixes = "".join(path.suffixes[-2:]).lower()
+    return path
+
+
+def read_json_lines(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Line numbers, from 1, and objects of a ``.jsonl`` file, also ``.gz`` or ``.xz``; blank lines are passed over.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, damaged, not UTF-8, or a line is not a JSON object.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file. Name a .jsonl file (also .jsonl.gz, .jsonl.xz).")
+    with _reading(path), _open_text(path) as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise DataError(f"{path}, line {number}: not JSON ({error}). Expected one JSON object a line.") from error
+            if not isinstance(row, dict):
+                raise DataError(f"{path}, line {number}: holds {type(row).__name__}. Expected one JSON object a line.")
+            yield number, row
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Say of every way in which a file fails to be read what file it is."""
     try:
-        if suffixes.endswith(".parquet"):
-            yield from _parquet_documents(path, text_column)
-        elif ".jsonl" in suffixes:
-            yield from _jsonl_documents(path, text_column)
-        elif suffixes.endswith((".txt", ".txt.xz")):
-            yield from _plain_documents(path)
-        else:
-            raise DataError(f"{path}: unknown kind of shard. Expected one of {', '.join(TEXT_SUFFIXES)}.")
+        yield
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 at byte {error.start}. Convert the file to UTF-8.") from error
-    except (lzma.LZMAError, EOFError, OSError) as error:
+        # The decoder counts from the beginning of its buffer, so its position would mislead.
+        raise DataError(f"{path}: not UTF-8 (it holds the byte 0x{error.object[error.start]:02x}). Convert the file to UTF-8.") from error
+    except (lzma.LZMAError, zlib.error, EOFError, OSError) as error:
         raise DataError(f"{path}: cannot be read ({error}). The file may be damaged or cut off.") from error
 
 
@@ -125,17 +174,13 @@ def _plain_documents(path: Path) -> Iterator[str]:
 
 
 def _jsonl_documents(path: Path, text_column: str) -> Iterator[str]:
-    with _open_text(path) as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                text = json.loads(line)[text_column]
-            except (json.JSONDecodeError, KeyError, TypeError) as error:
-                raise DataError(f"{path}, line {number}: expected a JSON object with the field {text_column!r}.") from error
-            if not isinstance(text, str):
-                raise DataError(f"{path}, line {number}: the field {text_column!r} holds {type(text).__name__}, not text.")
-            yield text.strip()
+    for number, row in read_json_lines(path):
+        text = row.get(text_column)
+        if not isinstance(text, str):
+            found = f"holds {type(text).__name__}, not text" if text_column in row else f"is missing; there are {', '.join(row) or 'none'}"
+            raise DataError(f"{path}, line {number}: the field {text_column!r} {found}. Name the field that holds the text.")
+        # JSON can escape half of a character outside the basic plane, which no UTF-8 file can hold.
+        yield text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").strip()
 
 
 def _parquet_documents(path: Path, text_column: str) -> Iterator[str]:
@@ -146,6 +191,9 @@ def _parquet_documents(path: Path, text_column: str) -> Iterator[str]:
         table = pyarrow.parquet.ParquetFile(path)
         if text_column not in table.schema_arrow.names:
             raise DataError(f"{path}: no column {text_column!r}; it has {', '.join(table.schema_arrow.names)}.")
+        kind = table.schema_arrow.field(text_column).type
+        if not (pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind)):
+            raise DataError(f"{path}: the column {text_column!r} holds {kind}, not text. Name the column that holds the text.")
         for batch in table.iter_batches(batch_size=_ROW_GROUP, columns=[text_column]):
             for text in batch.column(0).to_pylist():
                 yield (text or "").strip()
@@ -255,7 +303,7 @@ def clean_corpus(
     *,
     rules: CorpusRules | None = None,
     text_column: str = "text",
-    progress: Callable[[Iterable[str]], Iterable[str]] = iter,
+    progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
 ) -> CorpusReport:
     """Filter the shards in `paths` into ``out/corpus.parquet``, with ``out/report.json`` beside it.
 
@@ -301,7 +349,7 @@ def clean_corpus(
     with replacing(Path(out) / "corpus.parquet") as temporary:
         with pyarrow.parquet.ParquetWriter(temporary, schema, compression="zstd") as writer:
             batch: list[str] = []
-            for text in filter_documents(progress(documents()), rules, dropped):
+            for text in filter_documents(iter(progress(documents())), rules, dropped):
                 encoded = text.encode()
                 digest.update(encoded + b"\0")
                 kept["documents"] += 1
@@ -323,10 +371,17 @@ def clean_corpus(
         words_kept=kept["words"],
         dropped=dict(sorted(dropped.items())),
         sha256=digest.hexdigest(),
-        sources={Path(path).name: file_sha256(path) for path in paths},
+        sources=_source_hashes(paths),
     )
     write_json(Path(out) / "report.json", report.to_dict())
     return report
+
+
+def _source_hashes(paths: Sequence[str | Path]) -> dict[str, str]:
+    """By file name, which says enough and names no one's folders, unless two files share it."""
+    files = [shard_file(path) for path in paths]
+    names = Counter(file.name for file in files)
+    return {file.name if names[file.name] == 1 else str(file): file_sha256(file) for file in files}
 
 
 def file_sha256(path: str | Path) -> str:

@@ -10,20 +10,23 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from lexframe.exceptions import InputError, InterruptedRunError
 from lexframe.files import replacing, write_json
+from lexframe.training.folders import replacing_files
 from lexframe.training.muon import MuonAdamW, matrix_and_other_parameters
 
 BLOCK = 1024
@@ -91,6 +94,10 @@ class PretrainingPlan:
     def __post_init__(self) -> None:
         if self.max_tokens is None and self.max_minutes is None:
             raise InputError("The run has no end: give max_tokens or max_minutes.")
+        for name in ("n_layers", "d_model", "n_heads", "d_ff", "context", "short_context", "batch_tokens", "max_tokens", "max_minutes"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise InputError(f"{name} is {value}; expected a number above 0.")
         for name in ("context", "short_context"):
             if BLOCK % getattr(self, name):
                 raise InputError(f"{name} is {getattr(self, name)}, which does not divide {BLOCK}. Use a power of two up to {BLOCK}.")
@@ -130,22 +137,22 @@ def build_model(plan: PretrainingPlan, tokenizer: Any) -> nn.Module:
     """A Llama decoder with tied embeddings; the projections back into the residual stream start at zero."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    torch.manual_seed(plan.seed)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=plan.d_model,
-            intermediate_size=plan.d_ff,
-            num_hidden_layers=plan.n_layers,
-            num_attention_heads=plan.n_heads,
-            num_key_value_heads=plan.n_heads,
-            max_position_embeddings=max(plan.context, 512),
-            tie_word_embeddings=True,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-        )
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=plan.d_model,
+        intermediate_size=plan.d_ff,
+        num_hidden_layers=plan.n_layers,
+        num_attention_heads=plan.n_heads,
+        num_key_value_heads=plan.n_heads,
+        max_position_embeddings=max(plan.context, 512),
+        tie_word_embeddings=True,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
     )
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):  # the caller's random state is not ours
+        torch.manual_seed(plan.seed)
+        model = LlamaForCausalLM(config)
     for layer in model.model.layers:
         nn.init.zeros_(layer.self_attn.o_proj.weight)
         nn.init.zeros_(layer.mlp.down_proj.weight)
@@ -220,18 +227,19 @@ class Pretraining:
     tokenizer : PreTrainedTokenizerFast
         The tokenizer of these tokens; saved with the model.
     out : str or Path
-        Folder of the run: ``log.jsonl``, ``checkpoint/`` and, at the end, ``model/``.
+        Folder of the run: ``log.jsonl``, ``checkpoint.safetensors`` and, at the end, ``model/``.
     """
 
     def __init__(self, plan: PretrainingPlan, tokens_file: str | Path, tokenizer: Any, out: str | Path):
         from accelerate import Accelerator
 
         self.plan, self.tokenizer, self.out = plan, tokenizer, Path(out)
+        self.out.mkdir(parents=True, exist_ok=True)
         self.tokens = np.load(tokens_file, mmap_mode="r")
         self.accelerator = Accelerator(cpu=not torch.cuda.is_available())
         precision = fastest_precision() if plan.precision == "auto" else plan.precision
         self.autocast = precision == "bfloat16"
-        self.model = build_model(plan, tokenizer).to(self.accelerator.device)
+        self.model: Any = build_model(plan, tokenizer).to(self.accelerator.device)
         self.optimizer = MuonAdamW(
             *matrix_and_other_parameters(self.model),
             matrix_lr=plan.matrix_lr,
@@ -279,6 +287,8 @@ class Pretraining:
             fraction, stop = self._agree(self._fraction(), self._stop)
             if stop:
                 self.save_checkpoint()
+                # The launcher ends all processes when one has ended, so none may end before the checkpoint is whole.
+                self.accelerator.wait_for_everyone()
                 raise InterruptedRunError(f"Stopped at step {self.step} of {self.out}; run the same command again to go on.")
             if fraction >= 1:
                 break
@@ -318,7 +328,9 @@ class Pretraining:
         self.optimizer.zero_grad()
         mean_loss = accelerator.reduce(loss, "mean").item()
         if not math.isfinite(mean_loss):
-            raise InputError(f"The loss is {mean_loss} at step {self.step}: training diverged. Lower matrix_lr or lr; the checkpoint is kept.")
+            raise InputError(
+                f"The loss is {mean_loss} at step {self.step}: training diverged. Lower matrix_lr or lr; the checkpoint is kept."
+            )
         seconds = time.monotonic() - started
         self.step += 1
         self.n_tokens += plan.batch_tokens
@@ -364,12 +376,15 @@ class Pretraining:
         """Write weights and optimiser state; the previous checkpoint stays until the new one is whole."""
         if self.accelerator.is_main_process:
             tensors = {f"model.{name}": tensor.detach().cpu() for name, tensor in self.model.named_parameters()}
-            names = {parameter: name for name, parameter in self.model.named_parameters()}
+            names: dict[Tensor, str] = {parameter: name for name, parameter in self.model.named_parameters()}
             for parameter, state in self.optimizer.state.items():
                 tensors |= {f"optimizer.{names[parameter]}.{key}": value.detach().cpu() for key, value in state.items()}
             facts = {"step": self.step, "tokens": self.n_tokens, "elapsed": self.elapsed, "plan": asdict(self.plan)}
             with replacing(self.out / "checkpoint.safetensors") as temporary:
-                save_file({key: value.contiguous() for key, value in tensors.items()}, temporary, metadata={"facts": json.dumps(facts)})
+                try:
+                    save_file({key: value.contiguous() for key, value in tensors.items()}, temporary, metadata={"facts": json.dumps(facts)})
+                except SafetensorError as error:  # a full disk, which is an OSError everywhere else
+                    raise OSError(str(error)) from error
 
     def _load_checkpoint(self) -> None:
         path = self.out / "checkpoint.safetensors"
@@ -385,6 +400,8 @@ class Pretraining:
         tensors = load_file(path)
         with torch.no_grad():
             for name, parameter in self.model.named_parameters():
+                if tensors[f"model.{name}"].shape != parameter.shape:
+                    raise InputError(f"{path} was made with another tokenizer: {name} has another shape. Name another folder.")
                 parameter.copy_(tensors[f"model.{name}"])
                 prefix = f"optimizer.{name}."
                 for key, value in tensors.items():
@@ -397,24 +414,35 @@ class Pretraining:
         """Write ``model/`` in Hugging Face format, weights in bfloat16, with the tokenizer and the plan."""
         folder = self.out / "model"
         if self.accelerator.is_main_process:
-            folder.mkdir(parents=True, exist_ok=True)
-            replica = build_model(self.plan, self.tokenizer)
+            replica: Any = build_model(self.plan, self.tokenizer)
             replica.load_state_dict(self.model.state_dict())
-            replica.to(torch.bfloat16).save_pretrained(folder)
             self.tokenizer.model_max_length = self.model.config.max_position_embeddings
-            self.tokenizer.save_pretrained(folder)
             facts = {"steps": self.step, "tokens": self.n_tokens, "seconds": round(self.elapsed, 1), "plan": asdict(self.plan)}
-            write_json(folder / "training.json", facts)
+            with replacing_files(folder) as temporary:
+                replica.to(torch.bfloat16).save_pretrained(temporary)
+                self.tokenizer.save_pretrained(temporary)
+                write_json(temporary / "training.json", facts)
         self.accelerator.wait_for_everyone()
         return folder
 
 
 def checkpoint_facts(path: str | Path) -> dict[str, Any]:
-    """Step, tokens, seconds and plan of a checkpoint, without loading its tensors."""
+    """Step, tokens, seconds and plan of a checkpoint, without loading its tensors.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged or not such a checkpoint.
+    """
     from safetensors import safe_open
 
-    with safe_open(path, framework="np") as file:
-        facts: dict[str, Any] = json.loads(file.metadata()["facts"])
+    try:
+        with safe_open(path, framework="np") as file:
+            facts: dict[str, Any] = json.loads(file.metadata()["facts"])
+    except (SafetensorError, TypeError, KeyError) as error:
+        raise InputError(
+            f"{path} is not a whole checkpoint of a pretraining run. Remove it to start anew, or name another folder."
+        ) from error
     return facts
 
 
@@ -454,27 +482,57 @@ def pretrain(
         If a worker failed; its message stands on standard error.
     """
     out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    if n_processes is None:
-        n_processes = torch.cuda.device_count() or len(os.sched_getaffinity(0))
-    n_blocks = plan.batch_tokens // BLOCK
-    while n_blocks % n_processes:
-        n_processes -= 1
     job = {"plan": asdict(plan), "tokens_file": str(tokens_file), "tokenizer": str(tokenizer_folder), "out": str(out)}
     write_json(out / "job.json", job)
     environment = dict(os.environ, OMP_NUM_THREADS="1" if not torch.cuda.is_available() else "4")
     # Freed pages go back to the system and are zeroed anew at every step otherwise.
     environment.setdefault("GLIBC_TUNABLES", "glibc.malloc.mmap_threshold=8589934592:glibc.malloc.trim_threshold=17179869184")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={n_processes}"]
-    worker = subprocess.Popen([*command, "-m", "lexframe.training.language_model", str(out / "job.json")], env=environment)
-    try:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={_number_of_processes(plan, n_processes)}"]
+    # In a session of its own a Ctrl-C reaches the workers once, through us, and not from the terminal as well:
+    # the launcher takes a second signal for the wish to kill them before they have saved.
+    worker = subprocess.Popen(
+        [*command, "-m", "lexframe.training.language_model", str(out / "job.json")], env=environment, start_new_session=True
+    )
+    with _forwarding_signals(worker) as received:
         code = worker.wait()
-    except KeyboardInterrupt:
-        worker.wait()
-        raise InterruptedRunError(f"Stopped; {out} keeps the checkpoint. Run the same command again to go on.") from None
+    if code and received:
+        kept = "keeps the checkpoint" if (out / "checkpoint.safetensors").is_file() else "holds no checkpoint yet"
+        raise InterruptedRunError(f"Stopped; {out} {kept}. Run the same command again to go on.")
     if code:
-        raise InputError(f"Training ended with exit code {code}; see the lines above. {out} keeps the last checkpoint.")
+        raise InputError(f"Training ended with exit code {code}; see the lines above. {out} keeps the last checkpoint, if there was one.")
     return out / "model"
+
+
+def _number_of_processes(plan: PretrainingPlan, n_processes: int | None) -> int:
+    """As many as asked for, or else a GPU or a core each, but so that all have equally many blocks of a batch."""
+    if n_processes is None:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        n_processes = torch.cuda.device_count() or cores or 1
+    if n_processes < 1:
+        raise InputError(f"The number of processes is {n_processes}; expected 1 or more.")
+    n_blocks = plan.batch_tokens // BLOCK
+    return max(n for n in range(1, n_processes + 1) if n_blocks % n == 0)
+
+
+@contextmanager
+def _forwarding_signals(worker: subprocess.Popen) -> Iterator[list[int]]:
+    """Ask `worker` to stop, once, when this process is asked to; gives the list of signals that came."""
+    received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():  # only the main thread is given signals
+        yield received
+        return
+
+    def forward(number: int, frame: Any) -> None:
+        if not received:
+            worker.terminate()
+        received.append(number)
+
+    previous = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _worker(job_file: str) -> None:

@@ -53,7 +53,8 @@ def matrix_and_other_parameters(model: nn.Module) -> tuple[list[nn.Parameter], l
     """Split trainable parameters into hidden matrices (for Muon) and the rest: embeddings, heads, norms, biases."""
     embeddings = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
     heads = {id(module.weight) for name, module in model.named_modules() if isinstance(module, nn.Linear) and name.endswith("lm_head")}
-    matrices, others = [], []
+    matrices: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for parameter in model.parameters():
         if parameter.requires_grad:
             hidden = parameter.ndim == 2 and id(parameter) not in embeddings | heads
@@ -118,7 +119,10 @@ class MuonAdamW(torch.optim.Optimizer):
         for parameter in group["params"]:
             if parameter.grad is None:
                 continue
-            buffer = self.state[parameter].setdefault("momentum_buffer", torch.zeros_like(parameter))
+            state = self.state[parameter]
+            if not state:
+                state["momentum_buffer"] = torch.zeros_like(parameter)
+            buffer = state["momentum_buffer"]
             buffer.lerp_(parameter.grad, 1 - group["momentum"])
             by_shape[parameter.shape].append((parameter, parameter.grad.lerp(buffer, group["momentum"])))
         for shape, pairs in by_shape.items():

@@ -1,0 +1,48 @@
+"""How the verbs speak: results on standard output, progress and notes on standard error."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+
+def progress(label: str) -> Any:
+    """A wrapper for iterations that draws a bar on standard error when a person is watching."""
+
+    def wrap(items: Iterable[Any]) -> Iterable[Any]:
+        from tqdm import tqdm
+
+        return tqdm(items, desc=label, leave=False, disable=not sys.stderr.isatty(), dynamic_ncols=True)
+
+    return wrap
+
+
+def note(text: str) -> None:
+    """A line on standard error."""
+    sys.stderr.write(f"{text}\n")
+
+
+def document(content: Any) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Aligned columns on standard output; the first is flush left, the others flush right."""
+    cells = [list(header), *map(list, rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+    for number, row in enumerate(cells):
+        line = "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width) for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        sys.stdout.write(f"  {line.rstrip()}\n")
+        if number == 0:
+            sys.stdout.write(f"  {'-' * len(line.rstrip())}\n")
+
+
+def quiet_libraries() -> None:
+    """Switch off the progress bars and notes of the libraries underneath, in this process."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()

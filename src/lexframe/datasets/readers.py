@@ -1,0 +1,199 @@
+"""People's files: texts, with labels or without, from .jsonl, .csv, .tsv, .parquet and .txt.
+
+Every reader gives the same :class:`Table`. What cannot be used is said with the file, the line and what to do.
+"""
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lexframe.exceptions import DataError
+
+SUFFIXES = (".jsonl", ".jsonl.gz", ".csv", ".tsv", ".parquet", ".txt")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Texts of one file.
+
+    Attributes
+    ----------
+    texts : tuple of str
+    labels : tuple of str or None
+        None where the file was read without labels.
+    source : str
+        The file, for messages and reports.
+    n_blank : int
+        Rows left out because their text was empty or white space.
+    rows : tuple of int
+        Row of the file (from 0) that each text stood in.
+    """
+
+    texts: tuple[str, ...]
+    labels: tuple[str, ...] | None
+    source: str
+    n_blank: int
+    rows: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+def read_table(path: str | Path, *, text: str = "text", label: str | None = "label", keep_blank: bool = False) -> Table:
+    """Read texts and labels.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``.jsonl`` (also ``.gz``), ``.csv``, ``.tsv``, ``.parquet``, or ``.txt`` with a text a line.
+    text, label : str
+        Names of the columns; ``label=None`` reads texts alone.
+    keep_blank : bool
+        Keep rows whose text is empty or white space, for predictions that must line up with the file.
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    DataError
+        If the file is missing, unreadable, not UTF-8, holds NUL bytes, lacks a column, has a row without a label, or
+        has no text at all.
+    """
+    path = Path(path)
+    texts, labels, rows, n_blank = [], [], [], 0
+    for number, row in enumerate(_records(path, text)):
+        where = f"{path}, row {number + 1}"
+        value = _field(row, text, where)
+        if not keep_blank and not value.strip():
+            n_blank += 1
+            continue
+        if label is not None:
+            name = _field(row, label, where).strip()
+            if not name:
+                raise DataError(f"{where}: the field {label!r} is empty. Give every row a label, or remove the row.")
+            labels.append(name)
+        texts.append(value)
+        rows.append(number)
+    if not texts:
+        raise DataError(
+            f"{path} holds no text{f' ({n_blank} rows are blank)' if n_blank else ''}. Give a file with at least one row of text."
+        )
+    return Table(tuple(texts), tuple(labels) if label is not None else None, str(path), n_blank, tuple(rows))
+
+
+def _field(row: dict[str, Any], name: str, where: str) -> str:
+    if name not in row:
+        raise DataError(
+            f"{where}: no field {name!r}; there are {', '.join(map(repr, [*row][:8])) or 'none'}. Name the column with --text or --label."
+        )
+    value = row[name]
+    if value is None:
+        return ""
+    if isinstance(value, (dict, list)):
+        raise DataError(f"{where}: the field {name!r} holds {type(value).__name__}, not text.")
+    value = str(value)
+    if "\0" in value:
+        raise DataError(f"{where}: the field {name!r} holds a NUL byte. The file may be binary or damaged; remove the byte.")
+    return value
+
+
+def _records(path: Path, text: str) -> Iterator[dict[str, Any]]:
+    name = path.name.lower()
+    if path.is_dir():
+        raise DataError(f"{path} is a folder. Name a file ({', '.join(SUFFIXES)}).")
+    if not path.exists():
+        raise DataError(f"{path}: no such file. Name a file ({', '.join(SUFFIXES)}).")
+    if name.endswith(".parquet"):
+        return _parquet(path)
+    if name.endswith((".jsonl", ".jsonl.gz")):
+        return _jsonl(path)
+    if name.endswith(".csv"):
+        return _delimited(path, ",")
+    if name.endswith(".tsv"):
+        return _delimited(path, "\t")
+    if name.endswith(".txt"):
+        return ({text: line} for line in _decoded(path).splitlines())
+    raise DataError(f"{path}: unknown kind of file. Expected one of {', '.join(SUFFIXES)}.")
+
+
+def _decoded(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+        if path.suffix.lower() == ".gz":
+            data = gzip.decompress(data)
+    except (OSError, EOFError) as error:
+        raise DataError(
+            f"{path} cannot be read: {getattr(error, 'strerror', None) or error}. Check that the file is whole and readable."
+        ) from error
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise DataError(f"{path}, line {line}: not UTF-8 (byte {data[error.start]:#04x}). Convert the file to UTF-8.") from error
+
+
+def _jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(_decoded(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise DataError(
+                f"{path}, line {number}: not JSON ({error.msg} at column {error.colno}). Every line must be one JSON object."
+            ) from error
+        if not isinstance(row, dict):
+            raise DataError(f"{path}, line {number}: {type(row).__name__} instead of an object. Every line must be one JSON object.")
+        yield row
+
+
+def _delimited(path: Path, delimiter: str) -> Iterator[dict[str, Any]]:
+    reader = csv.DictReader(io.StringIO(_decoded(path), newline=""), delimiter=delimiter)
+    try:
+        for row in reader:
+            if None in row:
+                raise DataError(f"{path}, line {reader.line_num}: more fields than the header names. Quote fields that hold the delimiter.")
+            yield dict(row)
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: {error}. Check the quotes.") from error
+
+
+def _parquet(path: Path) -> Iterator[dict[str, Any]]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        for batch in pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=4096):
+            yield from batch.to_pylist()
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DataError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}).") from error
+
+
+def label_words_from(words: Sequence[str], labels: Sequence[str]) -> dict[str, list[str]]:
+    """Words for each label, from ``label=word,word`` entries; a label without an entry is named by itself.
+
+    Underscores, hyphens and slashes in such a name become blanks.
+
+    Raises
+    ------
+    DataError
+        If an entry has no ``=``, no word, or names a label that does not exist.
+    """
+    given: dict[str, list[str]] = {}
+    for entry in words:
+        label, sign, listed = entry.partition("=")
+        label, chosen = label.strip(), [word.strip() for word in listed.split(",") if word.strip()]
+        if not sign or not chosen:
+            raise DataError(f"The label words {entry!r} are not understood. Write label=word or label=word,word.")
+        if label not in labels:
+            raise DataError(f"Words are given for the label {label!r}, but the labels are {', '.join(sorted(set(labels))[:12])}.")
+        given[label] = chosen
+    plain = str.maketrans("_-/", "   ")
+    return {label: given.get(label, [label.translate(plain)]) for label in sorted(set(labels))}

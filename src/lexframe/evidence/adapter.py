@@ -1,0 +1,126 @@
+"""A saved adapter: a fitted instrument and the space it belongs to."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lexframe.exceptions import DataError
+from lexframe.instruments.persistence import load_instrument, save_instrument
+from lexframe.provenance import Provenance, SpaceFingerprint
+from lexframe.spaces.base import Progress, Space, VocabularySpace
+from lexframe.spaces.registry import open_space
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """Labels for texts.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        One a text.
+    probabilities : ndarray of shape (n_texts, n_classes)
+    classes : tuple of str
+        Columns of `probabilities`.
+    provenance : Provenance
+    """
+
+    labels: tuple[str, ...]
+    probabilities: np.ndarray
+    classes: tuple[str, ...]
+    provenance: Provenance
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain types, for JSON."""
+        rows = [
+            {"label": label, "probability": float(row.max()), "probabilities": dict(zip(self.classes, row.tolist(), strict=True))}
+            for label, row in zip(self.labels, self.probabilities, strict=True)
+        ]
+        return {"predictions": rows, "provenance": self.provenance.to_dict()}
+
+    def to_frame(self) -> Any:
+        """A pandas table, a row a text: label and the probability of each class."""
+        import pandas as pd
+
+        return pd.DataFrame(self.probabilities, columns=list(self.classes)).assign(label=list(self.labels))
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """A fitted instrument with its space.
+
+    Attributes
+    ----------
+    space : Space
+    instrument
+        Fitted on points of that space.
+    """
+
+    space: Space
+    instrument: Any
+
+    def predict(self, texts: Any, *, batch_size: int = 32, progress: Progress = iter) -> Predictions:
+        """Labels and probabilities of `texts`, in their order."""
+        points = self.space.encode(list(texts), batch_size=batch_size, progress=progress)
+        classes = tuple(str(label) for label in self.instrument.classes_)
+        provenance = Provenance(space=self.space.fingerprint, parameters={"instrument": type(self.instrument).__name__})
+        if not len(points):
+            return Predictions((), np.zeros((0, len(classes))), classes, provenance)
+        if isinstance(self.space, VocabularySpace):
+            points = self.space.head_input(points)
+        probabilities = self.instrument.predict_proba(points)
+        return Predictions(tuple(classes[column] for column in probabilities.argmax(axis=1)), probabilities, classes, provenance)
+
+    def save(self, folder: str | Path, *, facts: dict[str, Any] | None = None) -> None:
+        """Write the instrument and the fingerprint of its space as safetensors and JSON."""
+        save_instrument(self.instrument, folder, facts={**(facts or {}), "space": self.space.fingerprint.to_dict()})
+
+
+def load_adapter(folder: str | Path, *, model: str | None = None, space: Space | None = None, device: str | None = None) -> Adapter:
+    """Open a saved adapter with the space it was fitted on.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Written by :meth:`Adapter.save` or ``lexframe adapt --out``.
+    model : str, optional
+        Where the model is now. Default: where it was.
+    space : Space, optional
+        An open space, instead of opening one.
+    device : str, optional
+        Of the model.
+
+    Returns
+    -------
+    Adapter
+
+    Raises
+    ------
+    FingerprintMismatch
+        If the space makes other points than the one the adapter was fitted on; both are named.
+    DataError
+        If the folder holds no whole adapter.
+    """
+    instrument, facts = load_instrument(folder)
+    try:
+        expected = SpaceFingerprint.from_dict(facts["space"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{folder} does not say which space it belongs to. Make it again with lexframe adapt.") from error
+    if space is None:
+        options: dict[str, Any] = {
+            "template": expected.template,
+            "max_length": expected.max_length,
+            "dtype": expected.dtype,
+            "device": device,
+        }
+        kind = "language-model"
+        if expected.kind == "LanguageModelSpace":
+            options |= {"layer": expected.layer, "pooling": expected.pooling, "truncation": expected.truncation}
+        else:
+            kind = "sentence-encoder"
+            options |= {"pooling": expected.pooling.split(",")[0], "normalize": "unit length" in expected.pooling}
+        space = open_space(model or expected.model, kind=kind, **options)
+    expected.require(space.fingerprint, what=str(folder))
+    return Adapter(space, instrument)

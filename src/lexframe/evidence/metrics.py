@@ -1,0 +1,83 @@
+"""How good predictions are, with intervals: every number that is shown has one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number with its 95% interval.
+
+    Attributes
+    ----------
+    value, low, high : float
+        In the units of the metric; for accuracy and macro-F1 a share in [0, 1].
+    """
+
+    value: float
+    low: float
+    high: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """``{"value", "interval"}``, for JSON."""
+        return {"value": self.value, "interval": [self.low, self.high]}
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def accuracy(truth: Int[np.ndarray, " n"], predicted: Int[np.ndarray, " n"]) -> float:
+    """Share of equal entries."""
+    return float(np.mean(truth == predicted))
+
+
+def macro_f1(truth: Int[np.ndarray, " n"], predicted: Int[np.ndarray, " n"]) -> float:
+    """Mean over the classes in `truth` or `predicted` of the harmonic mean of precision and recall."""
+    n_classes = int(max(truth.max(), predicted.max())) + 1
+    hits = np.bincount(truth[truth == predicted], minlength=n_classes)
+    sizes = np.bincount(truth, minlength=n_classes) + np.bincount(predicted, minlength=n_classes)
+    present = sizes > 0
+    return float(np.mean(2 * hits[present] / sizes[present]))
+
+
+METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {"accuracy": accuracy, "macro_f1": macro_f1}
+
+
+def bootstrap(
+    truth: Int[np.ndarray, " n"], predicted: Int[np.ndarray, " n"], metric: str, *, n_resamples: int = 1000, seed: int = 0
+) -> Estimate:
+    """A metric with its percentile bootstrap interval over test items.
+
+    Parameters
+    ----------
+    truth, predicted : ndarray of int, shape (n,)
+        Class numbers.
+    metric : {"accuracy", "macro_f1"}
+        What to estimate.
+    n_resamples, seed : int
+        Of the bootstrap. Equal seeds draw equal items, so methods compared on one test set are paired.
+    """
+    function = METRICS[metric]
+    draws = np.random.default_rng(seed).integers(0, len(truth), size=(n_resamples, len(truth)))
+    values = [function(truth[rows], predicted[rows]) for rows in draws]
+    low, high = np.percentile(values, [2.5, 97.5])
+    return Estimate(function(truth, predicted), float(low), float(high))
+
+
+def paired_difference(
+    right: Bool[np.ndarray, " n"], other_right: Bool[np.ndarray, " n"], *, n_resamples: int = 1000, seed: int = 0
+) -> Estimate:
+    """Difference in accuracy of two methods on the same items, with its paired bootstrap interval."""
+    difference: Float[np.ndarray, " n"] = right.astype(float) - other_right.astype(float)
+    draws = np.random.default_rng(seed).integers(0, len(difference), size=(n_resamples, len(difference)))
+    low, high = np.percentile(difference[draws].mean(axis=1), [2.5, 97.5])
+    return Estimate(float(difference.mean()), float(low), float(high))
+
+
+def confusion(truth: Int[np.ndarray, " n"], predicted: Int[np.ndarray, " n"], n_classes: int) -> Int[np.ndarray, "k k"]:
+    """Counts with true classes as rows and predicted ones as columns."""
+    return np.bincount(truth * n_classes + predicted, minlength=n_classes**2).reshape(n_classes, n_classes)

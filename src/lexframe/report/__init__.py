@@ -1,0 +1,1 @@
+"""One chart function per result, and the report: one HTML file that opens from disk with the network off."""

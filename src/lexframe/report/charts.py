@@ -1,0 +1,228 @@
+"""Altair charts of results: the same in a notebook and in the report.
+
+Text of people's data enters charts as data only: never as an expression, a title or markup.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+
+from lexframe.linalg import unit_rows
+
+if TYPE_CHECKING:
+    import altair as alt
+
+INK, MUTED, RULE, ACCENT = "#1c2430", "#6b7480", "#d9dee5", "#2f6f8f"
+PALETTE = [
+    "#2f6f8f",
+    "#d1702c",
+    "#4b9560",
+    "#b5476b",
+    "#7a62b5",
+    "#a8892b",
+    "#3ba3a0",
+    "#8a5a44",
+    "#5c6b7d",
+    "#c95d9c",
+    "#6f9d2e",
+    "#4465c9",
+]
+MAX_POINTS = 1500
+"""Points drawn in a map; more are sampled, and the caption says so."""
+
+
+def themed(chart: Any) -> Any:
+    """The look that all charts share."""
+    return (
+        chart.configure(font="Helvetica Neue, Helvetica, Arial, sans-serif", background="white")
+        .configure_view(stroke=None)
+        .configure_axis(
+            labelColor=INK, titleColor=MUTED, titleFontWeight="normal", gridColor=RULE, domainColor=RULE, tickColor=RULE, labelFontSize=12
+        )
+        .configure_title(color=INK, fontSize=14, fontWeight=600, anchor="start", subtitleColor=MUTED, subtitleFontSize=12)
+        .configure_legend(labelColor=INK, titleColor=MUTED, titleFontWeight="normal", labelFontSize=12, labelLimit=240)
+    )
+
+
+def method_chart(result: Any) -> "alt.LayerChart":
+    """Accuracy of each method with its 95% interval, and the share of the most frequent label as a dashed line.
+
+    Parameters
+    ----------
+    result : lexframe.evidence.AdaptationResult
+    """
+    import altair as alt
+
+    rows = [
+        {
+            "method": name,
+            "accuracy": method.accuracy.value,
+            "low": method.accuracy.low,
+            "high": method.accuracy.high,
+            "kind": "saved" if name == result.chosen else "other",
+            "label": f"{method.accuracy.value:.3f}",
+        }
+        for name, method in result.methods.items()
+    ]
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        y=alt.Y("method:N", sort=None, title=None, axis=alt.Axis(ticks=False, domain=False, labelFontSize=13))
+    )
+    colour = alt.Color("kind:N", scale=alt.Scale(domain=["saved", "other"], range=[ACCENT, MUTED]), legend=None)
+    x = alt.X(
+        "low:Q",
+        scale=alt.Scale(domain=[0, 1]),
+        title="accuracy on the test texts, with 95% interval",
+        axis=alt.Axis(format=".1f", tickCount=6),
+    )
+    intervals = base.mark_rule(strokeWidth=3, opacity=0.45).encode(x=x, x2="high:Q", color=colour)
+    points = base.mark_point(filled=True, size=110, opacity=1).encode(x="accuracy:Q", color=colour)
+    labels = base.mark_text(align="left", dx=12, fontSize=13, color=INK).encode(x="high:Q", text="label:N")
+    chance = alt.Chart(alt.Data(values=[{"chance": result.chance}])).mark_rule(strokeDash=[4, 4], color=MUTED).encode(x="chance:Q")
+    return themed((chance + intervals + points + labels).properties(width=560, height=34 * len(rows)))
+
+
+def map_coordinates(
+    points: Float[np.ndarray, "n d"], moved: Float[np.ndarray, "n d"], bases: Float[np.ndarray, "k d"] | None
+) -> tuple[Float[np.ndarray, "n 2"], Float[np.ndarray, "n 2"], Float[np.ndarray, "k 2"] | None]:
+    """Plane coordinates of test points before and after calibration, and of the label bases.
+
+    Which basis is nearest to a point depends on the differences of the bases alone, so the plane lies within the span of
+    those differences, along the two main axes of the moved points there. Points and bases have unit length first and
+    are centred on their own mean, since they share a large common part; the bases are then scaled to the points.
+
+    Returns
+    -------
+    before, after : ndarray of shape (n, 2)
+        In the same plane and scale.
+    bases : ndarray of shape (k, 2) or None
+    """
+    before, after = (part - part.mean(0) for part in (unit_rows(points), unit_rows(moved)))
+    if bases is None:
+        axes = _main_axes(after, 2)
+        return before @ axes.T, after @ axes.T, None
+    frame = unit_rows(bases)
+    frame = frame - frame.mean(0)
+    span = _main_axes(frame, len(frame) - 1)
+    axes = _main_axes(after @ span.T, 2) @ span
+    if len(axes) < 2:  # two labels differ in one direction; the other axis shows the points
+        axes = np.vstack([axes, _main_axes(after - after @ axes.T @ axes, 2 - len(axes))])
+    drawn, reach = frame @ axes.T, np.percentile(np.linalg.norm(after @ axes.T, axis=1), 95)
+    return before @ axes.T, after @ axes.T, drawn * reach / max(float(np.linalg.norm(drawn, axis=1).max()), 1e-12)
+
+
+def _main_axes(rows: np.ndarray, n_axes: int) -> np.ndarray:
+    """Principal axes of centred rows, each signed so that its largest entry is positive."""
+    axes = np.linalg.svd(rows, full_matrices=False)[2][:n_axes]
+    return axes * np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])[:, np.newaxis]
+
+
+def map_chart(result: Any) -> "alt.HConcatChart":
+    """Test points before and after calibration, coloured by true label, with the bases of the labels drawn in.
+
+    Parameters
+    ----------
+    result : lexframe.evidence.AdaptationResult
+    """
+    import altair as alt
+
+    before, after, bases = map_coordinates(result.points, result.moved_points, result.bases)
+    kept = np.sort(np.random.default_rng(0).permutation(len(before))[:MAX_POINTS])
+    predicted = result.methods["vds" if "vds" in result.methods else result.chosen].probabilities.argmax(axis=1)
+    colour = alt.Color(
+        "label:N",
+        scale=alt.Scale(domain=list(result.labels), range=[PALETTE[i % len(PALETTE)] for i in range(len(result.labels))]),
+        legend=alt.Legend(title="true label", orient="bottom", columns=min(4, len(result.labels)), symbolOpacity=1),
+    )
+    everything = np.vstack([part for part in (before, after, bases) if part is not None])
+    panels = []
+    for title, subtitle, places in (
+        ("Before", "points as the frozen model gives them", before),
+        ("After", "moved by semantic calibration", after),
+    ):
+        rows = [
+            {
+                "x": float(places[i, 0]),
+                "y": float(places[i, 1]),
+                "label": result.labels[result.truth[i]],
+                "about": _about(result, i, predicted[i]),
+            }
+            for i in kept
+        ]
+        scales = [alt.Scale(domain=_padded(everything[:, axis]), nice=False) for axis in (0, 1)]
+        plain = alt.Axis(labels=False, ticks=False, domain=False, title=None, grid=False)
+        x, y = alt.X("x:Q", scale=scales[0], axis=plain), alt.Y("y:Q", scale=scales[1], axis=plain)
+        layer = (
+            alt.Chart(alt.Data(values=rows))
+            .mark_circle(size=28, opacity=0.62)
+            .encode(x=x, y=y, color=colour, description="about:N", tooltip="about:N")
+        )
+        if bases is not None:
+            marks = [
+                {"x": float(place[0]), "y": float(place[1]), "label": label, "about": f"semantic basis of {label}"}
+                for label, place in zip(result.labels, bases, strict=True)
+            ]
+            drawn = alt.Chart(alt.Data(values=marks)).encode(x=x, y=y)
+            layer += drawn.mark_point(shape="diamond", filled=True, size=130, stroke="white", strokeWidth=1.2, opacity=1).encode(
+                color=colour, description="about:N", tooltip="about:N"
+            )
+            layer += drawn.mark_text(dy=-13, fontSize=12, fontWeight="bold", stroke="white", strokeWidth=3).encode(text="label:N")
+            layer += drawn.mark_text(dy=-13, fontSize=12, fontWeight="bold", color=INK).encode(text="label:N")
+        panels.append(layer.properties(width=430, height=380, title=alt.TitleParams(title, subtitle=subtitle)))
+    return themed(alt.hconcat(*panels, spacing=36))
+
+
+def confusion_chart(result: Any) -> "alt.LayerChart":
+    """Counts of true against predicted labels, shaded by the share of the true label's texts.
+
+    Parameters
+    ----------
+    result : lexframe.evidence.AdaptationResult
+    """
+    import altair as alt
+
+    counts = result.confusion()
+    totals = np.maximum(counts.sum(axis=1), 1)
+    rows = [
+        {"true": true, "predicted": predicted, "count": int(counts[i, j]), "share": float(counts[i, j] / totals[i])}
+        for i, true in enumerate(result.labels)
+        for j, predicted in enumerate(result.labels)
+    ]
+    cell = max(16, min(52, 620 // len(result.labels)))
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        x=alt.X(
+            "predicted:N",
+            sort=list(result.labels),
+            title="predicted",
+            axis=alt.Axis(labelAngle=-40, orient="bottom", ticks=False, domain=False),
+        ),
+        y=alt.Y("true:N", sort=list(result.labels), title="true", axis=alt.Axis(ticks=False, domain=False)),
+    )
+    cells = base.mark_rect(stroke="white", strokeWidth=1.5).encode(
+        color=alt.Color("share:Q", scale=alt.Scale(domain=[0, 1], range=["#f3f6f8", ACCENT]), legend=None)
+    )
+    chart = cells
+    if len(result.labels) <= 20:
+        numbers = base.mark_text(fontSize=12).encode(
+            text="count:Q",
+            color=alt.condition("datum.share > 0.55", alt.value("white"), alt.value(INK)),
+            opacity=alt.condition("datum.count > 0", alt.value(1), alt.value(0.25)),
+        )
+        chart = cells + numbers
+    return themed(chart.properties(width=cell * len(result.labels), height=cell * len(result.labels)))
+
+
+def _about(result: Any, row: int, predicted: int) -> str:
+    return f"{result.labels[result.truth[row]]}, taken for {result.labels[predicted]}: {shortened(result.test_texts[row], 160)}"
+
+
+def shortened(text: str, length: int) -> str:
+    """`text` on one line, cut at `length` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= length else line[: length - 1] + "…"
+
+
+def _padded(values: np.ndarray) -> list[float]:
+    low, high = float(values.min()), float(values.max())
+    margin = 0.06 * (high - low) or 1.0
+    return [low - margin, high + margin]
