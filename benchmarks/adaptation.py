@@ -74,7 +74,7 @@ def main() -> None:
                 min(above_untrained) > 0,
             ),
         ]
-    finish(claims)
+    finish(claims, keep_as=None if options.quick else "adaptation")
 
 
 def sample(table: Table, n: int, seed: int) -> Table:

@@ -1,5 +1,7 @@
 """What every benchmark prints last: its claims as one JSON object a claim, with interval and goal."""
 
+import csv
+import io
 import json
 import os
 import platform
@@ -8,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from lexframe.files import write_text
 from lexframe.provenance import package_versions
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -28,8 +31,25 @@ class Claim:
     holds: bool
 
 
-def finish(claims: Sequence[Claim]) -> None:
-    """Print the machine and, as the last line, the claims."""
+def finish(claims: Sequence[Claim], *, keep_as: str | None = None) -> None:
+    """Print the machine and, as the last line, the claims; with `keep_as` also write ``results/NAME.csv``."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
-    sys.stderr.write(f"{platform.machine()}, {os.cpu_count()} cores, load {load:.1f}, {package_versions()}\n")
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, load {load:.1f}"
+    versions = " ".join(f"{name}={version}" for name, version in package_versions().items())
+    sys.stderr.write(f"{machine}; {versions}\n")
+    if keep_as is not None:
+        lines = [
+            {
+                **asdict(claim),
+                "interval": " ".join(f"{bound:.6g}" for bound in claim.interval or ()),
+                "machine": machine,
+                "versions": versions,
+            }
+            for claim in claims
+        ]
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(lines[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(lines)
+        write_text(Path(__file__).parent / "results" / f"{keep_as}.csv", text.getvalue())
     print(json.dumps([asdict(claim) for claim in claims]))

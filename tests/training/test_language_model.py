@@ -284,3 +284,13 @@ def test_a_worker_that_fails_is_an_input_error(make_plan, tokenizer, tmp_path, c
 def test_plans_are_plain_values():
     plan = PretrainingPlan(max_minutes=1.0)
     assert PretrainingPlan(**{name: getattr(plan, name) for name in plan.__slots__}) == plan
+
+
+def test_a_run_can_start_from_another_models_weights(tmp_path, make_plan, tokens_file, tokenizer):
+    first = Pretraining(make_plan(max_tokens=4096), tokens_file, tokenizer, tmp_path / "first")
+    folder = str(first.run())
+    further = Pretraining(make_plan(initial_model=folder, seed=7), tokens_file, tokenizer, tmp_path / "further")
+    for name, parameter in first.model.named_parameters():
+        assert torch.equal(further.model.get_parameter(name).detach(), parameter.detach().bfloat16().float()), name
+    with pytest.raises(InputError, match="another shape"):
+        Pretraining(make_plan(initial_model=folder, d_ff=64), tokens_file, tokenizer, tmp_path / "other")

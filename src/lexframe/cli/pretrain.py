@@ -85,6 +85,7 @@ def train_command(
     precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
     compile_model: Annotated[bool, typer.Option("--compile/--no-compile", help="Use torch.compile.")] = True,
     seed: Annotated[int, typer.Option(help="Of the weights and of the order of the data.")] = 0,
+    initial_model: Annotated[str | None, typer.Option(help="Train this model further instead of starting from random weights.")] = None,
     processes: Annotated[int | None, typer.Option(help="Default: one a GPU, or one a CPU core.")] = None,
     as_json: options.Json = False,
 ) -> None:
@@ -109,6 +110,7 @@ def train_command(
         precision=precision,
         compile=compile_model,
         seed=seed,
+        initial_model=initial_model,
     )
     opened = load_tokenizer(str(tokenizer))
     tokens_file = encoded_corpus(corpus, opened, out / "tokens.npy", text_column=text_column, progress=show.progress("documents"))

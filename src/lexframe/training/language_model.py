@@ -67,6 +67,8 @@ class PretrainingPlan:
         Time between checkpoints.
     seed : int
         Of the weights and of the order of the data.
+    initial_model : str or None
+        A model of the same shape and tokenizer whose weights the run starts from, to train it further.
     """
 
     n_layers: int = 6
@@ -90,6 +92,7 @@ class PretrainingPlan:
     compile: bool = True
     checkpoint_minutes: float = 10.0
     seed: int = 0
+    initial_model: str | None = None
 
     def __post_init__(self) -> None:
         if self.max_tokens is None and self.max_minutes is None:
@@ -157,6 +160,31 @@ def build_model(plan: PretrainingPlan, tokenizer: Any) -> nn.Module:
         nn.init.zeros_(layer.self_attn.o_proj.weight)
         nn.init.zeros_(layer.mlp.down_proj.weight)
     return model
+
+
+def take_weights(model: nn.Module, tokenizer: Any, name: str) -> None:
+    """Copy the weights of the model called `name` into `model`.
+
+    Raises
+    ------
+    InputError
+        If the two differ in shape or in their tokenizers.
+    ModelError
+        If there is no such model.
+    """
+    from transformers import AutoModelForCausalLM
+
+    from lexframe.spaces.loading import load_config, load_tokenizer, load_weights, resolve_model
+    from lexframe.spaces.tokenization import tokenizer_hash
+
+    source = resolve_model(name)
+    load_config(source)
+    if tokenizer_hash(load_tokenizer(source)) != tokenizer_hash(tokenizer):
+        raise InputError(f"{name} has another tokenizer than this run. Name its own folder as --tokenizer.")
+    try:
+        model.load_state_dict(load_weights(AutoModelForCausalLM, source, dtype="float32").state_dict())
+    except RuntimeError as error:
+        raise InputError(f"{name} has another shape than the plan. Give the same layers, width, heads and inner width.") from error
 
 
 def batch_of_blocks(tokens: np.ndarray, first_block: int, n_blocks: int, *, seed: int, rank: int = 0, world: int = 1) -> np.ndarray:
@@ -240,6 +268,8 @@ class Pretraining:
         precision = fastest_precision() if plan.precision == "auto" else plan.precision
         self.autocast = precision == "bfloat16"
         self.model: Any = build_model(plan, tokenizer).to(self.accelerator.device)
+        if plan.initial_model is not None:
+            take_weights(self.model, tokenizer, plan.initial_model)
         self.optimizer = MuonAdamW(
             *matrix_and_other_parameters(self.model),
             matrix_lr=plan.matrix_lr,
