@@ -23,7 +23,8 @@ def test_every_command_named_in_the_pages_exists():
 
     group = typer.main.get_command(app)
     for page in PAGES:
-        for line in re.findall(r"^lexframe (.+)$", page.read_text(), re.M):
+        blocks = "\n".join(re.findall(r"^```\n(.*?)^```", page.read_text(), re.M | re.S))
+        for line in re.findall(r"^lexframe (.+)$", blocks, re.M):
             words = line.split()
             command = group.commands[words[0]]
             if hasattr(command, "commands"):

@@ -157,3 +157,25 @@ def test_texts_that_are_not_strings(without_type_checks):
 def test_a_loaded_model_needs_its_tokenizer():
     with pytest.raises(InputError, match="tokenizer="):
         LanguageModelSpace(tiny_model("llama"))
+
+
+def test_a_hub_that_cannot_be_reached_is_tried_once_and_briefly(monkeypatch):
+    from lexframe.spaces.loading import without_network
+
+    attempts = []
+
+    def refuse(address, timeout):
+        attempts.append((address, timeout))
+        raise OSError("no route")
+
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("socket.create_connection", refuse)
+    without_network.cache_clear()
+    try:
+        with pytest.raises(ModelError, match=r"no connection.*embedded"):
+            open_space("somebody/some-model-that-is-not-here")
+        assert len(attempts) == 1
+        assert attempts[0][1] <= 5
+    finally:
+        without_network.cache_clear()

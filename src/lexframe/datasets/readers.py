@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 from lexframe.exceptions import DataError
 
+_LONGEST_FIELD = 1 << 30
 SUFFIXES = (".jsonl", ".jsonl.gz", ".csv", ".tsv", ".parquet", ".txt")
 
 
@@ -119,7 +121,7 @@ def _records(path: Path, text: str) -> Iterator[dict[str, Any]]:
     if name.endswith(".tsv"):
         return _delimited(path, "\t")
     if name.endswith(".txt"):
-        return ({text: line} for line in _decoded(path).splitlines())
+        return ({text: line.removesuffix("\r")} for line in _lines(_decoded(path)))
     raise DataError(f"{path}: unknown kind of file. Expected one of {', '.join(SUFFIXES)}.")
 
 
@@ -128,7 +130,7 @@ def _decoded(path: Path) -> str:
         data = path.read_bytes()
         if path.suffix.lower() == ".gz":
             data = gzip.decompress(data)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(
             f"{path} cannot be read: {getattr(error, 'strerror', None) or error}. Check that the file is whole and readable."
         ) from error
@@ -137,6 +139,12 @@ def _decoded(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise DataError(f"{path}, line {line}: not UTF-8 (byte {data[error.start]:#04x}). Convert the file to UTF-8.") from error
+
+
+def _lines(text: str) -> list[str]:
+    """Lines that end in a line feed; other separators, which str.splitlines also takes, belong to the text."""
+    lines = text.split("\n")
+    return lines[:-1] if lines[-1] == "" else lines
 
 
 def _jsonl(path: Path) -> Iterator[dict[str, Any]]:
@@ -155,7 +163,8 @@ def _jsonl(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _delimited(path: Path, delimiter: str) -> Iterator[dict[str, Any]]:
-    reader = csv.DictReader(io.StringIO(_decoded(path), newline=""), delimiter=delimiter)
+    reader = csv.DictReader(io.StringIO(_decoded(path), newline=""), delimiter=delimiter, strict=True)
+    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_FIELD))  # the default refuses texts over 128 KiB
     try:
         for row in reader:
             if None in row:
@@ -180,6 +189,18 @@ def label_words_from(words: Sequence[str], labels: Sequence[str]) -> dict[str, l
     """Words for each label, from ``label=word,word`` entries; a label without an entry is named by itself.
 
     Underscores, hyphens and slashes in such a name become blanks.
+
+    Parameters
+    ----------
+    words : sequence of str
+        The entries, as given on a command line.
+    labels : sequence of str
+        All labels; repeated ones count once.
+
+    Returns
+    -------
+    dict of str to list of str
+        In the order of the sorted labels.
 
     Raises
     ------

@@ -213,12 +213,12 @@ class LanguageModelSpace(VocabularySpace, TokenSpace):
 
     def unembedding(self) -> Float[np.ndarray, "n_vocab n_dims"]:
         """Rows of the output head for the vocabulary, without padded rows."""
-        return self._head.weight[: self.n_vocab].detach().float().cpu().numpy()
+        return self._head.weight[: self.n_vocab].detach().float().cpu().numpy().copy()
 
     def embedding(self) -> Float[np.ndarray, "n_vocab n_dims"]:
         """Rows of the input embedding for the vocabulary."""
         weight = self.model.get_input_embeddings().weight  # type: ignore[operator]
-        return weight[: self.n_vocab].detach().float().cpu().numpy()
+        return weight[: self.n_vocab].detach().float().cpu().numpy().copy()
 
     def head_input(self, points: Points) -> Points:
         """Final norm (for inner layers) and transform (for masked LMs), applied to points."""

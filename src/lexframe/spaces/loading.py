@@ -1,7 +1,10 @@
 """Opening models: from the package itself, a local folder or a hub, and refusing what should not be opened."""
 
+import functools
 import json
 import os
+import socket
+import urllib.parse
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -85,7 +88,7 @@ def load_config(name_or_path: str, *, revision: str | None = None, trust_remote_
     if folder.is_dir():
         _check_weights(folder)
     try:
-        raw, _ = PretrainedConfig.get_config_dict(name_or_path, revision=revision)
+        raw, _ = PretrainedConfig.get_config_dict(name_or_path, revision=revision, local_files_only=without_network(name_or_path))
     except (OSError, ValueError) as error:
         raise _cannot_open(name_or_path, error) from error
     if raw.get("auto_map") and not trust_remote_code:
@@ -94,7 +97,9 @@ def load_config(name_or_path: str, *, revision: str | None = None, trust_remote_
             "Read the code, then pass trust_remote_code=True (--trust-remote-code)."
         )
     try:
-        return AutoConfig.from_pretrained(name_or_path, revision=revision, trust_remote_code=trust_remote_code)
+        return AutoConfig.from_pretrained(
+            name_or_path, revision=revision, trust_remote_code=trust_remote_code, local_files_only=without_network(name_or_path)
+        )
     except (OSError, ValueError, KeyError) as error:
         raise _cannot_open(name_or_path, error) from error
 
@@ -110,7 +115,9 @@ def load_tokenizer(name_or_path: str, *, revision: str | None = None, trust_remo
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(name_or_path, revision=revision, trust_remote_code=trust_remote_code)
+        return AutoTokenizer.from_pretrained(
+            name_or_path, revision=revision, trust_remote_code=trust_remote_code, local_files_only=without_network(name_or_path)
+        )
     except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
         raise ModelError(
             f"{name_or_path} has no tokenizer that can be opened ({_first_line(error)}). Pass tokenizer=... as an object."
@@ -135,6 +142,7 @@ def load_weights(auto_class: Any, name_or_path: str, *, dtype: str, revision: st
             use_safetensors=True,
             trust_remote_code=trust_remote_code,
             output_loading_info=True,
+            local_files_only=without_network(name_or_path),
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise _cannot_open(name_or_path, error) from error
@@ -145,6 +153,25 @@ def load_weights(auto_class: Any, name_or_path: str, *, dtype: str, revision: st
             f"{name_or_path} lacks {len(missing)} weights that {type(model).__name__} needs, such as {missing[0]}. Name a complete model."
         )
     return model.eval()
+
+
+@functools.cache
+def without_network(name_or_path: str) -> bool:
+    """Whether a hub model must come from the cache because its hub cannot be reached.
+
+    One short attempt at a connection: the libraries underneath would try six times, for half a minute, and say so
+    each time. Behind a proxy there is nothing to try.
+    """
+    if Path(name_or_path).is_dir() or any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
+        return False
+    from huggingface_hub import constants
+
+    address = urllib.parse.urlsplit(constants.ENDPOINT)
+    try:
+        socket.create_connection((address.hostname or "", address.port or (80 if address.scheme == "http" else 443)), timeout=5).close()
+    except OSError:
+        return True
+    return False
 
 
 def _check_weights(folder: Path) -> None:
@@ -162,7 +189,7 @@ def _check_weights(folder: Path) -> None:
 def _cannot_open(name: str, error: Exception) -> ModelError:
     if Path(name).is_dir():
         return ModelError(f"{name} cannot be opened: {_first_line(error)}. Check that its files are whole and belong together.")
-    offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""
+    offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else " (no connection)" if without_network(name) else ""
     return ModelError(
         f"{name!r} is neither a local folder nor a model that could be fetched from the hub{offline}: {_first_line(error)} "
         f"Check the name and the network, name a local folder, or use '{EMBEDDED}', which needs no network."

@@ -15,7 +15,7 @@ from lexframe.provenance import SpaceFingerprint
 from lexframe.spaces.base import Progress, Space
 from lexframe.spaces.language_model import weights_hash
 from lexframe.spaces.layers import evaluation_mode, longest_input
-from lexframe.spaces.loading import load_config, load_tokenizer, load_weights, resolve_model
+from lexframe.spaces.loading import load_config, load_tokenizer, load_weights, resolve_model, without_network
 from lexframe.spaces.pooling import pooling_function
 from lexframe.spaces.tokenization import PLACEHOLDER, Tokenization, pad_batch, tokenizer_hash
 from lexframe.typing import Points
@@ -166,7 +166,12 @@ def _read_json(source: str, name: str, revision: str | None) -> Any:
         from transformers.utils import cached_file
 
         found = cached_file(
-            source, name, revision=revision, _raise_exceptions_for_missing_entries=False, _raise_exceptions_for_connection_errors=False
+            source,
+            name,
+            revision=revision,
+            local_files_only=without_network(source),
+            _raise_exceptions_for_missing_entries=False,
+            _raise_exceptions_for_connection_errors=False,
         )
         if found is None:
             return None
