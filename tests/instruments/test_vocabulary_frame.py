@@ -250,7 +250,7 @@ r"""M = [[2, 1], [1, 2]], M⁻¹ = [[2, -1], [-1, 2]] / 3; s_cat = (2, -1) / 3, 
 
 
 def test_the_card_of_a_toy_word_worked_by_hand():
-    card = VocabularyFrame(TOY).card("cat")
+    card = VocabularyFrame(TOY).card("cat", readout="cosine")
     assert (card.word, card.tokens) == ("cat", ("cat",))
     # cos(s_cat, s_pet) = (1/9) / (√5/3 · √2/3) and cos(s_cat, s_dog) = (-4/9) / (5/9)
     assert [token for token, _ in card.nearest] == ["pet", "dog"]
@@ -261,7 +261,9 @@ def test_the_card_of_a_toy_word_worked_by_hand():
     assert card.basis_side_effect == pytest.approx(1 / 2)  # logits at s_cat: 2/3, -1/3, 1/3; over 2/3: 1, -1/2, 1/2
     assert card.row_side_effect == pytest.approx(1 / 2)  # logits at u_cat: 1, 0, 1
     document = card.to_dict()
-    assert document["nearest"][0] == {"token": "pet", "cosine": pytest.approx(1 / np.sqrt(10))}
+    assert document["nearest"][0] == {"token": "pet", "similarity": pytest.approx(1 / np.sqrt(10))}
+    # In the inner product of M: u_cat · s_pet over the leverages, (1/3) / (2/3), and (-1/3) / (2/3) for dog
+    assert VocabularyFrame(TOY).card("cat").nearest == (("pet", pytest.approx(1 / 2)), ("dog", pytest.approx(-1 / 2)))
     assert len(VocabularyFrame(TOY).card("cat", n_nearest=1).nearest) == 1
 
 
@@ -347,3 +349,11 @@ def test_label_words_on_a_language_model():
     one = np.linalg.pinv(space.unembedding().T.astype(np.float64))
     second = (one[list(space.word_ids("bad"))].mean(0) + one[list(space.word_ids("unseen words"))].mean(0)) / 2
     np.testing.assert_allclose(bases.vectors[1], second, atol=1e-9 * np.abs(second).max())
+
+
+def test_on_the_input_side_the_invariant_similarity_is_invariant_too(rng):
+    rows, change = rng.normal(size=(30, 5)), rng.normal(size=(5, 5))
+    before = VocabularyFrame(ToySpace({f"w{i}": row for i, row in enumerate(rows.tolist())}), side="input")
+    after = VocabularyFrame(ToySpace({f"w{i}": row for i, row in enumerate((rows @ change.T).tolist())}), side="input")
+    points = rng.normal(size=(4, 5))
+    np.testing.assert_allclose(before.similarity(points), after.similarity(points @ change.T), atol=1e-4)  # rows are float32

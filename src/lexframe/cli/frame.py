@@ -20,6 +20,7 @@ def show_words(
     model: options.Model = "embedded",
     side: Annotated[str, typer.Option(help="output: bases of the head; input: rows of the embedding.")] = "output",
     nearest: Annotated[int, typer.Option(min=1, help="Nearest vocabulary items to show.")] = 8,
+    readout: Annotated[str, typer.Option(help="invariant or cosine: the inner product in which bases are near.")] = "invariant",
     center: Annotated[bool, typer.Option("--center", help="Take the mean row off the head first.")] = False,
     dtype: options.Dtype = "float32",
     device: options.Device = None,
@@ -34,7 +35,7 @@ def show_words(
     show.quiet_libraries()
     space = LanguageModelSpace(model, dtype=dtype, device=device, revision=revision, trust_remote_code=trust_remote_code)
     frame = VocabularyFrame(space, side=side, center=center)
-    cards = [frame.card(word, n_nearest=nearest) for word in words]
+    cards = [frame.card(word, n_nearest=nearest, readout=readout) for word in words]
     if as_json:
         show.document({"words": [card.to_dict() for card in cards], "provenance": frame.provenance.to_dict()})
         return

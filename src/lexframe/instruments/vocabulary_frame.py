@@ -106,7 +106,7 @@ class WordCard:
     tokens : tuple of str
         Its vocabulary items; measures are of their mean.
     nearest : tuple of (str, float)
-        Vocabulary items whose bases have the largest cosine with the word's, and that cosine.
+        Vocabulary items whose bases are most similar to the word's, and that similarity, in [-1, 1].
     leverage : float
         Mean leverage of the tokens; a typical item has n_dims / n_vocab.
     basis_norm, row_norm : float
@@ -128,7 +128,7 @@ class WordCard:
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON."""
         document = asdict(self)
-        document["nearest"] = [{"token": token, "cosine": value} for token, value in self.nearest]
+        document["nearest"] = [{"token": token, "similarity": value} for token, value in self.nearest]
         return document
 
 
@@ -204,10 +204,14 @@ class VocabularyFrame:
         return cosine(points.astype(np.float64), self.bases(ids), self.metric(readout))
 
     def metric(self, readout: str) -> Float[np.ndarray, "n_dims n_dims"] | None:
-        """The inner product of a readout: M, or None for the Euclidean one."""
+        """The inner product of a readout: None for the Euclidean one; for the invariant one M, and on the input side
+        M⁻¹, because embedding rows change under a re-parameterisation as the rows of U do and bases do not.
+        """
         if readout not in READOUTS:
             raise InputError(f"readout is {readout!r}; expected one of {', '.join(READOUTS)}.")
-        return self.gram.gram if readout == "invariant" else None
+        if readout == "cosine":
+            return None
+        return self.gram.gram if self.side == "output" else self.gram.inverse
 
     def label_bases(self, label_words: Mapping[str, Sequence[str]], *, readout: str = "invariant") -> LabelBases:
         """Bases of labels, each named by one or more words.
@@ -228,13 +232,23 @@ class VocabularyFrame:
         ids = tuple(tuple(i for word in words for i in self.space.word_ids(word)) for words in label_words.values())
         return LabelBases(labels=tuple(label_words), vectors=vectors, token_ids=ids, metric=self.metric(readout))
 
-    def card(self, word: str, *, n_nearest: int = 10) -> WordCard:
-        """What the frame says of one word; see :class:`WordCard`."""
+    def card(self, word: str, *, n_nearest: int = 10, readout: str = "invariant") -> WordCard:
+        """What the frame says of one word; see :class:`WordCard`.
+
+        Parameters
+        ----------
+        word : str
+            One or more tokens of the vocabulary.
+        n_nearest : int
+            Vocabulary items to list.
+        readout : {"invariant", "cosine"}
+            The inner product in which bases are near: the Euclidean one follows directions that the head hardly reads.
+        """
         ids = self.space.word_ids(word)
         basis, row = self.bases(ids).mean(0), self.rows[list(ids)].astype(np.float64).mean(0)
-        similarity = cosine(basis[np.newaxis], self.bases())[0]
-        similarity[list(ids)] = -np.inf
-        order = np.argsort(-similarity, kind="stable")[:n_nearest]
+        similarity = cosine(basis[np.newaxis], self.bases(), self.metric(readout))[0]
+        order = np.argsort(-similarity, kind="stable")
+        order = order[~np.isin(order, ids)][:n_nearest]
         return WordCard(
             word=word,
             tokens=tuple(self.space.token_texts(ids)),
