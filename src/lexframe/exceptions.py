@@ -7,7 +7,7 @@
     │   ├── DataError         people's data: unreadable, empty, a column missing
     │   ├── ModelError        a model that cannot be loaded or is not understood
     │   └── VocabularyError   a word that the vocabulary does not hold
-    ├── FingerprintMismatch   points of one space given to an instrument of another
+    ├── FingerprintMismatch   points of one space given to an instrument of another  (also a ValueError)
     ├── MissingExtraError     an optional dependency is not installed             (also an ImportError)
     └── InterruptedRunError   a long job stopped early; what it had is kept
 

@@ -69,4 +69,4 @@ def _umask() -> int:
 
 def _cannot_write(path: Path, error: OSError) -> InputError:
     reason = error.strerror or str(error)
-    return InputError(f"{path} cannot be written: {reason}. Nothing was left under that name; free space or name another place.")
+    return InputError(f"{path} cannot be written: {reason}. Nothing was changed under that name; free space or name another place.")

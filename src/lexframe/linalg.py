@@ -49,7 +49,8 @@ def invert_gram(gram: Float[np.ndarray, "n_dims n_dims"], *, rcond: float = 1e-1
         Symmetric, positive semi-definite, float64.
     rcond : float
         Eigenvalues below `rcond` times the largest count as zero. The eigenvalues are squared singular values
-        of U, so the default cuts singular values below 1e-6 of the largest, where float64 still has ten digits.
+        of U, so the default cuts singular values below 1e-6 of the
+        largest: there some four digits of the inverse are left.
 
     Returns
     -------

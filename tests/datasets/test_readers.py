@@ -346,3 +346,13 @@ def test_words_for_labels():
 def test_words_that_are_not_understood(entry, message):
     with pytest.raises(DataError, match=message):
         label_words_from([entry], ["refund", "delivery"])
+
+
+def test_half_a_surrogate_pair_and_an_endless_number(tmp_path):
+    path = tmp_path / "items.jsonl"
+    path.write_text('{"text": "a \\ud83d b", "label": "x"}\n')
+    with pytest.raises(DataError, match=r"row 1.*surrogate"):
+        read_table(path)
+    path.write_text('{"text": "a", "label": ' + "1" * 5000 + "}\n")
+    with pytest.raises(DataError, match="line 1"):
+        read_table(path)

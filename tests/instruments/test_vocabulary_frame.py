@@ -357,3 +357,10 @@ def test_on_the_input_side_the_invariant_similarity_is_invariant_too(rng):
     after = VocabularyFrame(ToySpace({f"w{i}": row for i, row in enumerate((rows @ change.T).tolist())}), side="input")
     points = rng.normal(size=(4, 5))
     np.testing.assert_allclose(before.similarity(points), after.similarity(points @ change.T), atol=1e-4)  # rows are float32
+
+
+def test_a_label_without_a_word():
+    with pytest.raises(InputError, match="'b'"):
+        VocabularyFrame(TOY).label_bases({"a": ["cat"], "b": []})
+    with pytest.raises(InputError, match="any label"):
+        VocabularyFrame(TOY).label_bases({})

@@ -103,6 +103,8 @@ def _field(row: dict[str, Any], name: str, where: str) -> str:
     value = str(value)
     if "\0" in value:
         raise DataError(f"{where}: the field {name!r} holds a NUL byte. The file may be binary or damaged; remove the byte.")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise DataError(f"{where}: the field {name!r} holds half of a surrogate pair, which is no text. Write the character whole.")
     return value
 
 
@@ -153,9 +155,9 @@ def _jsonl(path: Path) -> Iterator[dict[str, Any]]:
             continue
         try:
             row = json.loads(line)
-        except json.JSONDecodeError as error:
+        except ValueError as error:
             raise DataError(
-                f"{path}, line {number}: not JSON ({error.msg} at column {error.colno}). Every line must be one JSON object."
+                f"{path}, line {number}: not JSON ({str(error).splitlines()[0]}). Every line must be one JSON object."
             ) from error
         if not isinstance(row, dict):
             raise DataError(f"{path}, line {number}: {type(row).__name__} instead of an object. Every line must be one JSON object.")

@@ -33,7 +33,7 @@ class NearestBasis(ClassifierMixin, BaseEstimator):
         The bases, in the order of `classes_`.
     """
 
-    def __init__(self, bases: LabelBases | None = None, *, temperature: float = 0.05):
+    def __init__(self, bases: LabelBases | None = None, *, temperature: float = 0.1):
         self.bases = bases
         self.temperature = temperature
 

@@ -55,7 +55,8 @@ class CalibrationModule(nn.Module):
     def standardize_by(self, points: Tensor) -> None:
         """Read the mean and spread of each coordinate off training points; neither is trained."""
         self.mean = points.mean(dim=0)
-        self.spread = points.std(dim=0, correction=0).clamp(min=1e-6)
+        spread = points.std(dim=0, correction=0)
+        self.spread = torch.where(spread > 1e-6, spread, 1.0)  # a coordinate that never varies is left as it is
 
     def forward(self, points: Tensor) -> Tensor:
         """Moved points, of the shape of `points`."""

@@ -69,7 +69,7 @@ def leverage(unembedding: Matrix, rows: Sequence[int] | None = None, *, gram: Gr
     return np.einsum("ij,ij->i", bases, chosen.astype(np.float64))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class LabelBases:
     """Where the vocabulary says that each label lies.
 
@@ -227,7 +227,12 @@ class VocabularyFrame:
         ------
         VocabularyError
             If the vocabulary cannot write a word.
+        InputError
+            If a label has no word.
         """
+        empty = [label for label, words in label_words.items() if not len(words)]
+        if empty or not label_words:
+            raise InputError(f"No word is given for {', '.join(map(repr, empty)) or 'any label'}. Give every label one word or more.")
         vectors = np.stack([np.mean([self.word_basis(word) for word in words], axis=0) for words in label_words.values()])
         ids = tuple(tuple(i for word in words for i in self.space.word_ids(word)) for words in label_words.values())
         return LabelBases(labels=tuple(label_words), vectors=vectors, token_ids=ids, metric=self.metric(readout))

@@ -31,7 +31,7 @@ class ToySpace(VocabularySpace, TokenSpace):
 
     Examples
     --------
-    >>> space = ToySpace({"cat": [1, 0], "dog": [0, 1]})
+    >>> space = ToySpace({"cat": [1.0, 0.0], "dog": [0.0, 1.0]})
     >>> space.encode(["cat cat dog dog"])
     array([[0.5, 0.5]], dtype=float32)
     """

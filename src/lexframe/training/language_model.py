@@ -82,7 +82,7 @@ class PretrainingPlan:
     micro_batch_tokens: int = 4096
     matrix_lr: float = 0.02
     lr: float = 0.004
-    matrix_weight_decay: float = 0.05
+    matrix_weight_decay: float = 0.03
     weight_decay: float = 0.0
     warmup_share: float = 0.02
     cooldown_share: float = 0.5
