@@ -145,7 +145,7 @@ def map_chart(result: Any) -> "alt.HConcatChart":
                 "x": float(places[i, 0]),
                 "y": float(places[i, 1]),
                 "label": result.labels[result.truth[i]],
-                "about": _about(result, i, predicted[i]),
+                "about": _about(result, int(i), int(predicted[i])),
             }
             for i in kept
         ]
