@@ -14,3 +14,5 @@ autodoc_typehints = "none"
 myst_enable_extensions = ["dollarmath"]
 # jaxtyping shapes are strings that are not types, so signatures stay as they are written.
 autodoc_preserve_defaults = True
+# Axes such as n_dims are named alike in several contracts, and scikit-learn's own docstrings refer to its own pages.
+suppress_warnings = ["ref.python", "ref.term", "ref.ref"]

@@ -25,7 +25,7 @@ def semantic_basis(unembedding: Matrix, rows: Sequence[int] | None = None, *, gr
     r"""State that stands for each vocabulary item.
 
     Row :math:`i` is :math:`s_i = M^{-1} u_i` with :math:`M = U^T U`, which is row :math:`i` of the transposed
-    pseudo-inverse of the head [1]_, section 3. Only the rows asked for are formed.
+    pseudo-inverse of the head (Gu et al., 2024, section 3). Only the rows asked for are formed.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def semantic_basis(unembedding: Matrix, rows: Sequence[int] | None = None, *, gr
 
     References
     ----------
-    .. [1] Gu et al. (2024), Vocabulary-Defined Semantics, arXiv:2401.16184.
+    Gu et al. (2024), Vocabulary-Defined Semantics, arXiv:2401.16184.
     """
     gram = gram or invert_gram(gram_matrix(unembedding))
     chosen = unembedding if rows is None else unembedding[list(rows)]
