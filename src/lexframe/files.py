@@ -1,4 +1,4 @@
-"""Writing files so that a final name never holds half a file."""
+"""Writing files and folders of files so that a final name never holds half a file."""
 
 import json
 import os
@@ -8,7 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from lexframe.exceptions import InputError
+
+_CANNOT_WRITE = (OSError, SafetensorError)  # a full disk is a SafetensorError where weights are written
 
 
 @contextmanager
@@ -44,10 +48,42 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(target)
-    except OSError as error:
+    except _CANNOT_WRITE as error:
         raise _cannot_write(target, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_files(folder: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give an empty folder beside `folder`; on success its files move into `folder`, on failure they are removed.
+
+    Parameters
+    ----------
+    folder : str or PathLike
+        The final folder, made when missing. Files of other names in it stay.
+
+    Yields
+    ------
+    pathlib.Path
+        Where to write.
+
+    Raises
+    ------
+    InputError
+        If the files cannot be written (no permission, no space, a file in place of the folder).
+    """
+    target = Path(folder)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", suffix=".part", dir=target.parent) as name:
+            yield Path(name)
+            for file in sorted(Path(name).iterdir()):
+                with file.open("rb") as written:
+                    os.fsync(written.fileno())
+                file.replace(target / file.name)
+    except _CANNOT_WRITE as error:
+        raise _cannot_write(target, error) from error
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
@@ -67,6 +103,6 @@ def _umask() -> int:
     return current
 
 
-def _cannot_write(path: Path, error: OSError) -> InputError:
-    reason = error.strerror or str(error)
-    return InputError(f"{path} cannot be written: {reason}. Nothing was changed under that name; free space or name another place.")
+def _cannot_write(path: Path, error: Exception) -> InputError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return InputError(f"{path} cannot be written: {reason}. What was there before is kept; free space or name another place.")

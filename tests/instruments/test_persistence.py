@@ -247,3 +247,20 @@ def test_the_arrays_are_plain_safetensors(tmp_path):
     np.testing.assert_array_equal(arrays["coef"], fitted.coef_)
     save_file(arrays, tmp_path / "again")
     assert set(arrays) == {"coef", "intercept"}
+
+
+def test_a_full_disk_while_the_arrays_are_written(tmp_path, monkeypatch):
+    """safetensors reports it by an error of its own, which is no OSError."""
+    from safetensors import SafetensorError
+
+    from lexframe.exceptions import InputError
+    from lexframe.instruments import persistence
+
+    def full(*arguments, **options):
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(persistence, "save_file", full)
+    X = np.random.default_rng(0).normal(size=(12, 3))
+    with pytest.raises(InputError, match="No space left"):
+        persistence.save_instrument(persistence.ShrinkageLDA().fit(X, [0, 1] * 6), tmp_path / "adapter")
+    assert not list((tmp_path / "adapter").iterdir())

@@ -25,8 +25,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from lexframe.exceptions import InputError, InterruptedRunError
-from lexframe.files import replacing, write_json
-from lexframe.training.folders import replacing_files
+from lexframe.files import replacing, replacing_files, write_json
 from lexframe.training.muon import MuonAdamW, matrix_and_other_parameters
 
 BLOCK = 1024

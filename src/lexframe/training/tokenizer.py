@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lexframe.exceptions import DataError
-from lexframe.files import replacing, write_json
+from lexframe.files import replacing, replacing_files, write_json
 from lexframe.training.corpus import file_sha256, read_documents, shard_file
-from lexframe.training.folders import replacing_files
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
