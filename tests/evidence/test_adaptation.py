@@ -52,8 +52,9 @@ def test_the_same_call_gives_the_same_numbers(outcome):
         assert np.array_equal(method.probabilities, again.methods[name].probabilities)
 
 
-def test_zero_shot_is_the_models_own_softmax():
-    space = tiny_space("gpt2")
+@pytest.mark.parametrize("family", ["gpt2", "phi", "gemma2", "bert"])  # the last three: a bias, a soft cap, a transform
+def test_zero_shot_is_the_models_own_softmax(family):
+    space = tiny_space(family)
     texts = ("the cat sat", "a dog on the mat", "one two", "x y z") * 5
     table = Table(texts, ("cat", "dog", "cat", "dog") * 5, "here", 0, tuple(range(20)))
     result, _ = adapt(space, table, table, methods=["zero-shot"], label_words={"cat": ["cat"], "dog": ["dog"]})

@@ -222,9 +222,8 @@ def adapt(
         train, test = _hold_out(train, seed)
     labels, y, truth = _class_numbers(train, test)
     started = time.perf_counter()
-    points = space.encode(list(train.texts) + list(test.texts), batch_size=batch_size, progress=progress)
-    if isinstance(space, VocabularySpace):
-        points = space.head_input(points)
+    encoded = space.encode(list(train.texts) + list(test.texts), batch_size=batch_size, progress=progress)
+    points = space.head_input(encoded) if isinstance(space, VocabularySpace) else encoded
     encode_seconds = time.perf_counter() - started
     X, X_test = points[: len(train)], points[len(train) :]
 
@@ -242,7 +241,7 @@ def adapt(
     for method in methods:
         if method == "zero-shot":
             assert isinstance(space, VocabularySpace)
-            raw[method] = _zero_shot(space, X_test, [words[label] for label in labels])
+            raw[method] = _zero_shot(space, encoded[len(train) :], [words[label] for label in labels])
             continue
         instrument = factories[method]()
         start = time.perf_counter()
@@ -331,12 +330,14 @@ def _class_numbers(train: Table, test: Table) -> tuple[tuple[str, ...], np.ndarr
     return labels, np.array([number[label] for label in train.labels]), np.array([number[label] for label in test.labels])
 
 
-def _zero_shot(space: VocabularySpace, head_inputs: np.ndarray, words: list[list[str]]) -> tuple[np.ndarray, float, float]:
-    """Softmax over labels of the mean logit of a label's tokens."""
+def _zero_shot(space: VocabularySpace, points: np.ndarray, words: list[list[str]]) -> tuple[np.ndarray, float, float]:
+    """Softmax over labels of the mean of the model's own logits, bias and soft cap included, for a label's tokens."""
     start = time.perf_counter()
     ids = [[i for word in label for i in space.word_ids(word)] for label in words]
-    rows = space.unembedding()
-    scores = np.stack([(head_inputs @ rows[label].T).mean(axis=1) for label in ids], axis=1).astype(np.float64)
+    scores = np.empty((len(points), len(ids)))
+    for block in range(0, len(points), 256):  # a large vocabulary is never held for all texts at once
+        logits = space.logits(points[block : block + 256])
+        scores[block : block + 256] = np.stack([logits[:, label].mean(axis=1) for label in ids], axis=1)
     return softmax(scores), 0.0, time.perf_counter() - start
 
 

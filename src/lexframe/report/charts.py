@@ -138,7 +138,7 @@ def map_chart(result: Any) -> "alt.HConcatChart":
     panels = []
     for title, subtitle, places in (
         ("Before", "points as the frozen model gives them", before),
-        ("After", "moved by semantic calibration", after),
+        ("After", "moved by semantic calibration" if "vds" in result.methods else "not moved: vds was not among the methods", after),
     ):
         rows = [
             {
