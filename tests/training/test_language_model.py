@@ -292,5 +292,7 @@ def test_a_run_can_start_from_another_models_weights(tmp_path, make_plan, tokens
     further = Pretraining(make_plan(initial_model=folder, seed=7), tokens_file, tokenizer, tmp_path / "further")
     for name, parameter in first.model.named_parameters():
         assert torch.equal(further.model.get_parameter(name).detach(), parameter.detach().bfloat16().float()), name
+    record = json.loads((further.run() / "training.json").read_text())
+    assert record["before"]["tokens"] == first.n_tokens
     with pytest.raises(InputError, match="another shape"):
         Pretraining(make_plan(initial_model=folder, d_ff=64), tokens_file, tokenizer, tmp_path / "other")
