@@ -18,6 +18,8 @@ from common import SHARED, Claim, finish
 from lexframe import LanguageModelSpace, adapt, desk, read_table
 from lexframe.cli.adapt import DEFAULT_TEMPLATE
 from lexframe.datasets import Table
+from lexframe.evidence import METHODS
+from lexframe.spaces.base import Representation
 
 SETS = ("trec", "subj", "agnews", "mr", "carer")
 SEEDS = (0, 1, 2)
@@ -30,6 +32,12 @@ class RememberingSpace(LanguageModelSpace):
         known: dict[str, np.ndarray] = self.__dict__.setdefault("known", {})
         new = list(dict.fromkeys(text for text in texts if text not in known))
         known.update(zip(new, super().encode(new, **options), strict=True))
+        return np.stack([known[text] for text in texts])
+
+    def encode_representations(self, texts: Sequence[str], representations: Sequence[Representation], **options: Any) -> np.ndarray:
+        known: dict[str, np.ndarray] = self.__dict__.setdefault("known " + " ".join(map(str, representations)), {})
+        new = list(dict.fromkeys(text for text in texts if text not in known))
+        known.update(zip(new, super().encode_representations(new, representations, **options), strict=True))
         return np.stack([known[text] for text in texts])
 
 
@@ -54,13 +62,9 @@ def main() -> None:
     space = RememberingSpace(options.model, template=DEFAULT_TEMPLATE)
     untrained = RememberingSpace(random_weights(space.model), tokenizer=space.tokenizer, template=DEFAULT_TEMPLATE)
     claims = []
-    print(
-        f"{'set':8s} {'labels':>6s} {'seed':>4s}  "
-        + "  ".join(f"{name:>13s}" for name in ("zero-shot", "nearest-basis", "lda", "logistic", "vds"))
-        + "  controls"
-    )
+    print(f"{'set':8s} {'labels':>6s} {'seed':>4s}  " + "  ".join(f"{name:>13s}" for name in METHODS) + "  controls")
     for name, (train, test) in sets.items():
-        gains, above_untrained = [], []
+        gains, posterior_gains, above_untrained = [], [], []
         for seed in seeds:
             drawn = sample(train, n_train, seed)
             cut = sample(test, n_test, 0)
@@ -77,9 +81,16 @@ def main() -> None:
                 flush=True,
             )
             gains.append(values["vds"] - max(values["lda"], values["logistic"]))
+            posterior_gains.append(values["posterior"] - max(values["lda"], values["logistic"]))
             above_untrained.append(values["lda"] - random.methods["lda"].accuracy.value)
         claims += [
             Claim(f"{name}: vds minus the better plain control, accuracy", *mean_and_range(gains), "> 0", min(gains) > 0),
+            Claim(
+                f"{name}: posterior minus the better plain control, accuracy",
+                *mean_and_range(posterior_gains),
+                "> 0",
+                min(posterior_gains) > 0,
+            ),
             Claim(
                 f"{name}: lda on trained minus on random weights, accuracy",
                 *mean_and_range(above_untrained),

@@ -356,3 +356,11 @@ def test_half_a_surrogate_pair_and_an_endless_number(tmp_path):
     path.write_text('{"text": "a", "label": ' + "1" * 5000 + "}\n")
     with pytest.raises(DataError, match="line 1"):
         read_table(path)
+
+
+def test_two_texts_of_a_row_are_joined(tmp_path):
+    path = tmp_path / "pairs.jsonl"
+    path.write_text('{"text": "one", "text_b": "two", "label": "same"}\n')
+    assert read_table(path, pair="text_b").texts == ("one / two",)
+    with pytest.raises(DataError, match="no field 'text_c'"):
+        read_table(path, pair="text_c")

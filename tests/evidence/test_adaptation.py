@@ -8,7 +8,7 @@ import pytest
 from lexframe import desk
 from lexframe.datasets import Table, desk_noisy_labels
 from lexframe.datasets.desk import PARENTS
-from lexframe.evidence import METHODS, Adapter, adapt, load_adapter
+from lexframe.evidence import METHODS, adapt, load_adapter
 from lexframe.exceptions import DataError, FingerprintMismatch, InputError
 from tests.planted import LABELS, planted_space, planted_table
 from tests.tiny_models import tiny_model, tiny_space, tiny_tokenizer
@@ -22,7 +22,7 @@ def outcome():
 def test_planted_classes_are_found_by_every_trained_method(outcome):
     result, _ = outcome
     assert tuple(result.methods) == METHODS
-    for method in ("lda", "logistic", "vds"):
+    for method in ("lda", "logistic", "vds", "posterior"):
         assert result.methods[method].accuracy.value > 0.85, method  # chance is a third
         assert result.methods[method].accuracy.low <= result.methods[method].accuracy.value <= result.methods[method].accuracy.high
 
@@ -87,7 +87,7 @@ def test_a_space_without_vocabulary_takes_the_trained_methods():
 
     space = SentenceEncoderSpace(tiny_model("bert").bert, tokenizer=tiny_tokenizer(masked=True))
     result, _ = adapt(space, planted_table(12, 0), planted_table(6, 1))
-    assert tuple(result.methods) == ("lda", "logistic", "vds")
+    assert tuple(result.methods) == ("lda", "logistic", "vds", "posterior")
     assert result.bases is None
     with pytest.raises(InputError, match="no vocabulary"):
         adapt(space, planted_table(12, 0), methods=["zero-shot"])
@@ -121,12 +121,13 @@ def folder(tmp_path):
     return tmp_path / "model"
 
 
-def test_an_adapter_comes_back_with_its_space(folder, tmp_path):
+@pytest.mark.parametrize("methods", [["lda"], ["vds"], ["posterior"]])
+def test_an_adapter_comes_back_with_its_space(folder, tmp_path, methods):
     from lexframe.spaces import open_space
 
     space = open_space(str(folder), layer=2, pooling="mean", template="Say {text}.", max_length=20)
-    result, instrument = adapt(space, planted_table(12, 0), planted_table(6, 1))
-    Adapter(space, instrument).save(tmp_path / "adapter")
+    result, adapter = adapt(space, planted_table(12, 0), planted_table(6, 1), methods=methods)
+    adapter.save(tmp_path / "adapter")
     loaded = load_adapter(tmp_path / "adapter")
     predictions = loaded.predict(result.test_texts)
     np.testing.assert_allclose(predictions.probabilities, result.methods[result.chosen].probabilities, atol=1e-6)
@@ -139,8 +140,8 @@ def test_an_adapter_refuses_another_model_and_names_both(folder, tmp_path):
     from lexframe.spaces import open_space
 
     space = open_space(str(folder))
-    _, instrument = adapt(space, planted_table(12, 0), methods=["lda"])
-    Adapter(space, instrument).save(tmp_path / "adapter")
+    _, adapter = adapt(space, planted_table(12, 0), methods=["lda"])
+    adapter.save(tmp_path / "adapter")
     with pytest.raises(FingerprintMismatch) as error:
         load_adapter(tmp_path / "adapter", space=tiny_space("mistral"))
     assert space.fingerprint.digest in str(error.value)

@@ -9,9 +9,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from lexframe.instruments import LabelBases, LogisticProbe, NearestBasis, SemanticCalibration, ShrinkageLDA
+from lexframe.instruments import LabelBases, LogisticProbe, NearestBasis, PosteriorCalibration, SemanticCalibration, ShrinkageLDA
 
-ESTIMATORS = [NearestBasis(), ShrinkageLDA(), LogisticProbe(n_folds=2, strengths=(0.01, 1.0)), SemanticCalibration(max_epochs=3)]
+ESTIMATORS = [
+    NearestBasis(),
+    ShrinkageLDA(),
+    LogisticProbe(n_folds=2, strengths=(0.01, 1.0)),
+    SemanticCalibration(max_epochs=3),
+    PosteriorCalibration(n_folds=2, precisions=(3.0, 30.0)),
+]
 each = pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda estimator: type(estimator).__name__)
 
 

@@ -87,6 +87,21 @@ def test_without_training_it_is_the_nearest_basis(readout, scale, rng):
     np.testing.assert_allclose(model.predict_proba(X), nearest.predict_proba(X), atol=1e-3)
 
 
+def test_matrix_logits_without_training_are_the_heads_own(rng):
+    X = rng.normal(size=(30, N_DIMS))
+    fitted = calibration(max_epochs=0, inference_logits="matrix").fit(X, np.array(["no", "yes"] * 15))
+    logits = X @ frame().rows[[0, 1]].T
+    expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    np.testing.assert_allclose(fitted.predict_proba(X), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("training", "inference"), [("matrix", "matrix"), ("matrix", "similarity"), ("similarity", "matrix")])
+def test_the_logits_of_the_papers_ablation_learn_the_planted_classes(planted, training, inference):
+    X, y, X_test, y_test = planted.halves()
+    fitted = calibration(training_logits=training, inference_logits=inference).fit(X, y)
+    assert fitted.score(X_test, y_test) > NearestBasis(planted.bases).fit(X, y).score(X_test, y_test)
+
+
 def test_an_unmoved_point_stays_in_place_under_a_badly_conditioned_metric(rng):
     vectors, metric = rng.normal(size=(2, 4)), np.diag([1.0, 1e-3, 1e-6, 0.0])
     X = rng.normal(size=(20, 4))

@@ -14,6 +14,7 @@ def adapt(
     train: Annotated[Path, typer.Argument(help="Labelled texts: .jsonl(.gz), .csv, .tsv or .parquet.")],
     test: Annotated[Path | None, typer.Option(help="Labelled texts to test on. Default: a fifth of TRAIN is held out.")] = None,
     text: options.Text = "text",
+    pair: options.Pair = None,
     label: Annotated[str, typer.Option("--label", "--labels", help="Column that holds the labels.")] = "label",
     label_words: Annotated[
         list[str] | None, typer.Option(help="label=word or label=word,word; repeat. Default: the label's own name.")
@@ -39,7 +40,7 @@ def adapt(
     """Adapt a frozen model to labelled texts: fit every method on the same points, compare, and save the best."""
     from lexframe.datasets import label_words_from, read_table
 
-    tables = [read_table(path, text=text, label=label) for path in (train, test) if path is not None]
+    tables = [read_table(path, text=text, pair=pair, label=label) for path in (train, test) if path is not None]
     words = label_words_from(label_words or [], tables[0].labels or ())
     space = open_language_space(
         model, layer=layer, pooling=pooling, template=template, max_length=max_length, truncation=truncation, dtype=dtype, device=device,
@@ -88,13 +89,13 @@ def _adapt(
     as_json: bool,
     **settings: Any,
 ) -> None:
-    from lexframe.evidence import METHODS, Adapter
+    from lexframe.evidence import METHODS
     from lexframe.evidence import adapt as compare
 
     chosen = METHODS if methods == "all" else tuple(name.strip() for name in methods.split(","))
-    result, instrument = compare(space, *tables, label_words=words, methods=chosen, progress=show.progress("encoding"), **settings)
-    if out is not None and instrument is not None:
-        Adapter(space, instrument).save(out, facts={"result": result.to_dict()})
+    result, adapter = compare(space, *tables, label_words=words, methods=chosen, progress=show.progress("encoding"), **settings)
+    if out is not None and adapter is not None:
+        adapter.save(out, facts={"result": result.to_dict()})
     if report is not None:
         from lexframe.report.html import adaptation_report
 
@@ -102,7 +103,7 @@ def _adapt(
     if as_json:
         show.document(result.to_dict())
     else:
-        _print(result, out if instrument is not None else None, report)
+        _print(result, out if adapter is not None else None, report)
 
 
 def _print(result: Any, out: Path | None, report: Path | None) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lexframe import __version__
-from lexframe.cli import adapt, frame, predict, pretrain
+from lexframe.cli import adapt, compare, evidence, frame, predict, pretrain
 from lexframe.exceptions import InterruptedRunError, LexframeError
 
 app = typer.Typer(
@@ -21,7 +21,9 @@ app = typer.Typer(
 )
 app.command("demo")(adapt.demo)
 app.command("adapt")(adapt.adapt)
+app.command("compare")(compare.compare)
 app.command("predict")(predict.predict)
+app.add_typer(evidence.app, name="evidence")
 app.add_typer(frame.app, name="frame")
 app.add_typer(pretrain.app, name="pretrain")
 

@@ -16,4 +16,5 @@ Revision = Annotated[str | None, typer.Option(help="Revision of a model from the
 TrustRemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="Run Python code that the model brings along.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Texts in one forward pass.")]
 Text = Annotated[str, typer.Option("--text", help="Column that holds the texts.")]
+Pair = Annotated[str | None, typer.Option("--pair", help="Column of the second text, where rows hold two.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]

@@ -13,6 +13,7 @@ def predict(
     adapter: Annotated[Path, typer.Argument(help="Folder made by lexframe adapt --out.")],
     texts: Annotated[Path, typer.Argument(help="Texts: .jsonl(.gz), .csv, .tsv, .parquet or .txt.")],
     text: options.Text = "text",
+    pair: options.Pair = None,
     model: Annotated[str | None, typer.Option("--model", "-m", help="Where the model is now. Default: where it was.")] = None,
     device: options.Device = None,
     batch_size: options.BatchSize = 32,
@@ -24,7 +25,7 @@ def predict(
     from lexframe.evidence import load_adapter
     from lexframe.files import write_text
 
-    table = read_table(texts, text=text, label=None, keep_blank=True)
+    table = read_table(texts, text=text, pair=pair, label=None, keep_blank=True)
     show.quiet_libraries()
     predictions = load_adapter(adapter, model=model, device=device).predict(
         table.texts, batch_size=batch_size, progress=show.progress("encoding")

@@ -46,7 +46,12 @@ class Table:
         return len(self.texts)
 
 
-def read_table(path: str | Path, *, text: str = "text", label: str | None = "label", keep_blank: bool = False) -> Table:
+PAIR_SEPARATOR = " / "
+
+
+def read_table(
+    path: str | Path, *, text: str = "text", pair: str | None = None, label: str | None = "label", keep_blank: bool = False
+) -> Table:
     """Read texts and labels.
 
     Parameters
@@ -55,6 +60,8 @@ def read_table(path: str | Path, *, text: str = "text", label: str | None = "lab
         ``.jsonl`` (also ``.gz``), ``.csv``, ``.tsv``, ``.parquet``, or ``.txt`` with a text a line.
     text, label : str
         Names of the columns; ``label=None`` reads texts alone.
+    pair : str, optional
+        Column of the second text where rows hold two, joined to the first by a stroke.
     keep_blank : bool
         Keep rows whose text is empty or white space, for predictions that must line up with the file.
 
@@ -73,6 +80,8 @@ def read_table(path: str | Path, *, text: str = "text", label: str | None = "lab
     for number, row in enumerate(_records(path, text)):
         where = f"{path}, row {number + 1}"
         value = _field(row, text, where)
+        if pair is not None:
+            value = f"{value}{PAIR_SEPARATOR}{_field(row, pair, where)}"
         if not keep_blank and not value.strip():
             n_blank += 1
             continue

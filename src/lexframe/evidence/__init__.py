@@ -2,17 +2,28 @@
 
 from lexframe.evidence.adaptation import METHODS, AdaptationResult, MethodResult, adapt
 from lexframe.evidence.adapter import Adapter, Predictions, load_adapter
+from lexframe.evidence.cells import Cell, CellStore
+from lexframe.evidence.comparison import ComparisonResult, compare
 from lexframe.evidence.metrics import Estimate, bootstrap, paired_difference
+from lexframe.evidence.problem import Classifier, EncodedTexts, Method, Problem
 
 __all__ = [
     "METHODS",
     "AdaptationResult",
     "Adapter",
+    "Cell",
+    "CellStore",
+    "Classifier",
+    "ComparisonResult",
+    "EncodedTexts",
     "Estimate",
+    "Method",
     "MethodResult",
     "Predictions",
+    "Problem",
     "adapt",
     "bootstrap",
+    "compare",
     "load_adapter",
     "paired_difference",
 ]

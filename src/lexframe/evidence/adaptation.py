@@ -6,22 +6,26 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import StratifiedKFold, train_test_split
+from sklearn.model_selection import StratifiedKFold
 
 from lexframe.datasets.readers import Table
+from lexframe.evidence.adapter import Adapter
+from lexframe.evidence.draws import class_numbers, hold_out
 from lexframe.evidence.metrics import Estimate, bootstrap, confusion, paired_difference
-from lexframe.exceptions import DataError, InputError
+from lexframe.evidence.problem import EncodedTexts, default_representations
+from lexframe.exceptions import InputError
 from lexframe.instruments.linear_probe import LogisticProbe, ShrinkageLDA
 from lexframe.instruments.nearest_basis import NearestBasis
+from lexframe.instruments.posterior_calibration import PosteriorCalibration
 from lexframe.instruments.semantic_calibration import SemanticCalibration
 from lexframe.instruments.vocabulary_frame import VocabularyFrame
 from lexframe.linalg import metric_root, softmax
 from lexframe.provenance import Provenance
-from lexframe.spaces.base import Progress, Space, VocabularySpace
+from lexframe.spaces.base import Progress, Representation, Space, VocabularySpace
 
 ZERO_SHOT = ("zero-shot", "nearest-basis")
 CONTROLS = ("lda", "logistic")
-TRAINED = (*CONTROLS, "vds")
+TRAINED = (*CONTROLS, "vds", "posterior")
 METHODS = (*ZERO_SHOT, *TRAINED)
 DESCRIPTIONS = {
     "zero-shot": "the model's own logits for the label words",
@@ -29,6 +33,7 @@ DESCRIPTIONS = {
     "lda": "linear discriminant analysis, shrunken covariance",
     "logistic": "L2 logistic regression, penalty by cross-validation",
     "vds": "semantic calibration: points moved towards the label bases",
+    "posterior": "posterior calibration: logistic regression with the zero-shot classifier as its prior, over several layers",
 }
 
 
@@ -178,10 +183,11 @@ def adapt(
     label_words: Mapping[str, Sequence[str]] | None = None,
     methods: Sequence[str] = METHODS,
     readout: str = "invariant",
+    representations: Sequence[Representation] | None = None,
     seed: int = 0,
     batch_size: int = 32,
     progress: Progress = iter,
-) -> tuple[AdaptationResult, Any]:
+) -> tuple[AdaptationResult, Adapter | None]:
     """Fit every method on the same points and compare them on the same test texts.
 
     Parameters
@@ -194,9 +200,13 @@ def adapt(
     label_words : mapping of str to sequence of str, optional
         Default: each label's own name.
     methods : sequence of str
-        Among ``zero-shot``, ``nearest-basis``, ``lda``, ``logistic``, ``vds``. The two zero-shot methods need a vocabulary.
+        Among ``zero-shot``, ``nearest-basis``, ``lda``, ``logistic``, ``vds``, ``posterior``. The two zero-shot methods
+        need a vocabulary.
     readout : {"invariant", "cosine"}
         Of the frame.
+    representations : sequence of Representation, optional
+        Layers and poolings that ``posterior`` reads beside the space's own points; the other methods read these alone.
+        Default: :func:`~lexframe.evidence.problem.default_representations`.
     seed : int
         Of the splits, the calibration and the bootstrap.
     batch_size : int
@@ -207,8 +217,8 @@ def adapt(
     Returns
     -------
     result : AdaptationResult
-    instrument
-        The chosen method, fitted on all training labels.
+    adapter : Adapter or None
+        The chosen method, fitted on all training labels, with its space; None where nothing was fitted.
 
     Raises
     ------
@@ -219,40 +229,42 @@ def adapt(
     """
     methods = _checked_methods(methods, space)
     if test is None:
-        train, test = _hold_out(train, seed)
-    labels, y, truth = _class_numbers(train, test)
-    started = time.perf_counter()
-    encoded = space.encode(list(train.texts) + list(test.texts), batch_size=batch_size, progress=progress)
-    points = space.head_input(encoded) if isinstance(space, VocabularySpace) else encoded
-    encode_seconds = time.perf_counter() - started
-    X, X_test = points[: len(train)], points[len(train) :]
-
+        train, test = hold_out(train, seed)
+    labels, y, truth = class_numbers(train, test)
     words = {label: list(label_words[label]) if label_words else [label] for label in labels}
+    reading = tuple(default_representations(space) if representations is None else representations) if "posterior" in methods else ()
+    encoded = EncodedTexts(space, [*train.texts, *test.texts], representations=reading, batch_size=batch_size, progress=progress)
+    X_test = encoded.points[len(train) :]
     bases = VocabularyFrame(space).label_bases(words, readout=readout) if isinstance(space, VocabularySpace) else None
     factories: dict[str, Callable[[], Any]] = {
         "nearest-basis": lambda: NearestBasis(bases),
         "lda": ShrinkageLDA,
         "logistic": lambda: LogisticProbe(random_state=seed),
         "vds": lambda: SemanticCalibration(bases, random_state=seed),
+        "posterior": lambda: PosteriorCalibration(labels, blocks=[block.shape[1] for block in encoded.blocks()], random_state=seed),
     }
     names = np.array(labels)
-    fitted: dict[str, Any] = {}
+    fitted: dict[str, Adapter] = {}
     raw: dict[str, tuple[np.ndarray, float, float]] = {}
+    columns: dict[str, np.ndarray] = {}
     for method in methods:
         if method == "zero-shot":
-            assert isinstance(space, VocabularySpace)
-            raw[method] = _zero_shot(space, encoded[len(train) :], [words[label] for label in labels])
+            start = time.perf_counter()
+            zero_shot = softmax(encoded.label_scores(list(words.values()))[len(train) :])
+            raw[method] = (zero_shot, 0.0, time.perf_counter() - start)
             continue
         instrument = factories[method]()
+        adapter = Adapter(space, instrument, reading, words) if method == "posterior" else Adapter(space, instrument)
+        columns[method] = adapter.columns(encoded)
         start = time.perf_counter()
-        instrument.fit(X, names[y])
+        instrument.fit(columns[method][: len(train)], names[y])
         fit_seconds = time.perf_counter() - start
         start = time.perf_counter()
-        probabilities = instrument.predict_proba(X_test)
+        probabilities = instrument.predict_proba(columns[method][len(train) :])
         raw[method] = (probabilities, fit_seconds, time.perf_counter() - start)
-        fitted[method] = instrument
+        fitted[method] = adapter
     trained = [method for method in methods if method in TRAINED]
-    scores = {method: _cross_validated(factories[method], X, names[y], seed) for method in trained}
+    scores = {method: _cross_validated(factories[method], columns[method][: len(train)], names[y], seed) for method in trained}
     chosen = max(trained, key=lambda method: scores[method]) if trained else methods[-1]
 
     result = AdaptationResult(
@@ -264,10 +276,10 @@ def adapt(
         test_texts=test.texts,
         truth=truth,
         points=_in_metric(X_test, bases),
-        moved_points=_in_metric(fitted["vds"].transform(X_test) if "vds" in fitted else X_test, bases),
+        moved_points=_in_metric(fitted["vds"].instrument.transform(X_test) if "vds" in fitted else X_test, bases),
         bases=_in_metric(bases.vectors, bases) if bases else None,
         counts=_counts(space, train, test),
-        encode_seconds=encode_seconds,
+        encode_seconds=encoded.encode_seconds,
         provenance=Provenance(
             space=space.fingerprint,
             seed=seed,
@@ -286,59 +298,9 @@ def _checked_methods(methods: Sequence[str], space: Space) -> tuple[str, ...]:
     left = tuple(method for method in METHODS if method in methods and method not in ZERO_SHOT)
     if not left:
         raise InputError(
-            "This space has no vocabulary, so there is no zero-shot answer. Use a language model, or the methods lda, logistic, vds."
+            f"This space has no vocabulary, so there is no zero-shot answer. Use a language model, or the methods {', '.join(TRAINED)}."
         )
     return left
-
-
-def _hold_out(table: Table, seed: int) -> tuple[Table, Table]:
-    assert table.labels is not None
-    _, counts = np.unique(table.labels, return_counts=True)
-    if counts.min() < 2:
-        raise DataError(
-            "No test file was given, and a label with a single text cannot be split. Give --test, or two texts or more a label."
-        )
-    rows = np.arange(len(table))
-    train, test = train_test_split(rows, test_size=max(0.2, len(counts) / len(rows)), stratify=table.labels, random_state=seed)
-    return _subset(table, np.sort(train), "four fifths of"), _subset(table, np.sort(test), "a held-out fifth of")
-
-
-def _subset(table: Table, rows: np.ndarray, prefix: str) -> Table:
-    assert table.labels is not None
-    return Table(
-        tuple(table.texts[row] for row in rows),
-        tuple(table.labels[row] for row in rows),
-        f"{prefix} {table.source}",
-        table.n_blank if prefix.startswith("four") else 0,
-        tuple(table.rows[row] for row in rows),
-    )
-
-
-def _class_numbers(train: Table, test: Table) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
-    if train.labels is None or test.labels is None:
-        raise DataError("Labels are needed in training and in test. Name their column with --label.")
-    labels = tuple(sorted(set(train.labels)))
-    if len(labels) < 2:
-        raise DataError(f"{train.source} has one class only ({labels[0]!r}). A classifier needs two or more; check the label column.")
-    unseen = sorted(set(test.labels) - set(labels))
-    if unseen:
-        raise DataError(
-            f"{test.source} has labels that {train.source} lacks: {', '.join(map(repr, unseen[:4]))}. "
-            "Add training texts for it, or take these rows out of the test."
-        )
-    number = {label: index for index, label in enumerate(labels)}
-    return labels, np.array([number[label] for label in train.labels]), np.array([number[label] for label in test.labels])
-
-
-def _zero_shot(space: VocabularySpace, points: np.ndarray, words: list[list[str]]) -> tuple[np.ndarray, float, float]:
-    """Softmax over labels of the mean of the model's own logits, bias and soft cap included, for a label's tokens."""
-    start = time.perf_counter()
-    ids = [[i for word in label for i in space.word_ids(word)] for label in words]
-    scores = np.empty((len(points), len(ids)))
-    for block in range(0, len(points), 256):  # a large vocabulary is never held for all texts at once
-        logits = space.logits(points[block : block + 256])
-        scores[block : block + 256] = np.stack([logits[:, label].mean(axis=1) for label in ids], axis=1)
-    return softmax(scores), 0.0, time.perf_counter() - start
 
 
 def _cross_validated(factory: Callable[[], Any], X: np.ndarray, y: np.ndarray, seed: int) -> float:

@@ -1,15 +1,17 @@
 """A saved adapter: a fitted instrument and the space it belongs to."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lexframe.exceptions import DataError
+from lexframe.evidence.problem import EncodedTexts
+from lexframe.exceptions import DataError, InputError
 from lexframe.instruments.persistence import load_instrument, save_instrument
 from lexframe.provenance import Provenance, SpaceFingerprint
-from lexframe.spaces.base import Progress, Space, VocabularySpace
+from lexframe.spaces.base import Progress, Representation, Space
 from lexframe.spaces.registry import open_space
 
 
@@ -56,26 +58,49 @@ class Adapter:
     space : Space
     instrument
         Fitted on points of that space.
+    representations : tuple of Representation or None
+        What the instrument reads beside the space's own points, for one that also reads zero-shot scores
+        (:class:`~lexframe.instruments.PosteriorCalibration`); None for one that reads the points alone.
+    label_words : mapping of str to sequence of str
+        Words of these scores, by label.
     """
 
     space: Space
     instrument: Any
+    representations: tuple[Representation, ...] | None = None
+    label_words: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def predict(self, texts: Any, *, batch_size: int = 32, progress: Progress = iter) -> Predictions:
         """Labels and probabilities of `texts`, in their order."""
-        points = self.space.encode(list(texts), batch_size=batch_size, progress=progress)
+        encoded = EncodedTexts(
+            self.space, list(texts), representations=self.representations or (), batch_size=batch_size, progress=progress
+        )
         classes = tuple(str(label) for label in self.instrument.classes_)
         provenance = Provenance(space=self.space.fingerprint, parameters={"instrument": type(self.instrument).__name__})
-        if not len(points):
+        if not len(encoded):
             return Predictions((), np.zeros((0, len(classes))), classes, provenance)
-        if isinstance(self.space, VocabularySpace):
-            points = self.space.head_input(points)
-        probabilities = self.instrument.predict_proba(points)
+        probabilities = self.instrument.predict_proba(self.columns(encoded))
         return Predictions(tuple(classes[column] for column in probabilities.argmax(axis=1)), probabilities, classes, provenance)
+
+    def columns(self, encoded: EncodedTexts) -> np.ndarray:
+        """What the instrument reads of texts: their points, or zero-shot scores and all representations."""
+        if self.representations is None:
+            return encoded.points
+        return np.concatenate([encoded.label_scores(list(self.label_words.values())), *encoded.blocks()], axis=1)
 
     def save(self, folder: str | Path, *, facts: dict[str, Any] | None = None) -> None:
         """Write the instrument and the fingerprint of its space as safetensors and JSON."""
-        save_instrument(self.instrument, folder, facts={**(facts or {}), "space": self.space.fingerprint.to_dict()})
+        reading = None if self.representations is None else [str(asked) for asked in self.representations]
+        save_instrument(
+            self.instrument,
+            folder,
+            facts={
+                **(facts or {}),
+                "space": self.space.fingerprint.to_dict(),
+                "representations": reading,
+                "label_words": {label: list(words) for label, words in self.label_words.items()},
+            },
+        )
 
 
 def load_adapter(folder: str | Path, *, model: str | None = None, space: Space | None = None, device: str | None = None) -> Adapter:
@@ -106,7 +131,10 @@ def load_adapter(folder: str | Path, *, model: str | None = None, space: Space |
     instrument, facts = load_instrument(folder)
     try:
         expected = SpaceFingerprint.from_dict(facts["space"])
-    except (KeyError, TypeError, AttributeError) as error:
+        asked = facts.get("representations")
+        representations = None if asked is None else tuple(Representation.parse(text) for text in asked)
+        label_words = {str(label): [str(word) for word in words] for label, words in facts.get("label_words", {}).items()}
+    except (KeyError, TypeError, AttributeError, InputError) as error:
         raise DataError(f"{folder} does not say which space it belongs to. Make it again with lexframe adapt.") from error
     if space is None:
         options: dict[str, Any] = {
@@ -123,4 +151,4 @@ def load_adapter(folder: str | Path, *, model: str | None = None, space: Space |
             options |= {"pooling": expected.pooling.split(",")[0], "normalize": "unit length" in expected.pooling}
         space = open_space(model or expected.model, kind=kind, **options)
     expected.require(space.fingerprint, what=str(folder))
-    return Adapter(space, instrument)
+    return Adapter(space, instrument, representations, label_words)

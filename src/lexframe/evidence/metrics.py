@@ -44,6 +44,34 @@ def macro_f1(truth: Int[np.ndarray, " n"], predicted: Int[np.ndarray, " n"]) -> 
     return float(np.mean(2 * hits[present] / sizes[present]))
 
 
+def log_loss(truth: Int[np.ndarray, " n"], probabilities: Float[np.ndarray, "n k"]) -> float:
+    """Mean of minus the log-probability of the true class, in nats; a probability counts as 1e-12 at least."""
+    return float(-np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12)).mean())
+
+
+def calibration_error(truth: Int[np.ndarray, " n"], probabilities: Float[np.ndarray, "n k"], *, n_bins: int = 15) -> float:
+    """Expected calibration error: mean gap between confidence and accuracy over bins of equal width [1]_.
+
+    Parameters
+    ----------
+    truth : ndarray of int, shape (n,)
+        Class numbers.
+    probabilities : ndarray of shape (n, k)
+        Confidence is the largest of a row.
+    n_bins : int
+        Bins of the confidence in [0, 1].
+
+    References
+    ----------
+    .. [1] Guo et al. (2017), On Calibration of Modern Neural Networks, eq. (3).
+    """
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == truth
+    bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
+    gaps = np.bincount(bins, weights=right - confidence, minlength=n_bins)
+    return float(np.abs(gaps).sum() / len(truth))
+
+
 METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {"accuracy": accuracy, "macro_f1": macro_f1}
 
 

@@ -7,6 +7,7 @@ _HOME = {
     "LabelBases": "vocabulary_frame",
     "LogisticProbe": "linear_probe",
     "NearestBasis": "nearest_basis",
+    "PosteriorCalibration": "posterior_calibration",
     "SemanticCalibration": "semantic_calibration",
     "ShrinkageLDA": "linear_probe",
     "VocabularyFrame": "vocabulary_frame",

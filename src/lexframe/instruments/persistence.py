@@ -14,11 +14,15 @@ from lexframe.exceptions import DataError
 from lexframe.files import replacing, write_json
 from lexframe.instruments.linear_probe import LinearReadout, LogisticProbe, ShrinkageLDA
 from lexframe.instruments.nearest_basis import NearestBasis
+from lexframe.instruments.posterior_calibration import PosteriorCalibration
 from lexframe.instruments.semantic_calibration import CalibrationModule, SemanticCalibration
 from lexframe.provenance import array_hash
 
 FORMAT = 1
-_CLASSES: dict[str, type] = {cls.__name__: cls for cls in (LogisticProbe, NearestBasis, SemanticCalibration, ShrinkageLDA)}
+_CLASSES: dict[str, type] = {
+    cls.__name__: cls for cls in (LogisticProbe, NearestBasis, PosteriorCalibration, SemanticCalibration, ShrinkageLDA)
+}
+_POSTERIOR = ("mean", "spread", "center", "coef", "intercept", "trust", "precision")
 _NOT_SAVED = {"bases", "vocabulary"}  # what they say about the classes stands in the fitted arrays
 
 
@@ -30,7 +34,7 @@ def save_instrument(instrument: Any, folder: str | Path, *, facts: Mapping[str, 
 
     Parameters
     ----------
-    instrument : LogisticProbe, NearestBasis, SemanticCalibration or ShrinkageLDA
+    instrument : LogisticProbe, NearestBasis, PosteriorCalibration, SemanticCalibration or ShrinkageLDA
         Fitted.
     folder : str or Path
         Made when missing. Arrays of an earlier instrument are removed once the new one is in place.
@@ -117,6 +121,8 @@ def _plain(value: Any) -> Any:
 def _arrays(instrument: Any) -> dict[str, np.ndarray]:
     if isinstance(instrument, LinearReadout):
         return {"coef": instrument.coef_, "intercept": instrument.intercept_}
+    if isinstance(instrument, PosteriorCalibration):
+        return {name: np.atleast_1d(getattr(instrument, f"{name}_")) for name in _POSTERIOR}
     arrays = {"vectors": instrument.vectors_}
     if instrument.metric_ is not None:
         arrays["metric"] = instrument.metric_
@@ -129,6 +135,10 @@ def _arrays(instrument: Any) -> dict[str, np.ndarray]:
 def _restore(instrument: Any, arrays: dict[str, np.ndarray]) -> None:
     if isinstance(instrument, LinearReadout):
         instrument.coef_, instrument.intercept_ = arrays["coef"], arrays["intercept"]
+        return
+    if isinstance(instrument, PosteriorCalibration):
+        for name in _POSTERIOR:
+            setattr(instrument, f"{name}_", float(arrays[name][0]) if name in ("trust", "precision") else arrays[name])
         return
     instrument.vectors_, instrument.metric_ = arrays["vectors"], arrays.get("metric")
     if isinstance(instrument, SemanticCalibration):

@@ -83,6 +83,10 @@ class SemanticCalibration(OneToOneFeatureMixin, TransformerMixin, ClassifierMixi
     temperature : float
         Similarities are divided by it before the softmax, in training and in `predict_proba`. The paper states none,
         which leaves the softmax over cosines almost uniform.
+    training_logits, inference_logits : {"similarity", "matrix"}
+        What the softmax is taken of: similarities over temperature, or the plain products with the label bases in the
+        inner product of the frame, which for the invariant readout are the head's own logits. The paper's ablation
+        crosses the two.
     max_epochs, batch_size, learning_rate, weight_decay : int, int, float, float
         Of AdamW.
     validation_share : float
@@ -110,6 +114,8 @@ class SemanticCalibration(OneToOneFeatureMixin, TransformerMixin, ClassifierMixi
         objective: str = "labels",
         vocabulary: Any = None,
         temperature: float = 0.1,
+        training_logits: str = "similarity",
+        inference_logits: str = "similarity",
         max_epochs: int = 100,
         batch_size: int = 64,
         learning_rate: float = 3e-3,
@@ -122,6 +128,8 @@ class SemanticCalibration(OneToOneFeatureMixin, TransformerMixin, ClassifierMixi
         self.objective = objective
         self.vocabulary = vocabulary
         self.temperature = temperature
+        self.training_logits = training_logits
+        self.inference_logits = inference_logits
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -163,19 +171,34 @@ class SemanticCalibration(OneToOneFeatureMixin, TransformerMixin, ClassifierMixi
             return self._cosines(self.module_(self._rotated(X)), self._targets).double().numpy()
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Softmax of similarity over temperature."""
-        return softmax(self.similarity(X) / self.temperature)
+        """Softmax of the logits of inference."""
+        return softmax(self._logits_of(X))
 
     def predict(self, X: Any) -> np.ndarray:
         """The label whose basis is nearest to the moved point."""
-        similarity = self.similarity(X)
-        return self.classes_[similarity.argmax(axis=1)]
+        logits = self._logits_of(X)
+        return self.classes_[logits.argmax(axis=1)]
+
+    def _logits_of(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=np.float64)
+        with torch.no_grad():
+            return self._logits(self.module_(self._rotated(X)), self._targets, self.inference_logits).double().numpy()
+
+    def _logits(self, points: Tensor, bases: Tensor, kind: str) -> Tensor:
+        """Similarities over temperature, or products in the units of the head's logits, of moved points and bases."""
+        if kind == "matrix":
+            return points @ bases.T * self.scale_
+        return self._cosines(points, bases) / self.temperature
 
     def _check_parameters(self) -> None:
         if self.objective not in OBJECTIVES:
             raise ValueError(f"objective is {self.objective!r}; expected one of {', '.join(OBJECTIVES)}.")
         if self.objective == "vocabulary" and (self.vocabulary is None or self.bases is None):
             raise ValueError("The objective 'vocabulary' needs bases=frame.label_bases(...) and vocabulary=frame.bases().")
+        for name in ("training_logits", "inference_logits"):
+            if getattr(self, name) not in ("similarity", "matrix"):
+                raise ValueError(f"{name} is {getattr(self, name)!r}; expected 'similarity' or 'matrix'.")
         if self.temperature <= 0:
             raise ValueError(f"temperature is {self.temperature}; it must be positive.")
 
@@ -240,13 +263,13 @@ class SemanticCalibration(OneToOneFeatureMixin, TransformerMixin, ClassifierMixi
                 1 - (nn.functional.normalize(points, dim=1) * nn.functional.normalize(self._targets[y], dim=1)).sum(1).mean()
             )
         if self.objective == "labels":
-            return lambda points, y: nn.functional.cross_entropy(self._cosines(points, self._targets) / self.temperature, y)
+            return lambda points, y: nn.functional.cross_entropy(self._logits(points, self._targets, self.training_logits), y)
         assert self.bases is not None
         vocabulary = torch.from_numpy(np.asarray(self.vocabulary, dtype=np.float64) @ self.root_).float()
         gold = torch.zeros(len(self.classes_), len(vocabulary))
         for label, ids in zip(self.bases.labels, self.bases.token_ids, strict=True):
             gold[int(np.searchsorted(self.classes_, label)), list(ids)] = 1 / len(ids)
-        return lambda points, y: nn.functional.cross_entropy(self._cosines(points, vocabulary) / self.temperature, gold[y])
+        return lambda points, y: nn.functional.cross_entropy(self._logits(points, vocabulary, self.training_logits), gold[y])
 
 
 def _seeded_module(n_dims: int, seed: int) -> CalibrationModule:

@@ -226,3 +226,87 @@ def _padded(values: np.ndarray) -> list[float]:
     low, high = float(values.min()), float(values.max())
     margin = 0.06 * (high - low) or 1.0
     return [low - margin, high + margin]
+
+
+def learning_curves(result: Any, *, model: str | None = None) -> "alt.LayerChart":
+    """Accuracy against labels a class, a line a method with its 95% band, and the most frequent label as a dashed line.
+
+    Parameters
+    ----------
+    result : lexframe.evidence.ComparisonResult
+    model : str, optional
+        Default: the first.
+    """
+    import altair as alt
+
+    model = model or result.models[0]
+    order = [str(shots) for shots in result.shots]
+    rows = [
+        {"method": method, "shots": str(shots), "accuracy": found.value, "low": found.low, "high": found.high, "family": family}
+        for method, family in shown_methods(result, model)
+        for shots in result.shots
+        if result.select(model, method, shots)
+        for found in [result.accuracy(model, method, shots)]
+    ]
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        x=alt.X("shots:O", sort=order, title="labels a class", axis=alt.Axis(labelAngle=0, domain=False)),
+        color=alt.Color("method:N", scale=alt.Scale(domain=methods, range=PALETTE[: len(methods)]), title=None),
+    )
+    low = min([row["low"] for row in rows] + [result.chance])
+    y = alt.Scale(domain=[max(0.0, low - 0.05), min(1.0, max(row["high"] for row in rows) + 0.03)], nice=False)
+    band = base.mark_area(opacity=0.10).encode(y=alt.Y("low:Q", scale=y, title="accuracy, mean over draws"), y2="high:Q")
+    line = base.mark_line(strokeWidth=2.2).encode(y=alt.Y("accuracy:Q", scale=y))
+    dots = base.mark_point(filled=True, size=60, opacity=1).encode(
+        y=alt.Y("accuracy:Q", scale=y), tooltip=["method:N", "shots:O", alt.Tooltip("accuracy:Q", format=".3f")]
+    )
+    chance = (
+        alt.Chart(alt.Data(values=[{"chance": result.chance}]))
+        .mark_rule(strokeDash=[4, 4], color=MUTED)
+        .encode(y=alt.Y("chance:Q", scale=y))
+    )
+    return themed((chance + band + line + dots).properties(width=620, height=380))
+
+
+def shown_methods(result: Any, model: str, *, most: int = 10) -> list[tuple[str, str]]:
+    """Methods to draw with their families: the best by mean accuracy, at most as many as colours can be told apart."""
+    means = {
+        method: float(np.mean([cell.accuracy for cell in result.cells if cell.method == method and cell.model == model]))
+        for method in result.methods
+    }
+    best = sorted(means, key=lambda method: -means[method])[:most]
+    return [(method, result.families[method]) for method in result.methods if method in best]
+
+
+def cost_chart(result: Any, *, model: str | None = None) -> "alt.LayerChart":
+    """Accuracy against the time to fit, both as means over everything measured; a method each, time on a log scale.
+
+    Parameters
+    ----------
+    result : lexframe.evidence.ComparisonResult
+    model : str, optional
+        Default: the first.
+    """
+    import altair as alt
+
+    model = model or result.models[0]
+    shots = result.shots[-1]
+    rows = [
+        {
+            "method": method,
+            "seconds": max(result.fit_seconds(model, method, shots), 1e-4),
+            "accuracy": result.accuracy(model, method, shots).value,
+            "family": result.families[method],
+        }
+        for method in result.methods
+        if result.select(model, method, shots)
+    ]
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        x=alt.X("seconds:Q", scale=alt.Scale(type="log"), title=f"seconds to fit ({shots} labels a class; encoding left out)"),
+        y=alt.Y("accuracy:Q", scale=alt.Scale(zero=False), title="accuracy, mean over draws"),
+    )
+    points = base.mark_point(filled=True, size=110, opacity=1).encode(
+        color=alt.Color("family:N", scale=alt.Scale(range=PALETTE), title="works on")
+    )
+    names = base.mark_text(align="left", dx=9, dy=-7, fontSize=12, color=INK).encode(text="method:N")
+    return themed((points + names).properties(width=620, height=320))

@@ -12,9 +12,17 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from lexframe.evidence.adaptation import DESCRIPTIONS
+from lexframe.evidence.adaptation import DESCRIPTIONS, TRAINED
 from lexframe.files import write_text
-from lexframe.report.charts import MAX_POINTS, confusion_chart, map_chart, method_chart
+from lexframe.report.charts import (
+    MAX_POINTS,
+    confusion_chart,
+    cost_chart,
+    learning_curves,
+    map_chart,
+    method_chart,
+    shown_methods,
+)
 
 _N_TEXTS = 8
 _LABELLED_MARK = re.compile(r"<path aria-label=\"([^\"]*)\"([^>]*?)(?:></path>|/>)")
@@ -45,11 +53,10 @@ def adaptation_report(result: Any, path: str | Path, *, title: str = "Adapting a
     pathlib.Path
         The file.
     """
-    environment = Environment(
-        loader=PackageLoader("lexframe.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
     hardest, surprising = notable_texts(result)
-    page = environment.get_template("adaptation.html").render(
+    return _write(
+        path,
+        "adaptation.html",
         title=title,
         result=result,
         descriptions=DESCRIPTIONS,
@@ -57,10 +64,76 @@ def adaptation_report(result: Any, path: str | Path, *, title: str = "Adapting a
         charts={"methods": svg(method_chart(result)), "map": svg(map_chart(result)), "confusion": svg(confusion_chart(result))},
         hardest=hardest,
         surprising=surprising,
-        provenance=json.dumps(result.provenance.to_dict(), indent=2, ensure_ascii=False),
+        provenance=_as_json(result.provenance),
     )
-    write_text(path, page)
+
+
+def comparison_report(result: Any, path: str | Path, *, title: str = "Ways to adapt a frozen model") -> Path:
+    """Write the report of a comparison.
+
+    Parameters
+    ----------
+    result : lexframe.evidence.ComparisonResult
+        What :func:`lexframe.evidence.compare` gave.
+    path : str or Path
+        The HTML file; replaced atomically.
+    title : str
+        Heading.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+    """
+    charts = [
+        {
+            "model": model,
+            "curves": svg(learning_curves(result, model=model)),
+            "cost": svg(cost_chart(result, model=model)),
+            "table": accuracy_table(result, model),
+            "encode_seconds": next(cell.encode_seconds for cell in result.cells if cell.model == model),
+        }
+        for model in result.models
+    ]
+    return _write(
+        path,
+        "comparison.html",
+        title=title,
+        result=result,
+        charts=charts,
+        n_shown=len(shown_methods(result, result.models[0])),
+        n_seeds=len({cell.seed for cell in result.cells}),
+        provenance=_as_json(result.provenance),
+    )
+
+
+def accuracy_table(result: Any, model: str) -> list[dict[str, Any]]:
+    """A row a method, a cell a number of labels: accuracy and whether it is the highest of its column; None where not measured."""
+    best = {shots: result.best(model, shots) for shots in result.shots}
+    return [
+        {
+            "method": method,
+            "cells": [
+                {"accuracy": result.accuracy(model, method, shots), "best": best[shots] == method}
+                if result.select(model, method, shots)
+                else None
+                for shots in result.shots
+            ],
+        }
+        for method in result.methods
+    ]
+
+
+def _write(path: str | Path, template: str, **content: Any) -> Path:
+    environment = Environment(
+        loader=PackageLoader("lexframe.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    write_text(path, environment.get_template(template).render(**content))
     return Path(path)
+
+
+def _as_json(provenance: Any) -> str:
+    return json.dumps(provenance.to_dict(), indent=2, ensure_ascii=False)
 
 
 def notable_texts(result: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -73,9 +146,7 @@ def notable_texts(result: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any
     surprising : list of dict
         Texts that the chosen method gets wrong with the most confidence, hardest ones left out.
     """
-    everyone = np.mean(
-        [method.probabilities for name, method in result.methods.items() if name in ("lda", "logistic", "vds")] or [_chosen(result)], axis=0
-    )
+    everyone = np.mean([method.probabilities for name, method in result.methods.items() if name in TRAINED] or [_chosen(result)], axis=0)
     rows = np.arange(len(result.truth))
     hardest = np.argsort(everyone[rows, result.truth], kind="stable")[:_N_TEXTS]
     chosen = _chosen(result)

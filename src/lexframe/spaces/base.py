@@ -121,6 +121,40 @@ class TokenStates:
     states: Float[np.ndarray, "n_layers n_tokens n_dims"]
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Representation:
+    """Which states of a text become its point.
+
+    Attributes
+    ----------
+    layer : int
+        0 is the embedding output, k the output of block k, -1 the last state, after the final norm.
+    pooling : {"last", "mean", "first", "span"}
+        How the states of the tokens become one point.
+    """
+
+    layer: int = -1
+    pooling: str = "last"
+
+    def __str__(self) -> str:
+        return f"{self.layer}:{self.pooling}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Representation":
+        """Back from ``LAYER:POOLING``, such as ``-1:last``.
+
+        Raises
+        ------
+        InputError
+            If it is written otherwise.
+        """
+        layer, colon, pooling = text.partition(":")
+        try:
+            return cls(int(layer), pooling.strip() if colon else "last")
+        except ValueError as error:
+            raise InputError(f"{text!r} is no representation; write LAYER:POOLING, such as -1:last or 4:mean.") from error
+
+
 class TokenSpace(Space):
     """A space that has a state for every token and every layer."""
 
@@ -136,6 +170,12 @@ class TokenSpace(Space):
         Layer 0 is the embedding output, k the output of block k, and n_layers (or -1) the last state, after the
         final norm.
         """
+
+    @abstractmethod
+    def encode_representations(
+        self, texts: Sequence[str], representations: Sequence[Representation], *, batch_size: int = 32, progress: Progress = iter
+    ) -> Float[np.ndarray, "n_texts n_representations n_dims"]:
+        """Points of several layers and poolings in one pass, float32; see :meth:`Space.encode` for the rest."""
 
 
 def resolve_layer(layer: int, n_layers: int) -> int:

@@ -11,7 +11,7 @@ from torch import nn
 
 from lexframe.exceptions import InputError, ModelError, VocabularyError
 from lexframe.provenance import SpaceFingerprint, array_hash
-from lexframe.spaces.base import Progress, TokenSpace, TokenStates, VocabularySpace, resolve_layer
+from lexframe.spaces.base import Progress, Representation, TokenSpace, TokenStates, VocabularySpace, resolve_layer
 from lexframe.spaces.layers import evaluation_mode, find_blocks, longest_input, read_states
 from lexframe.spaces.loading import load_config, load_tokenizer, load_weights, resolve_model
 from lexframe.spaces.output_head import OutputHead, output_head
@@ -89,7 +89,7 @@ class LanguageModelSpace(VocabularySpace, TokenSpace):
         self._n_layers = len(find_blocks(model))
         self.layer = resolve_layer(layer, self._n_layers)
         self.pooling = pooling
-        self._pool = pooling_function(pooling)
+        pooling_function(pooling)  # refuses an unknown one now rather than at the first text
         limit = longest_input(model, tokenizer)
         if max_length is not None and not 1 <= max_length <= limit:
             raise InputError(f"max_length is {max_length}, but {self.model_name} takes 1 to {limit} tokens.")
@@ -153,7 +153,7 @@ class LanguageModelSpace(VocabularySpace, TokenSpace):
         progress: Progress = iter,
         spans: Sequence[tuple[int, int]] | None = None,
     ) -> Float[np.ndarray, "n_texts n_layers n_dims"]:
-        """Points of several layers in one pass that stops at the deepest.
+        """Points of several layers, pooled as this space pools, in one pass that stops at the deepest.
 
         Parameters
         ----------
@@ -172,27 +172,46 @@ class LanguageModelSpace(VocabularySpace, TokenSpace):
         -------
         ndarray of shape (n_texts, n_layers, n_dims), float32
         """
-        chosen = [resolve_layer(layer, self._n_layers) for layer in layers]
+        asked = [Representation(layer, self.pooling) for layer in layers]
+        return self._encode(texts, asked, batch_size=batch_size, progress=progress, spans=spans)
+
+    def encode_representations(
+        self, texts: Sequence[str], representations: Sequence[Representation], *, batch_size: int = 32, progress: Progress = iter
+    ) -> Float[np.ndarray, "n_texts n_representations n_dims"]:
+        """Points of several layers and poolings in one pass that stops at the deepest layer, float32."""
+        return self._encode(texts, representations, batch_size=batch_size, progress=progress, spans=None)
+
+    def _encode(
+        self,
+        texts: Sequence[str],
+        representations: Sequence[Representation],
+        *,
+        batch_size: int,
+        progress: Progress,
+        spans: Sequence[tuple[int, int]] | None,
+    ) -> np.ndarray:
+        asked = [(resolve_layer(wanted.layer, self._n_layers), pooling_function(wanted.pooling)) for wanted in representations]
         if not len(texts):
-            return np.zeros((0, len(chosen), self.n_dims), dtype=np.float32)
+            return np.zeros((0, len(asked), self.n_dims), dtype=np.float32)
         tokenized = self.tokenization(list(texts), spans=spans)
         order = np.argsort([-len(text.ids) for text in tokenized], kind="stable")
         batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
         points: np.ndarray | None = None
         with evaluation_mode(self.model):
             for rows in progress(batches):
-                part = self._encode_batch([tokenized[row] for row in rows], chosen)
+                part = self._encode_batch([tokenized[row] for row in rows], asked)
                 if points is None:
                     points = np.empty((len(texts), *part.shape[1:]), dtype=np.float32)
                 points[rows] = part
         assert points is not None
         return points
 
-    def _encode_batch(self, texts: list[TokenizedText], layers: list[int]) -> np.ndarray:
+    def _encode_batch(self, texts: list[TokenizedText], asked: list[tuple[int, Any]]) -> np.ndarray:
         batch = pad_batch(texts, padding_id=self._padding_id, device=self._device)
-        states = read_states(self.model, batch.ids, batch.mask, layers)
-        pooled = [self._pool(states[layer].float(), batch.mask, batch.span) for layer in layers]
+        states = read_states(self.model, batch.ids, batch.mask, [layer for layer, _ in asked])
+        pooled = [pool(states[layer].float(), batch.mask, batch.span) for layer, pool in asked]
         if len({tensor.shape for tensor in pooled}) > 1:
+            layers = sorted({layer for layer, _ in asked})
             raise InputError(f"The layers {layers} of this model differ in width and do not fit in one array. Ask for them one by one.")
         return torch.stack(pooled, dim=1).cpu().numpy()
 

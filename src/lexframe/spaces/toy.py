@@ -1,15 +1,15 @@
 """A space small enough to work out by hand, for documentation and tests."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from lexframe.exceptions import VocabularyError
+from lexframe.exceptions import InputError, VocabularyError
 from lexframe.provenance import SpaceFingerprint, array_hash
-from lexframe.spaces.base import Progress, TokenSpace, TokenStates, VocabularySpace, resolve_layer
+from lexframe.spaces.base import Progress, Representation, TokenSpace, TokenStates, VocabularySpace, resolve_layer
 from lexframe.typing import Points
 
 _WORD = re.compile(r"\w+")
@@ -82,6 +82,27 @@ class ToySpace(VocabularySpace, TokenSpace):
         chosen = [resolve_layer(layer, 1) for layer in (range(2) if layers is None else layers)]
         states = np.stack([(vectors, running)[layer] for layer in chosen]).astype(np.float32)
         return TokenStates(tokens=tuple(self.words[i] for i in ids), ids=tuple(ids), layers=tuple(chosen), states=states)
+
+    def encode_representations(
+        self, texts: Sequence[str], representations: Sequence[Representation], *, batch_size: int = 32, progress: Progress = iter
+    ) -> Float[np.ndarray, "n_texts n_representations n_dims"]:
+        """States of known words, pooled; a text without known words is zero."""
+        pools: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+            "last": lambda states: states[-1],
+            "first": lambda states: states[0],
+            "mean": lambda states: states.mean(0),
+            "span": lambda states: states.mean(0),
+        }
+        unknown = [asked.pooling for asked in representations if asked.pooling not in pools]
+        if unknown:
+            raise InputError(f"pooling is {unknown[0]!r}; expected one of {', '.join(pools)}.")
+        points = np.zeros((len(texts), len(representations), self.n_dims), dtype=np.float32)
+        for row, text in enumerate(progress(texts)):
+            states = self.token_states(text).states
+            for column, asked in enumerate(representations):
+                if states.shape[1]:
+                    points[row, column] = pools[asked.pooling](states[resolve_layer(asked.layer, 1)])
+        return points
 
     def unembedding(self) -> Float[np.ndarray, "n_vocab n_dims"]:
         """Rows of the output head."""

@@ -1,0 +1,147 @@
+"""What each choice inside the frame adds to accuracy: which words, which side, centring, readout, and random words as control.
+
+    python benchmarks/frame_study.py [--quick] [--model embedded] [--part train]
+
+Every variant gives zero-shot scores; they are judged without labels, less their mean over unlabelled texts (else the bias of single
+words decides), and as the prior of posterior calibration with 4 and 16 labels a class. Texts are drawn from the training files
+and tested on others of the same files, so nothing is chosen on a test set; `--part test` measures on the test files.
+"""
+
+import argparse
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from common import Claim, finish
+from compare import SETS, open_model, read_set
+from lexframe.evidence.draws import draw_labels
+from lexframe.evidence.problem import EncodedTexts, label_scores
+from lexframe.instruments import PosteriorCalibration, VocabularyFrame
+from lexframe.spaces.base import VocabularySpace
+
+Words = dict[str, list[str]]
+TEMPERATURE = 0.1
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="two sets, one seed, fewer texts")
+    parser.add_argument("--model", default="embedded")
+    parser.add_argument("--part", choices=("train", "test"), default="train")
+    parser.add_argument("--seeds", type=int, default=5)
+    options = parser.parse_args()
+    sets, seeds, n_texts = (SETS[:2], 1, 600) if options.quick else (SETS, options.seeds, 2000)
+    space = open_model(options.model)
+    assert isinstance(space, VocabularySpace)
+    rows = []
+    for name in sets:
+        table = read_set(name, "train")
+        order = np.random.default_rng(0).permutation(len(table))[:n_texts]
+        texts, labels = [table.texts[i] for i in order], [table.labels[i] for i in order]
+        n_pool = len(texts) // 2
+        if options.part == "test":
+            other = read_set(name, "test")
+            texts, labels = texts[:n_pool] + list(other.texts[:1000]), labels[:n_pool] + list(other.labels[:1000])
+        classes = sorted(set(labels))
+        y = np.searchsorted(classes, labels)
+        encoded = EncodedTexts(space, texts)
+        for variant, scores in variants(space, encoded, classes).items():
+            for shots, accuracy in judged(scores, encoded.points, y, n_pool, range(seeds)).items():
+                rows.append({"set": name, "variant": variant, "shots": shots, "accuracy": accuracy})
+        print(
+            pd.DataFrame(rows).query("set == @name").pivot_table(index="variant", columns="shots", values="accuracy", sort=False).round(3),
+            flush=True,
+        )
+    table = pd.DataFrame(rows)
+    means = table.pivot_table(index="variant", columns="shots", values="accuracy", sort=False)
+    print(means.round(3))
+    finish(claims(table), keep_as=None if options.quick else "frame_study")
+
+
+def variants(space: VocabularySpace, encoded: EncodedTexts, classes: list[str]) -> dict[str, np.ndarray]:
+    """Zero-shot scores, shape (n_texts, n_classes), in nats, by variant."""
+    words: Words = {label: [label] for label in classes}
+    frame, centred, input_side = VocabularyFrame(space), VocabularyFrame(space, center=True), VocabularyFrame(space, side="input")
+
+    def by_frame(chosen: VocabularyFrame, listed: Words, readout: str) -> np.ndarray:
+        return chosen.label_bases(listed, readout=readout).similarity(encoded.points) / TEMPERATURE
+
+    def by_logits(listed: Words) -> np.ndarray:
+        return label_scores(space, encoded.raw_points, list(listed.values()))
+
+    found: dict[str, Callable[[], np.ndarray]] = {
+        "logits of the label words": lambda: by_logits(words),
+        "bases, invariant readout": lambda: by_frame(frame, words, "invariant"),
+        "bases, cosine": lambda: by_frame(frame, words, "cosine"),
+        "centred bases, invariant": lambda: by_frame(centred, words, "invariant"),
+        "input side, invariant": lambda: by_frame(input_side, words, "invariant"),
+        "input side, cosine": lambda: by_frame(input_side, words, "cosine"),
+        "logits, 3 synonyms": lambda: by_logits(expanded(frame, words, 3)),
+        "logits, 10 synonyms": lambda: by_logits(expanded(frame, words, 10)),
+        "logits, 30 synonyms": lambda: by_logits(expanded(frame, words, 30)),
+        "bases, 10 synonyms": lambda: by_frame(frame, expanded(frame, words, 10), "invariant"),
+        "control: logits of random words": lambda: by_logits(random_words(space, classes, 1)),
+        "control: logits of 10 random words": lambda: by_logits(random_words(space, classes, 10)),
+        "control: no prior": lambda: np.zeros((len(encoded), len(classes))),
+    }
+    return {name: make() for name, make in found.items()}
+
+
+def expanded(frame: VocabularyFrame, words: Words, n: int) -> Words:
+    """Every label's words with the vocabulary items whose bases are nearest; an item near two labels goes to neither."""
+    near = {label: [token.strip() for token, _ in frame.card(listed[0], n_nearest=n).nearest] for label, listed in words.items()}
+    taken = [token for tokens in near.values() for token in set(tokens)]
+    return {
+        label: [*listed, *(token for token in near[label] if token.isalpha() and taken.count(token) == 1)]
+        for label, listed in words.items()
+    }
+
+
+def random_words(space: VocabularySpace, classes: list[str], n: int) -> Words:
+    rng = np.random.default_rng(1)
+    tokens = [
+        text.strip()
+        for text in space.token_texts(rng.permutation(space.n_vocab)[:4000].tolist())
+        if text.strip().isalpha() and text.startswith(" ")
+    ]
+    return {label: tokens[number * n : (number + 1) * n] for number, label in enumerate(classes)}
+
+
+def judged(scores: np.ndarray, points: np.ndarray, y: np.ndarray, n_pool: int, seeds: range) -> dict[int, float]:
+    """Accuracy on the texts after the pool, by number of labels a class drawn from it."""
+    test = np.arange(n_pool, len(y))
+    found = {0: float(np.mean((scores[test] - scores[:n_pool].mean(0)).argmax(1) == y[test]))}
+    X = np.hstack([scores, points])
+    for shots in (4, 16):
+        values = []
+        for seed in seeds:
+            rows = draw_labels(y[:n_pool], shots, seed)
+            fitted = PosteriorCalibration(list(range(scores.shape[1])), random_state=seed).fit(X[rows], y[rows])
+            values.append(np.mean(fitted.predict(X[test]) == y[test]))
+        found[shots] = float(np.mean(values))
+    return found
+
+
+def claims(table: pd.DataFrame) -> list[Claim]:
+    """Each variant against the logits of the label words, and the label words against random ones; intervals resample sets."""
+    wide = table.pivot_table(index=["set", "shots"], columns="variant", values="accuracy", sort=False)
+    rng = np.random.default_rng(0)
+    found = []
+    for shots in (0, 4, 16):
+        part = wide.xs(shots, level="shots")
+        for variant in (name for name in wide.columns if name != "logits of the label words"):
+            lead = (part["logits of the label words"] - part[variant]).to_numpy()
+            draws = [lead[rng.integers(0, len(lead), len(lead))].mean() for _ in range(1000)]
+            low, high = np.percentile(draws, [2.5, 97.5])
+            value = float(lead.mean())
+            found.append(
+                Claim(
+                    f"logits of the label words minus {variant}, {shots} labels a class", value, (float(low), float(high)), "> 0", value > 0
+                )
+            )
+    return found
+
+
+if __name__ == "__main__":
+    main()

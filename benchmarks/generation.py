@@ -1,0 +1,156 @@
+"""Next-token calibration on the embedded model: four domains, beside the frozen model, kNN-LM and LoRA for the same time.
+
+Each domain is a small text drawn from a set's training file, held-out text comes from its test file; three seeds draw both.
+Controls: the affine move fitted on the next domain's text, and fitted on next tokens that were shuffled among the positions.
+Shuffled tokens keep their frequencies, so the second control may gain what counts alone give (``unigram``), and no more.
+
+    python benchmarks/generation.py [--quick] [--model embedded] [--domains trec,subj,...] [--n-tokens 30000] [--join 1]
+
+`--join n` writes n texts into one document, so that the frozen model has the domain in its context too.
+"""
+
+import argparse
+import importlib.util
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+
+from common import SHARED, Claim, finish
+from lexframe import LanguageModelSpace, read_table
+from lexframe.evidence.generation import METHODS, GenerationResult, NextTokenStates, calibrate_generation, read_next_tokens
+from lexframe.instruments.next_token_calibration import NextTokenCalibration
+from lexframe.spaces.output_head import output_head
+
+DOMAINS = ("coco_captions", "trec", "agnews", "subj")
+SEEDS = (0, 1, 2)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="two domains of 3,000 tokens, one seed, LoRA for the same time only")
+    parser.add_argument("--model", default="embedded")
+    parser.add_argument("--domains", default=",".join(DOMAINS))
+    parser.add_argument("--seeds", type=int, default=len(SEEDS))
+    parser.add_argument("--n-tokens", type=int, default=30_000, help="of each domain text")
+    parser.add_argument("--n-held-out", type=int, default=10_000, help="tokens at most")
+    parser.add_argument("--context", type=int, default=256)
+    parser.add_argument("--join", type=int, default=1, help="texts in a document, a line each")
+    options = parser.parse_args()
+    names, seeds, multiples = options.domains.split(","), range(options.seeds), (1.0, 10.0)
+    n_tokens, n_held_out = options.n_tokens, options.n_held_out
+    if options.quick:
+        names, seeds, multiples, n_tokens, n_held_out = ["trec", "subj"], range(1), (1.0,), 3_000, 1_500
+    methods = METHODS
+    if importlib.util.find_spec("peft") is None:
+        sys.stderr.write("peft is absent; LoRA is left out\n")
+        methods = tuple(method for method in METHODS if method != "lora")
+
+    space = LanguageModelSpace(options.model)
+    domains = {name: texts_of(name, options.join) for name in names if (SHARED / "data" / name).is_dir()}
+    if not domains:
+        sys.exit(f"No domain: {SHARED / 'data'} holds none of {', '.join(names)}.")
+    rows: dict[str, list[dict[str, float]]] = {name: [] for name in domains}
+    for seed in seeds:
+        drawn = {
+            name: (sample(space, train, n_tokens, seed), sample(space, test, n_held_out, seed)) for name, (train, test) in domains.items()
+        }
+        for number, name in enumerate(drawn):
+            domain, held_out = drawn[name]
+            result = calibrate_generation(
+                space, domain, held_out, methods=methods, context=options.context, lora_multiples=multiples, seed=seed
+            )
+            other = [*drawn][(number + 1) % len(drawn)]
+            controls = run_controls(space, domain, drawn[other][0] if other != name else None, held_out, options.context, seed)
+            show(name, seed, result, other, controls)
+            rows[name].append({method: score.bits_per_byte.value for method, score in result.methods.items()} | controls)
+    finish(
+        [claim for name, found in rows.items() for claim in claims_of(name, found)],
+        keep_as=None if options.quick else "generation" if options.join == 1 else "generation_joined",
+    )
+
+
+def texts_of(name: str, join: int) -> tuple[list[str], list[str]]:
+    """Documents of the training and of the test file, `join` texts each."""
+    halves = []
+    for part in ("train", "test"):
+        texts = read_table(SHARED / "data" / name / f"{part}.jsonl.gz", label=None).texts
+        halves.append(["\n".join(texts[start : start + join]) for start in range(0, len(texts), join)])
+    return halves[0], halves[1]
+
+
+def sample(space: LanguageModelSpace, documents: Sequence[str], n_tokens: int, seed: int) -> list[str]:
+    """Documents drawn at random until they have `n_tokens`."""
+    drawn, count = [], 0
+    for row in np.random.default_rng(seed).permutation(len(documents)):
+        drawn.append(documents[row])
+        count += len(space.tokenizer.backend_tokenizer.encode(documents[row], add_special_tokens=False).ids)
+        if count >= n_tokens:
+            break
+    return drawn
+
+
+def run_controls(
+    space: LanguageModelSpace, domain: list[str], other: list[str] | None, held_out: list[str], context: int, seed: int
+) -> dict[str, float]:
+    """Bits per byte of held-out text after fits that must not help."""
+    asked = read_next_tokens(space.model, space.tokenizer, held_out, context=context)
+    found = {}
+    if other is not None:
+        known = read_next_tokens(space.model, space.tokenizer, other, context=context)
+        found["other domain"] = fitted_bits(space, known, known.next_ids, asked, seed)
+    known = read_next_tokens(space.model, space.tokenizer, domain, context=context)
+    found["shuffled"] = fitted_bits(space, known, np.random.default_rng(seed).permutation(known.next_ids), asked, seed)
+    return found
+
+
+def fitted_bits(space: LanguageModelSpace, known: NextTokenStates, next_ids: np.ndarray, asked: NextTokenStates, seed: int) -> float:
+    head = output_head(space.model)
+    weight = (head.scale * head.weight.detach()).float().cpu().numpy()
+    bias = None if head.bias is None else (head.scale * head.bias.detach()).float().cpu().numpy()
+    model = NextTokenCalibration(weight, bias=bias, soft_cap=head.soft_cap, random_state=seed).fit(known.states, next_ids)
+    return float(model.losses(asked.states, asked.next_ids).sum() / np.log(2) / asked.n_bytes.sum())
+
+
+def show(name: str, seed: int, result: GenerationResult, other: str, controls: dict[str, float]) -> None:
+    print(
+        f"{name}, seed {seed}: {result.n_domain_tokens} tokens, held out {result.n_held_out_tokens} tokens in "
+        f"{result.n_held_out_documents} documents ({result.n_shared_documents} of them in the domain text), context {result.context}, "
+        f"stride {result.stride}, states in {result.encode_seconds:.1f} s"
+    )
+    for method, score in result.methods.items():
+        print(
+            f"  {method:9s} perplexity {score.perplexity.value:7.1f} [{score.perplexity.low:.1f}, {score.perplexity.high:.1f}]  "
+            f"bits/byte {score.bits_per_byte.value:.3f}, minus frozen {score.difference.value:+.3f} [{score.difference.low:+.3f}, "
+            f"{score.difference.high:+.3f}]  fit {score.fit_seconds:6.1f} s  {score.n_parameters:>9,d} numbers  {score.choices}"
+        )
+    frozen = result.methods["frozen"].bits_per_byte.value
+    for control, value in controls.items():
+        print(f"  affine, {control if control != 'other domain' else f'fitted on {other}'}: minus frozen {value - frozen:+.3f}", flush=True)
+
+
+def claims_of(name: str, rows: list[dict[str, float]]) -> list[Claim]:
+    def claim(text: str, first: str, second: str, goal: str) -> Claim | None:
+        if first not in rows[0] or second not in rows[0]:
+            return None
+        differences = [row[first] - row[second] for row in rows]
+        holds = {"< 0": max(differences) < 0, ">= 0": min(differences) >= 0}.get(goal, True)
+        bounds = float(min(differences)), float(max(differences))  # three seeds carry no more than their range
+        return Claim(f"{name}: {text}, bits per byte", float(np.mean(differences)), bounds, goal, holds)
+
+    found = [
+        claim("affine minus frozen", "affine", "frozen", "< 0"),
+        claim("unigram minus frozen", "unigram", "frozen", "none (the part that counts alone give)"),
+        claim("neural module minus frozen", "neural", "frozen", "< 0"),
+        claim("affine minus neural module", "affine", "neural", "none (which move is better)"),
+        claim("affine minus kNN-LM", "affine", "knn-lm", "< 0"),
+        claim("affine minus LoRA at the same time", "affine", "lora", "< 0"),
+        claim("affine minus LoRA at 10 times the time", "affine", "lora-10x", "none (what more time buys)"),
+        claim("control: affine fitted on another domain minus frozen", "other domain", "frozen", ">= 0"),
+        claim("control: affine on shuffled next tokens minus unigram", "shuffled", "unigram", ">= 0"),
+    ]
+    return [each for each in found if each is not None]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""``lexframe evidence``: published tables, measured anew."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lexframe.cli import options, show
+from lexframe.cli.adapt import DEFAULT_TEMPLATE, open_language_space
+from lexframe.exceptions import InputError
+
+app = typer.Typer(help="Published tables, measured anew.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    pass
+
+
+@app.command("reproduce")
+def reproduce(
+    data: Annotated[Path, typer.Argument(help="Folder with SET/train.jsonl.gz and SET/test.jsonl.gz.")],
+    sets: Annotated[str | None, typer.Option(help="Comma-separated. Default: the seven sets of the paper that are public here.")] = None,
+    model: options.Model = "embedded",
+    template: options.Template = DEFAULT_TEMPLATE,
+    max_test: Annotated[int, typer.Option(help="Most test texts of a set, drawn by class; 0 takes all.")] = 500,
+    out: Annotated[Path | None, typer.Option(help="Folder for finished cells: a run that was stopped goes on there.")] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Measure the tables of the vocabulary-defined semantics paper for a model, beside the published figures of others."""
+    from lexframe.evidence.reproduction import SETS
+    from lexframe.evidence.reproduction import reproduce as run
+    from lexframe.spaces.base import VocabularySpace
+
+    space = open_language_space(model, template=template)
+    if not isinstance(space, VocabularySpace):
+        raise InputError(f"{model} has no output vocabulary, and the paper's method needs one. Name a language model.")
+    chosen = tuple(name.strip() for name in sets.split(",")) if sets else SETS
+    found = run(space, data, sets=chosen, max_test=max_test or None, cells=out, progress=show.progress("reproducing"))
+    if as_json:
+        show.document(found.to_dict())
+    else:
+        _print(found, model)
+
+
+def _print(found: Any, model: str) -> None:
+    from lexframe.evidence import reproduction as published
+
+    sets = list(next(iter(found.main.values())))
+
+    def row(name: str, values: dict[str, float], mean: float | None = None) -> list[str]:
+        shown = [f"{values[one]:.3f}" if one in values else "" for one in sets]
+        own = [values[one] for one in sets if one in values]
+        average = mean if mean is not None else (sum(own) / len(own) if own else None)
+        return [name, *shown, "" if average is None else f"{average:.3f}"]
+
+    show.note(f"All training labels, {model} (accuracy on balanced sets, macro-F1 on others)\n")
+    rows = [row(method, values) for method, values in found.main.items()]
+    rows += [
+        row(f"{method}, GPT-2 small*", published.PUBLISHED.get(method, {}), mean) for method, mean in published.PUBLISHED_MEANS.items()
+    ]
+    show.table(["method", *sets, "mean"], rows)
+    show.note("\nThe module's logits in training and inference\n")
+    rows = [row(method, values) for method, values in found.ablation.items()]
+    rows += [row(f"{method}, Llama 3 8B*", {}, mean) for method, mean in published.PUBLISHED_ABLATION.items()]
+    show.table(["variant", *sets, "mean"], rows)
+    show.note("\nTest points in their classes, before and after calibration\n")
+    rows = []
+    for kind, reference in (("rand", published.PUBLISHED_RAND), ("neighbour", published.PUBLISHED_NEIGHBOUR)):
+        name = {"rand": "adjusted Rand index", "neighbour": "nearest neighbour, accuracy"}[kind]
+        rows.append([name, *(_change(found.clusters[kind].get(one)) for one in sets)])
+        rows.append([f"{name}, GPT-2 small*", *(_change(reference.get(one)) for one in sets)])
+    show.table(["measure", *sets], rows)
+    show.note("\n* As published (arXiv:2401.16184): another model, means over eight sets. Compare differences between methods, not values.")
+    for name, why in found.skipped.items():
+        show.note(f"skipped {name}: {why}")
+
+
+def _change(pair: tuple[float, float] | None) -> str:
+    return "" if pair is None else f"{pair[0]:.3f} > {pair[1]:.3f}"

@@ -1,0 +1,65 @@
+"""The nearest labelled points vote."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from lexframe.evidence.methods.on_points import fit_on_points
+from lexframe.evidence.problem import Classifier, Method, Problem
+from lexframe.linalg import unit_rows
+
+NEIGHBOURS = (1, 3, 5, 9, 17, 33)
+
+
+class NearestPoints(Method):
+    """Votes of the k nearest labelled points, by cosine of centred points; k by leave-one-out."""
+
+    name = "knn"
+    description = "votes of the nearest labelled points"
+    family = "points"
+
+    def fit(self, problem: Problem) -> Classifier:
+        """Keep the labelled points and choose k and the representation."""
+        classifier = fit_on_points(problem, CosineNeighbours, lambda estimator: 0)
+        classifier.choices["k"] = classifier.estimator.k_
+        return classifier
+
+
+class CosineNeighbours(ClassifierMixin, BaseEstimator):
+    """k nearest neighbours whose votes are smoothed by one vote shared among all classes, so that none is impossible.
+
+    Parameters
+    ----------
+    ks : tuple of int
+        Tried by leave-one-out log-loss.
+    """
+
+    def __init__(self, ks: tuple[int, ...] = NEIGHBOURS):
+        self.ks = ks
+
+    def fit(self, X: Any, y: Any) -> "CosineNeighbours":
+        """Centre the points and choose k."""
+        self.classes_, numbers = np.unique(y, return_inverse=True)
+        self.mean_ = X.mean(0)
+        self.points_, self.votes_ = unit_rows(X - self.mean_), np.eye(len(self.classes_))[numbers]
+        similarity = self.points_ @ self.points_.T
+        np.fill_diagonal(similarity, -np.inf)
+        order = np.argsort(-similarity, axis=1, kind="stable")
+        candidates = [k for k in self.ks if k < len(y)] or [1]
+        losses = [-np.log(self._shares(order, k)[np.arange(len(y)), numbers]).mean() for k in candidates]
+        self.k_ = candidates[int(np.argmin(losses))]
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Shares of the votes."""
+        similarity = unit_rows(X - self.mean_) @ self.points_.T
+        return self._shares(np.argsort(-similarity, axis=1, kind="stable"), self.k_)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The class with the most votes."""
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def _shares(self, order: np.ndarray, k: int) -> np.ndarray:
+        votes = self.votes_[order[:, :k]].sum(axis=1)
+        return (votes + 1 / votes.shape[1]) / (k + 1)
