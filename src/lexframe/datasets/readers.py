@@ -58,10 +58,12 @@ def read_table(
     ----------
     path : str or Path
         ``.jsonl`` (also ``.gz``), ``.csv``, ``.tsv``, ``.parquet``, or ``.txt`` with a text a line.
-    text, label : str
-        Names of the columns; ``label=None`` reads texts alone.
+    text : str
+        Column of the texts.
     pair : str, optional
         Column of the second text where rows hold two, joined to the first by a stroke.
+    label : str or None
+        Column of the labels; None reads texts alone.
     keep_blank : bool
         Keep rows whose text is empty or white space, for predictions that must line up with the file.
 
