@@ -6,12 +6,20 @@ import jaxtyping
 import numpy as np
 import pytest
 
+from lexframe.spaces import precision
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def float32_products(monkeypatch):
+    """Numbers are compared to many digits, on machines that multiply fast in bfloat16 as well."""
+    monkeypatch.setattr(precision, "fastest_precision", lambda device=None: "float32")
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from lexframe.spaces.base import Representation
 from tests.planted import LABELS, planted_space, planted_table
 from tests.tiny_models import tiny_space
 
-POINTS = "zero-shot,knn,class-mean,lda,logistic,vds,posterior"
+POINTS = "zero-shot,batch-calibration,knn,class-mean,lda,logistic,vds,posterior,posterior-labels-only"
 
 
 def table(texts, labels):
@@ -49,14 +49,40 @@ def test_every_method_shots_and_seed_has_its_cell(result):
     assert shots_of["zero-shot"] == ["0", "1", "8", "all"]
     assert shots_of["logistic"] == ["1", "8", "all"]
     assert shots_of["lda"] == ["8", "all"]  # a covariance needs two texts a class
-    assert all(len(result.select("toy", "posterior", shots)) == 3 for shots in result.shots)
+    n_draws = {shots: len(result.select("toy", "posterior", shots)) for shots in result.shots}
+    assert n_draws == {0: 3, 1: 3, 8: 3, ALL: 1}  # all labels can be drawn in one way only
     assert result.shots == (0, 1, 8, ALL)
 
 
-def test_without_labels_posterior_calibration_is_zero_shot(result):
-    for zero, posterior in zip(result.select("toy", "zero-shot", 0), result.select("toy", "posterior", 0), strict=True):
+def test_without_any_text_posterior_calibration_is_zero_shot(result):
+    for zero, posterior in zip(result.select("toy", "zero-shot", 0), result.select("toy", "posterior-labels-only", 0), strict=True):
         np.testing.assert_array_equal(zero.predicted, posterior.predicted)
         np.testing.assert_allclose(zero.log_probability, posterior.log_probability, atol=1e-5)
+
+
+def test_unlabelled_texts_place_the_prior_and_say_so(result):
+    methods = {method.name: method for method in make_methods("posterior,posterior-labels-only")}
+    assert methods["posterior"].uses_unlabelled
+    assert not methods["posterior-labels-only"].uses_unlabelled
+    placed, bare = (result.accuracy("toy", name, 0).value for name in methods)
+    assert placed > bare + 0.1
+    assert placed >= result.accuracy("toy", "batch-calibration", 0).value
+
+
+def test_points_are_kept_beside_the_cells_and_not_made_again(tmp_path, monkeypatch):
+    texts = planted_table(6, 0).texts
+    first = EncodedTexts(planted_space(), texts, folder=tmp_path)
+    points = first.points
+    again = EncodedTexts(planted_space(), texts, folder=tmp_path)
+    monkeypatch.setattr(again, "_made_states", lambda wanted: pytest.fail("encoded twice"))
+    np.testing.assert_array_equal(again.points, points)
+    assert again.encode_seconds == first.encode_seconds
+    (kept,) = tmp_path.glob("points-*.safetensors")
+    kept.write_bytes(b"half a file")
+    np.testing.assert_array_equal(EncodedTexts(planted_space(), texts, folder=tmp_path).points, points)
+    other = EncodedTexts(planted_space(), texts[:-1], folder=tmp_path)
+    assert len(other.points) == len(texts) - 1
+    assert len(list(tmp_path.glob("points-*.safetensors"))) == 2
 
 
 def test_shuffled_labels_give_chance():

@@ -36,3 +36,18 @@ def posterior_mode(features, scores, y, precision, *, n_steps=60):
             hessian += design[i].T @ (np.diag(p[i]) - np.outer(p[i], p[i])) @ design[i]
         theta = theta - np.linalg.solve(hessian, gradient)
     return theta[: d * k].reshape(d, k), theta[d * k : -1], theta[-1]
+
+
+def propagated(features, scores, queries, *, temperature=0.25):
+    """One step of label propagation, a pair of texts at a time; spread over `features` as the scores are."""
+
+    def heard(x):
+        shares = np.exp((scores - scores.max(1, keepdims=True)) / temperature)
+        shares /= shares.sum(1, keepdims=True)
+        total = np.zeros(scores.shape[1])
+        for other, share in zip(features, shares, strict=True):
+            total += (x @ other) * (share - shares.mean(0))
+        return total / len(features)
+
+    size = np.std(scores - scores.mean(0)) / np.std([heard(x) for x in features])
+    return size * np.array([heard(x) for x in queries])

@@ -241,7 +241,12 @@ def adapt(
         "lda": ShrinkageLDA,
         "logistic": lambda: LogisticProbe(random_state=seed),
         "vds": lambda: SemanticCalibration(bases, random_state=seed),
-        "posterior": lambda: PosteriorCalibration(labels, blocks=[block.shape[1] for block in encoded.blocks()], random_state=seed),
+        "posterior": lambda: PosteriorCalibration(
+            labels,
+            blocks=[block.shape[1] for block in encoded.blocks()],
+            center_prior=isinstance(space, VocabularySpace),
+            random_state=seed,
+        ),
     }
     names = np.array(labels)
     fitted: dict[str, Adapter] = {}

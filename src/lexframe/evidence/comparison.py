@@ -166,6 +166,11 @@ class ComparisonResult:
         return np.stack([cell.predicted == self.truth for cell in self.select(model, method, shots)]).astype(float)
 
 
+def draws(shots: Shots, seeds: Sequence[int]) -> Sequence[int]:
+    """The seeds that give different draws: one where all labels are taken."""
+    return seeds[:1] if shots == ALL else seeds
+
+
 def shots_order(shots: Shots) -> float:
     """For sorting: ``all`` comes last."""
     return float("inf") if shots == ALL else float(shots)
@@ -220,7 +225,7 @@ def compare(
     shots : sequence of int or "all"
         Labels a class. A class with fewer gives what it has.
     seeds : sequence of int
-        A draw of labels each.
+        A draw of labels each; with all labels there is one draw, and the first seed alone is used.
     label_words : mapping of str to sequence of str, optional
         Default: each label's own name.
     representations : sequence of Representation, optional
@@ -230,7 +235,7 @@ def compare(
     drop_duplicates : bool
         Leave out training texts that stand in the test as well; they are counted and named in any case.
     folder : str or Path, optional
-        Where finished cells are kept: a comparison that was stopped goes on there.
+        Where points and finished cells are kept: a comparison that was stopped goes on there.
     batch_size : int
         Texts in one forward pass.
     progress : callable
@@ -261,9 +266,9 @@ def compare(
         usable, reasons = _usable(methods, space)
         left_out |= reasons if len(spaces) == 1 else {f"{method} ({name})": why for method, why in reasons.items()}
         wanted = representations if representations is not None else default_representations(space)
-        encoded = EncodedTexts(space, [*train.texts, *test.texts], representations=wanted, batch_size=batch_size)
+        encoded = EncodedTexts(space, [*train.texts, *test.texts], representations=wanted, batch_size=batch_size, folder=folder)
         notes += cut_texts(space, encoded.texts)
-        jobs = [(method, n, seed) for n in shots for seed in seeds for method in usable if shots_order(n) >= method.least_shots]
+        jobs = [(method, n, seed) for n in shots for seed in draws(n, seeds) for method in usable if shots_order(n) >= method.least_shots]
         basis = {
             "space": space.fingerprint.digest,
             "data": content_digest(train, test),

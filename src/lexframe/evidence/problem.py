@@ -4,16 +4,21 @@ A :class:`Problem` holds the labelled rows and nothing of the test but its texts
 label even by mistake. Points come from :class:`EncodedTexts`, which encodes every text once for all methods.
 """
 
+import hashlib
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from lexframe.exceptions import InputError
+from lexframe.files import replacing
 from lexframe.instruments.vocabulary_frame import LabelBases, VocabularyFrame
 from lexframe.linalg import cosine
 from lexframe.spaces.base import Progress, Representation, Space, TokenSpace, VocabularySpace, resolve_layer
@@ -38,6 +43,8 @@ class EncodedTexts:
         Texts in one forward pass.
     progress : callable
         Wraps the iteration over batches.
+    folder : str or Path, optional
+        Where points are kept, a file for every space, list of texts and representations, so that they are not made twice.
 
     Attributes
     ----------
@@ -53,8 +60,10 @@ class EncodedTexts:
         representations: Sequence[Representation] = (),
         batch_size: int = 32,
         progress: Progress = iter,
+        folder: str | Path | None = None,
     ):
         self.space, self.texts = space, tuple(texts)
+        self._folder = None if folder is None else Path(folder)
         self.representations = tuple(representations) if isinstance(space, TokenSpace) else ()
         self.batch_size, self.progress = batch_size, progress
         self.encode_seconds = 0.0
@@ -104,19 +113,49 @@ class EncodedTexts:
     def _encode(self) -> None:
         if self._encoded:
             return
+        layered = self.space if self.representations and isinstance(self.space, TokenSpace) else None
+        own = self._own_representation()
+        others = [asked for asked in self.representations if layered and self._resolved(asked) != self._resolved(own)]
+        states, self.encode_seconds = self._kept_states([own, *others]) or self._made_states([own, *others])
+        self._raw = states[:, 0]
+        self._others = {asked: states[:, column] for column, asked in enumerate(others, start=1)}
+        self._own = self.space.head_input(self._raw) if isinstance(self.space, VocabularySpace) else self._raw
+        self._encoded = True
+
+    def _made_states(self, wanted: list[Representation]) -> tuple[np.ndarray, float]:
+        """Points of shape (n_texts, n_representations, n_dims), and the seconds that they took."""
         started = time.perf_counter()
         options: dict[str, Any] = {"batch_size": self.batch_size, "progress": self.progress}
-        if self.representations and isinstance(self.space, TokenSpace):
-            own = self._own_representation()
-            wanted = [asked for asked in self.representations if self._resolved(asked) != self._resolved(own)]
-            states = self.space.encode_representations(self.texts, [own, *wanted], **options)
-            self._raw = states[:, 0]
-            self._others = {asked: states[:, column] for column, asked in enumerate(wanted, start=1)}
+        if len(wanted) > 1:
+            assert isinstance(self.space, TokenSpace)
+            states = self.space.encode_representations(self.texts, wanted, **options)
         else:
-            self._raw = self.space.encode(self.texts, **options)
-        self._own = self.space.head_input(self._raw) if isinstance(self.space, VocabularySpace) else self._raw
-        self.encode_seconds = time.perf_counter() - started
-        self._encoded = True
+            states = self.space.encode(self.texts, **options)[:, np.newaxis]
+        seconds = time.perf_counter() - started
+        path = self._path(wanted)
+        if path is not None:
+            with replacing(path) as temporary:
+                save_file({"states": np.ascontiguousarray(states)}, temporary, metadata={"encode_seconds": repr(seconds)})
+        return states, seconds
+
+    def _kept_states(self, wanted: list[Representation]) -> tuple[np.ndarray, float] | None:
+        """What an earlier run has kept; None if there is nothing, or it cannot be read."""
+        path = self._path(wanted)
+        if path is None or not path.is_file():
+            return None
+        try:
+            with safe_open(path, framework="np") as file:
+                return file.get_tensor("states"), float(file.metadata()["encode_seconds"])
+        except (SafetensorError, TypeError, KeyError, ValueError):
+            return None  # damaged: the points are made again, and the file with them
+
+    def _path(self, wanted: list[Representation]) -> Path | None:
+        if self._folder is None:
+            return None
+        digest = hashlib.sha256(f"{self.space.fingerprint.digest} {' '.join(map(str, wanted))}".encode())
+        for text in self.texts:
+            digest.update(f"|{len(text)} {text}".encode())
+        return self._folder / f"points-{digest.hexdigest()[:20]}.safetensors"
 
     def _own_representation(self) -> Representation:
         return Representation(getattr(self.space, "layer", -1), getattr(self.space, "pooling", "last"))

@@ -22,7 +22,8 @@ FORMAT = 1
 _CLASSES: dict[str, type] = {
     cls.__name__: cls for cls in (LogisticProbe, NearestBasis, PosteriorCalibration, SemanticCalibration, ShrinkageLDA)
 }
-_POSTERIOR = ("mean", "spread", "center", "coef", "intercept", "trust", "precision")
+_POSTERIOR_NUMBERS = ("trust", "precision", "smoothing_share")
+_POSTERIOR = ("prior_mean", "prior_offset", "smoothing", "mean", "spread", "center", "coef", "intercept", *_POSTERIOR_NUMBERS)
 _NOT_SAVED = {"bases", "vocabulary"}  # what they say about the classes stands in the fitted arrays
 
 
@@ -138,7 +139,7 @@ def _restore(instrument: Any, arrays: dict[str, np.ndarray]) -> None:
         return
     if isinstance(instrument, PosteriorCalibration):
         for name in _POSTERIOR:
-            setattr(instrument, f"{name}_", float(arrays[name][0]) if name in ("trust", "precision") else arrays[name])
+            setattr(instrument, f"{name}_", float(arrays[name][0]) if name in _POSTERIOR_NUMBERS else arrays[name])
         return
     instrument.vectors_, instrument.metric_ = arrays["vectors"], arrays.get("metric")
     if isinstance(instrument, SemanticCalibration):

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from lexframe.exceptions import InputError, InterruptedRunError
 from lexframe.files import replacing, replacing_files, write_json
+from lexframe.spaces.precision import fastest_precision
 from lexframe.training.muon import MuonAdamW, matrix_and_other_parameters
 
 BLOCK = 1024
@@ -235,22 +236,6 @@ def _block_order(n_blocks: int, seed: int, epoch: int, _cache: dict[tuple[int, i
         _cache.clear()
         _cache[key] = np.random.default_rng([seed, epoch]).permutation(n_blocks)
     return _cache[key]
-
-
-def fastest_precision() -> str:
-    """``bfloat16`` where its matrix products are at least 1.3 times as fast as float32's, else ``float32``."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-    def seconds(dtype: torch.dtype) -> float:
-        a = torch.ones(512, 256, dtype=dtype, device=device)
-        best = math.inf
-        for _ in range(4):
-            start = time.perf_counter()
-            (a @ a.T).sum().item()
-            best = min(best, time.perf_counter() - start)
-        return best
-
-    return "bfloat16" if seconds(torch.float32) > 1.3 * seconds(torch.bfloat16) else "float32"
 
 
 class Pretraining:

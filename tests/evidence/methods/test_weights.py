@@ -30,7 +30,7 @@ KINDS = {"bad": ("cat", "mat"), "good": ("dog", "sat")}
 FILLER = ("one", "two", "three", "four", "five")
 
 
-def planted_problem(space, n_per_class, *, n_test=60, seed=0, shuffled=False):
+def planted_problem(space, n_per_class, *, n_test=60, seed=0, shuffled=False, most_filler=4):
     """Texts of one telling word among filler, two labels; the rows of the test and their class numbers come with it.
 
     Labels take turns, so that they are balanced; with `shuffled` those of training mean nothing.
@@ -38,7 +38,10 @@ def planted_problem(space, n_per_class, *, n_test=60, seed=0, shuffled=False):
     rng = np.random.default_rng(seed)
     y = np.arange(2 * n_per_class + n_test) % 2
     kinds = list(KINDS.values())
-    texts = [" ".join([*rng.choice(FILLER, rng.integers(1, 5)), rng.choice(kinds[c]), *rng.choice(FILLER, rng.integers(0, 2))]) for c in y]
+    texts = [
+        " ".join([*rng.choice(FILLER, rng.integers(1, most_filler + 1)), rng.choice(kinds[c]), *rng.choice(FILLER, rng.integers(0, 2))])
+        for c in y
+    ]
     rows, test = np.arange(2 * n_per_class), np.arange(2 * n_per_class, len(y))
     labels = rng.permutation(y[rows]) if shuffled else y[rows]
     problem = Problem(EncodedTexts(space, texts), tuple(KINDS), {label: [label] for label in KINDS}, rows, labels, seed=seed)
@@ -183,8 +186,8 @@ def test_the_chosen_rate_has_the_least_held_out_loss():
 def test_too_few_labels_to_choose_take_the_middle_rate():
     problem, _, _ = planted_problem(tiny_space("llama"), 3)
     classifier = FineTuning(learning_rates=(1e-4, 1e-2, 3e-2)).fit(problem)
-    assert classifier.choices["chosen_by"].startswith("fixed: fewer than 4 labels")
-    assert (classifier.choices["learning_rate"], classifier.choices["steps"]) == (1e-2, 15)
+    assert classifier.choices["chosen_by"].startswith("fixed: fewer than 16 labels")
+    assert (classifier.choices["learning_rate"], classifier.choices["steps"]) == (1e-2, 20)
     assert accuracy(classifier, problem.rows, problem.y) == 1
 
 

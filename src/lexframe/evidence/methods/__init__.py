@@ -81,11 +81,11 @@ def _calibration(variant: str) -> Callable[[], Method]:
     return make
 
 
-def _posterior(prior: bool = True, representations: str = "all") -> Callable[[], Method]:
+def _posterior(prior: bool = True, unlabelled: bool = True, representations: str = "all") -> Callable[[], Method]:
     def make() -> Method:
         from lexframe.evidence.methods.posterior import Posterior
 
-        return Posterior(prior=prior, representations=representations)
+        return Posterior(prior=prior, unlabelled=unlabelled, representations=representations)
 
     return make
 
@@ -128,6 +128,7 @@ _MAKERS: dict[str, Callable[[], Method]] = {
     "logistic": _logistic,
     "vds": _calibration("vds"),
     "posterior": _posterior(),
+    "posterior-labels-only": _posterior(unlabelled=False),
     "lora": _lora,
     "ia3": _ia3,
     "fine-tuning": _fine_tuning,

@@ -16,4 +16,4 @@ class ClassMean(Method):
 
     def fit(self, problem: Problem) -> Classifier:
         """Average the points of each class."""
-        return fit_on_points(problem, NearestBasis, lambda estimator: int(np.size(estimator.vectors_)))
+        return fit_on_points(problem, {"class-mean": NearestBasis}, lambda estimator: int(np.size(estimator.vectors_)))

@@ -27,6 +27,7 @@ from lexframe.spaces.base import Space
 from lexframe.spaces.language_model import LanguageModelSpace
 from lexframe.spaces.layers import base_model, evaluation_mode
 from lexframe.spaces.pooling import pool_last
+from lexframe.spaces.precision import fast_products
 from lexframe.spaces.tokenization import Template, Tokenization, TokenizedText, pad_batch
 from lexframe.typing import Points
 
@@ -35,6 +36,9 @@ SEPARATOR = "\n\n"
 
 LEAST_SHARED = 8
 """Tokens in common below which reading them once saves nothing."""
+
+MOST_TOKENS = 4096
+"""Tokens in one forward pass over full prompts: more of them leave a processor's cache and take longer each."""
 
 Counts = Int[np.ndarray, " n_texts"]
 Order = Int[np.ndarray, "n_texts n_candidates"]
@@ -306,10 +310,11 @@ class InContextClassifier:
         alone = np.flatnonzero(numbers == 0)
         if len(alone):
             probabilities[alone] = ZeroShot().fit(self.problem).predict_proba(rows[alone])
-        batch_size = self.problem.encoded.batch_size
+        batch_size = max(1, min(self.problem.encoded.batch_size, MOST_TOKENS // self.prompts.max_length))
         for group in self._groups(numbers):
             read = encode_with_shared_prefix if self.nested else LanguageModelSpace.encode
-            points = read(self.prompts.reader, [prompts[i] for i in group], batch_size=batch_size)
+            with fast_products(_device(self.prompts.reader.model)):
+                points = read(self.prompts.reader, [prompts[i] for i in group], batch_size=batch_size)
             probabilities[group] = softmax(label_scores(self.prompts.reader, points, self.problem.words()))
         self._record(rows, numbers)
         return probabilities

@@ -1,8 +1,15 @@
 """The plain linear controls: shrinkage LDA and L2 logistic regression."""
 
+from functools import partial
+
+import numpy as np
+
 from lexframe.evidence.methods.on_points import fit_on_points
 from lexframe.evidence.problem import Classifier, Method, Problem
 from lexframe.instruments.linear_probe import LinearReadout, LogisticProbe, ShrinkageLDA
+
+STRENGTHS = (0.001, 0.01, 0.1, 1.0)
+"""Inverse penalties; the third stands where nothing can be chosen."""
 
 
 def _size(estimator: LinearReadout) -> int:
@@ -19,7 +26,7 @@ class LDA(Method):
 
     def fit(self, problem: Problem) -> Classifier:
         """Class means and one covariance."""
-        return fit_on_points(problem, ShrinkageLDA, _size, least_to_choose=3)
+        return fit_on_points(problem, {"lda": ShrinkageLDA}, _size, least_to_choose=3)
 
 
 class Logistic(Method):
@@ -30,7 +37,7 @@ class Logistic(Method):
     family = "points"
 
     def fit(self, problem: Problem) -> Classifier:
-        """Choose penalty and representation, then fit."""
-        classifier = fit_on_points(problem, lambda: LogisticProbe(random_state=problem.seed), _size)
-        classifier.choices["strength"] = classifier.estimator.strength_
-        return classifier
+        """Choose penalty and representation together, then fit."""
+        strengths = sorted(STRENGTHS, key=lambda strength: abs(np.log(strength / STRENGTHS[len(STRENGTHS) // 2])))
+        factories = {f"strength {strength:g}": partial(LogisticProbe, strengths=(strength,)) for strength in strengths}
+        return fit_on_points(problem, factories, _size)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from lexframe.evidence.methods.on_points import fit_on_points
+from lexframe.evidence.methods.on_points import fit_on_points, rows_to_choose
 from lexframe.evidence.problem import Classifier, Method, Problem
 from lexframe.linalg import unit_rows
 
@@ -21,7 +21,7 @@ class NearestPoints(Method):
 
     def fit(self, problem: Problem) -> Classifier:
         """Keep the labelled points and choose k and the representation."""
-        classifier = fit_on_points(problem, CosineNeighbours, lambda estimator: 0)
+        classifier = fit_on_points(problem, {"knn": CosineNeighbours}, lambda estimator: 0)
         classifier.choices["k"] = classifier.estimator.k_
         return classifier
 
@@ -43,22 +43,30 @@ class CosineNeighbours(ClassifierMixin, BaseEstimator):
         self.classes_, numbers = np.unique(y, return_inverse=True)
         self.mean_ = X.mean(0)
         self.points_, self.votes_ = unit_rows(X - self.mean_), np.eye(len(self.classes_))[numbers]
-        similarity = self.points_ @ self.points_.T
-        np.fill_diagonal(similarity, -np.inf)
-        order = np.argsort(-similarity, axis=1, kind="stable")
+        asked = rows_to_choose(numbers, 0)
         candidates = [k for k in self.ks if k < len(y)] or [1]
-        losses = [-np.log(self._shares(order, k)[np.arange(len(y)), numbers]).mean() for k in candidates]
+        order = self._nearest(self.points_[asked], min(max(candidates), len(y) - 1), own=asked)
+        losses = [-np.log(self._shares(order, k)[np.arange(len(asked)), numbers[asked]]).mean() for k in candidates]
         self.k_ = candidates[int(np.argmin(losses))]
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Shares of the votes."""
-        similarity = unit_rows(X - self.mean_) @ self.points_.T
-        return self._shares(np.argsort(-similarity, axis=1, kind="stable"), self.k_)
+        return self._shares(self._nearest(unit_rows(X - self.mean_), self.k_), self.k_)
 
     def predict(self, X: Any) -> np.ndarray:
         """The class with the most votes."""
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def _nearest(self, queries: np.ndarray, most: int, own: np.ndarray | None = None) -> np.ndarray:
+        """Positions of the `most` nearest points, the nearest first, without a query's own."""
+        order = np.empty((len(queries), most), dtype=np.int64)
+        for start in range(0, len(queries), 512):  # never all similarities at once
+            similarity = queries[start : start + 512] @ self.points_.T
+            if own is not None:
+                similarity[np.arange(len(similarity)), own[start : start + 512]] = -np.inf
+            order[start : start + 512] = np.argsort(-similarity, axis=1, kind="stable")[:, :most]
+        return order
 
     def _shares(self, order: np.ndarray, k: int) -> np.ndarray:
         votes = self.votes_[order[:, :k]].sum(axis=1)

@@ -1,15 +1,18 @@
 """Estimators over points as methods: the choice of representation, inside the training labels, is the same for all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedKFold, train_test_split
 
 from lexframe.evidence.problem import Probabilities, Problem, Rows
 
 EstimatorFactory = Callable[[], Any]
+
+MOST_ROWS_TO_CHOOSE = 1000
+"""Labelled rows that a choice looks at."""
 
 
 @dataclass
@@ -35,18 +38,24 @@ class PointsClassifier:
 
 
 def fit_on_points(
-    problem: Problem, factory: EstimatorFactory, n_parameters: Callable[[Any], int], *, n_folds: int = 4, least_to_choose: int = 2
+    problem: Problem,
+    factories: Mapping[str, EstimatorFactory],
+    n_parameters: Callable[[Any], int],
+    *,
+    n_folds: int = 4,
+    least_to_choose: int = 2,
 ) -> PointsClassifier:
-    """Fit an estimator on the representation that does best in cross-validation inside the labelled rows.
+    """Fit the estimator and the representation that do best together in cross-validation inside the labelled rows.
 
-    With fewer than two labels in some class nothing can be held out, and the space's own points are taken.
+    With fewer than two labels in some class nothing can be held out: the space's own points and the first estimator are
+    taken. No more than 1,000 labelled rows, drawn by class, are looked at to choose.
 
     Parameters
     ----------
     problem : Problem
         Its encoded texts offer the representations.
-    factory : callable
-        Makes an unfitted estimator with `predict_proba`.
+    factories : mapping of str to callable
+        Each makes an unfitted estimator with `predict_proba`; the names are kept among the choices.
     n_parameters : callable
         Number of learnt numbers of a fitted estimator.
     n_folds : int
@@ -55,14 +64,25 @@ def fit_on_points(
         Labels of the rarest class below which nothing is chosen, for estimators that need several in every fold.
     """
     blocks = problem.encoded.blocks()
-    best = 0
-    if problem.shots >= least_to_choose:
-        losses = [cross_validated_log_loss(factory, points[problem.rows], problem.y, problem.seed, n_folds) for points in blocks]
-        best = int(np.argmin(losses))
-    estimator = factory().fit(blocks[best][problem.rows], problem.y)
+    candidates = [(number, name) for number in range(len(blocks)) for name in factories]
+    best = candidates[0]
+    if problem.shots >= least_to_choose and len(candidates) > 1:
+        part = rows_to_choose(problem.y, problem.seed)
+        y = problem.y[part]
+        points = [block[problem.rows[part]] for block in blocks]
+        losses = [cross_validated_log_loss(factories[name], points[number], y, problem.seed, n_folds) for number, name in candidates]
+        best = candidates[int(np.argmin(losses))]
+    estimator = factories[best[1]]().fit(blocks[best[0]][problem.rows], problem.y)
     names = ["own points", *(str(wanted) for wanted in problem.encoded.others)]
-    choices: dict[str, Any] = {"representation": names[best]}
-    return PointsClassifier(estimator, blocks[best], problem.n_labels, n_parameters(estimator), choices)
+    choices: dict[str, Any] = {"representation": names[best[0]]} | ({"estimator": best[1]} if len(factories) > 1 else {})
+    return PointsClassifier(estimator, blocks[best[0]], problem.n_labels, n_parameters(estimator), choices)
+
+
+def rows_to_choose(y: Rows, seed: int) -> Rows:
+    """All positions of `y`, or a thousand of them drawn by class."""
+    if len(y) <= MOST_ROWS_TO_CHOOSE or np.unique(y, return_counts=True)[1].min() < 2:
+        return np.arange(len(y))
+    return np.sort(train_test_split(np.arange(len(y)), train_size=MOST_ROWS_TO_CHOOSE, stratify=y, random_state=seed)[0])
 
 
 def cross_validated_log_loss(factory: EstimatorFactory, X: np.ndarray, y: Rows, seed: int, n_folds: int) -> float:

@@ -136,7 +136,7 @@ class IA3(WeightMethod):
     description = "factors on keys, values and feed-forward units, trained"
     extra = "peft"
 
-    def __init__(self, *, learning_rates: Sequence[float] = (3e-3, 1e-2, 3e-2), max_steps: int = 200, batch_size: int = 16):
+    def __init__(self, *, learning_rates: Sequence[float] = (1e-2, 3e-2, 1e-1), max_steps: int = 200, batch_size: int = 16):
         super().__init__(learning_rates=learning_rates, max_steps=max_steps, batch_size=batch_size)
 
     def open_weights(self, readout: LabelReadout) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from lexframe.evidence.problem import Classifier, Method, Probabilities, Problem, Rows
-from lexframe.instruments.posterior_calibration import PosteriorCalibration
+from lexframe.instruments.posterior_calibration import MOST_ROWS_TO_SMOOTH, PosteriorCalibration
+from lexframe.spaces.base import VocabularySpace
 
 
 class Posterior(Method):
@@ -16,18 +17,26 @@ class Posterior(Method):
     ----------
     prior : bool
         False leaves the zero-shot scores out, to see what they add.
+    unlabelled : bool
+        Whether the zero-shot scores are centred and smoothed over all training texts, labelled or not, or over the
+        labelled ones alone. Those of phrases are smoothed but not centred.
     representations : {"all", "own"}
         All blocks of the encoded texts, or the space's own points alone.
     """
 
     name = "posterior"
-    description = "posterior calibration: logistic regression with the zero-shot classifier as its prior"
+    description = "logistic regression whose prior is the zero-shot classifier, smoothed over unlabelled texts"
     family = "points"
     least_shots = 0
+    uses_unlabelled = True
 
-    def __init__(self, *, prior: bool = True, representations: str = "all"):
-        self.prior, self.representations = prior, representations
-        if not prior:
+    def __init__(self, *, prior: bool = True, unlabelled: bool = True, representations: str = "all"):
+        self.prior, self.unlabelled, self.representations = prior, unlabelled, representations
+        self.uses_unlabelled = prior and unlabelled
+        if not unlabelled:
+            self.name = "posterior-labels-only"
+            self.description = "posterior calibration that sees no unlabelled text"
+        elif not prior:
             self.name = "posterior-without-prior"
             self.description = "posterior calibration without its prior: logistic regression on all layers and poolings"
             self.least_shots = 1
@@ -42,13 +51,19 @@ class Posterior(Method):
         estimator = PosteriorCalibration(
             prior_labels=list(range(problem.n_labels)) if self.prior else None,
             blocks=[block.shape[1] for block in blocks],
+            center_prior=isinstance(problem.space, VocabularySpace),
             random_state=problem.seed,
         )
         classifier = ColumnsClassifier(estimator, [*columns, *blocks], problem.n_labels)
-        estimator.fit(classifier.columns(problem.rows), problem.y)
+        unlabelled = classifier.columns(self._unlabelled(problem)) if self.uses_unlabelled else None
+        estimator.fit(classifier.columns(problem.rows), problem.y, unlabelled)
         classifier.n_parameters = estimator.n_parameters_
         classifier.choices = {"trust": round(estimator.trust_, 4), "precision": round(estimator.precision_, 3)}
         return classifier
+
+    def _unlabelled(self, problem: Problem) -> Rows:
+        """As many as are looked at, so that no larger table is put together."""
+        return np.random.default_rng(problem.seed).permutation(problem.unlabelled)[:MOST_ROWS_TO_SMOOTH]
 
 
 @dataclass

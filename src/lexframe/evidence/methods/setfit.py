@@ -127,11 +127,11 @@ class SetFit(Method):
 
     def _train(self, space: SentenceEncoderSpace, texts: Sequence[str], y: np.ndarray, seed: int) -> tuple[int, int]:
         """Train the model of `space` in place; gives the number of steps and of weights that they moved."""
-        from transformers.trainer_callback import ProgressCallback
+        from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
         setfit = import_extra("setfit", "setfit")
         steps = min(self.max_steps, math.ceil(n_pairs(y) / self.batch_size))
-        with tempfile.TemporaryDirectory() as folder, quiet(), global_generators(seed):
+        with tempfile.TemporaryDirectory() as folder, quiet(), global_generators():
             body = sentence_transformer(space, Path(folder) / "encoder")
             arguments = setfit.TrainingArguments(
                 output_dir=str(Path(folder) / "run"),
@@ -145,7 +145,8 @@ class SetFit(Method):
                 show_progress_bar=False,
             )
             trainer = setfit.Trainer(model=setfit.SetFitModel(model_body=body), args=arguments)
-            trainer.remove_callback(ProgressCallback)
+            trainer.remove_callback(ProgressCallback)  # whichever of the two the verbosity has put there
+            trainer.remove_callback(PrinterCallback)
             trainer.st_trainer.args.dataloader_pin_memory = False  # torch warns of it where there is no GPU
             filled = [space.tokenization.template.fill(text) for text in texts]
             trainer.train_embeddings(filled, y.tolist(), args=arguments)
@@ -199,7 +200,7 @@ def take_weights(model: nn.Module, trained: nn.Module) -> int:
 
 
 @contextmanager
-def global_generators(seed: int) -> Iterator[None]:
+def global_generators() -> Iterator[None]:
     """Leave the generators of Python, numpy and torch as they are, which the package seeds for the whole process."""
     of_python, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  it is the global one that is kept
     devices = list(range(torch.cuda.device_count()))
