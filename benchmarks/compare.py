@@ -1,6 +1,6 @@
 """Every way to adapt the embedded model, on seven public sets, from no label to all of them.
 
-    python benchmarks/compare.py --out runs/compare [--parts points,prompts,tuned,ceiling] [--model FOLDER]
+    python benchmarks/compare.py --out runs/compare [--parts points,tuned] [--model FOLDER]
 
 Finished cells are kept under --out, so the script can be stopped and goes on. The last line is the claims; the means by set, method and
 number of labels go to results/compare-MODEL.csv.
@@ -27,12 +27,12 @@ from lexframe.spaces.registry import is_sentence_encoder
 SETS = ("trec", "subj", "agnews", "carer", "mr", "sst5", "mrpc")
 FROZEN = {"vocabulary", "prompts", "points"}
 TUNED = ("lora", "ia3")
-POINTS = "quick,posterior-labels-only,ablations"
 PARTS = {  # methods, labels a class, draws: what reads or trains the model for every cell gets fewer cells
-    "points": (POINTS, "0,1,4,16,64,256,all", 5),
-    "prompts": ("icl-random,icl-nearest,knn-prompting", "1,4,16,64", 3),
-    "tuned": ("lora,ia3", "1,4,16,64", 3),
-    "ceiling": ("fine-tuning,lora,ia3", "all", 1),
+    "points": [("quick,posterior-labels-only,posterior-without-prior", "0,1,4,16,64,256,all", 5)],
+    "ablations": [("ablations", "4,64", 3)],
+    "prompts": [("icl-random,icl-nearest,knn-prompting", "1,4,16,64", 2)],
+    "tuned": [("lora,ia3", "1,4,16", 3), ("lora,ia3", "64", 1)],
+    "ceiling": [("fine-tuning,lora,ia3", "all", 1)],
 }
 
 
@@ -40,19 +40,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="two sets, two draws, methods over points: under a minute")
     parser.add_argument("--out", type=Path, default=Path("runs/compare"))
-    parser.add_argument("--parts", default="points,prompts,tuned,ceiling")
+    parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--model", default="embedded")
     parser.add_argument("--max-test", type=int, default=500)
     options = parser.parse_args()
-    parts = {name: PARTS[name] for name in options.parts.split(",")}
+    parts = [part for name in options.parts.split(",") for part in PARTS[name]]
     if options.quick:
-        parts, options.sets, options.max_test = {"points": ("quick", "0,4,16", 2)}, "trec,subj", 300
-    if is_sentence_encoder(options.model):
-        parts = {name: part for name, part in parts.items() if name in ("points", "tuned")}
+        parts, options.sets, options.max_test = [("quick", "0,4,16", 2)], "trec,subj", 300
     results: dict[str, ComparisonResult] = {}
     for name in options.sets.split(","):
-        found = [run(name, part, options) for part in parts.values()]
+        found = [run(name, part, options) for part in parts]
         families = {method: family for result in found for method, family in result.families.items()}
         results[name] = replace(found[0], cells=tuple(cell for result in found for cell in result.cells), families=families)
         for line in results[name].advice():

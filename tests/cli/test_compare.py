@@ -1,0 +1,145 @@
+"""``lexframe compare`` and ``lexframe evidence`` as a person meets them."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.cli.test_main import run
+from tests.planted import planted_table
+from tests.tiny_models import tiny_model, tiny_tokenizer
+
+COLUMNS = ("--text", "message", "--label", "category")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tiny") / "model"
+    tiny_model("llama").save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    paths = []
+    for name, table in (("train", planted_table(12, 0)), ("test", planted_table(6, 1))):
+        path = folder / f"{name}.csv"
+        with path.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["message", "category"])
+            writer.writerows(zip(table.texts, table.labels, strict=True))
+        paths.append(str(path))
+    return paths
+
+
+def test_json_holds_every_cell(files, model, capsys):
+    train, test = files
+    arguments = ("--methods", "zero-shot,lda,posterior", "--shots", "0,4,all", "--seeds", "2", "--json")
+    assert run("compare", train, "--test", test, *COLUMNS, "--model", model, *arguments) == 0
+    document = json.loads(capsys.readouterr().out)
+    cells = document["cells"]
+    assert {"method", "shots", "seed", "accuracy", "macro_f1", "log_loss", "fit_seconds"} <= set(cells[0])
+    counted = {(method, shots): 0 for method in ("zero-shot", "lda", "posterior") for shots in (0, 4, "all")}
+    for cell in cells:
+        counted[cell["method"], cell["shots"]] += 1
+    assert counted[("posterior", 0)] == counted[("lda", 4)] == 2
+    assert counted[("posterior", "all")] == 1
+    assert counted[("lda", 0)] == 0
+    assert len(document["advice"]) == 3
+
+
+def test_the_table_the_report_and_the_cells(files, model, tmp_path, capsys):
+    train, test = files
+    out, page = tmp_path / "out", tmp_path / "comparison.html"
+    arguments = ("--methods", "quick", "--shots", "0,4", "--seeds", "2", "--out", out, "--report", page)
+    assert run("compare", train, "--test", test, *COLUMNS, "--model", model, *arguments) == 0
+    printed = capsys.readouterr()
+    assert "4 a class" in printed.out + printed.err
+    assert "Without labels:" in printed.out + printed.err
+    rows = list(csv.DictReader(io.StringIO((out / "cells.csv").read_text())))
+    assert len(rows) == len([path for path in (out / "cells").iterdir() if not path.name.startswith("points")])
+    assert {row["method"] for row in rows} >= {"zero-shot", "posterior", "logistic"}
+    assert page.stat().st_size > 10_000
+
+
+def test_a_killed_comparison_goes_on_and_ends_as_if_it_had_not_been(files, model, tmp_path):
+    train, test = files
+    command = [
+        sys.executable,
+        "-c",
+        "from lexframe.cli.main import main; main()",
+        "compare",
+        train,
+        "--test",
+        test,
+        *COLUMNS,
+        "--model",
+        model,
+    ]
+    command += ["--methods", "logistic,lda,posterior,vds", "--shots", "4,all", "--seeds", "4", "--json", "--out"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    folder = tmp_path / "killed"
+    process = subprocess.Popen([*command, str(folder)], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    cells = folder / "cells"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None and len(finished(cells)) < 2:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    kept = {path.name: path.stat().st_mtime_ns for path in finished(cells)}
+    assert kept
+    resumed, whole = (
+        json.loads(subprocess.run([*command, str(where)], env=environment, capture_output=True, check=True).stdout)["cells"]
+        for where in (folder, tmp_path / "whole")
+    )
+    assert {name: (cells / name).stat().st_mtime_ns for name in kept} == kept
+    assert [(cell["method"], cell["shots"], cell["seed"], cell["accuracy"]) for cell in resumed] == [
+        (cell["method"], cell["shots"], cell["seed"], cell["accuracy"]) for cell in whole
+    ]
+
+
+def finished(cells):
+    """Files of finished cells; those being written have another ending."""
+    return [path for path in cells.glob("*.safetensors") if not path.name.startswith("points")] if cells.is_dir() else []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--methods", "magic"), "There is no method 'magic'"),
+        (("--shots", "four"), "--shots has 'four'"),
+        (("--seeds", "0"), "--seeds is 0"),
+        (("--methods", "lda", "--representations", "deep"), "LAYER:POOLING"),
+        (("--methods", "lda", "--label-words", "nonsense"), "label=word"),
+        (("--methods", "zero-shot", "--label-words", "money=same", "--label-words", "parcel=same"), "share the word 'same'"),
+    ],
+)
+def test_what_a_person_gets_wrong_is_one_line(arguments, message, files, model, capsys):
+    assert run("compare", files[0], "--test", files[1], *COLUMNS, "--model", model, *arguments) == 2
+    out, err = capsys.readouterr()
+    assert message in err
+    assert out == ""
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_short_classes_and_duplicates_are_said(files, model, capsys):
+    arguments = ("--methods", "zero-shot,class-mean", "--shots", "50", "--seeds", "1", "--json")
+    assert run("compare", files[0], "--test", files[0], *COLUMNS, "--model", model, *arguments) == 0
+    notes = " ".join(json.loads(capsys.readouterr().out)["notes"])
+    assert "Fewer than 50 labels in" in notes
+    assert "training texts stand in the test as well" in notes
+
+
+def test_published_tables_need_their_sets(model, tmp_path, capsys):
+    assert run("evidence", "reproduce", tmp_path, "--model", model) == 2
+    err = capsys.readouterr().err
+    assert str(tmp_path) in err
+    assert "Traceback" not in err
