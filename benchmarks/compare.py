@@ -102,11 +102,6 @@ def read_set(name: str, part: str) -> Table:
     return read_table(SHARED / "data" / name / f"{part}.jsonl.gz", pair="text_b" if name == "mrpc" else None)
 
 
-def right(result: ComparisonResult, method: str, shots: int | str) -> dict[int, np.ndarray]:
-    """Whether each test text was classified rightly, by draw of labels."""
-    return {cell.seed: (cell.predicted == result.truth).astype(float) for cell in result.select("model", method, shots)}
-
-
 def means(results: dict[str, ComparisonResult]) -> pd.DataFrame:
     """Mean accuracy over the sets, a row a method, a column a number of labels; only where every set has it."""
     first = next(iter(results.values()))
@@ -132,7 +127,7 @@ def gap(results: dict[str, ComparisonResult], others: list[str], shots: int | st
     for other in others:
         differences[other] = []
         for result in results.values():
-            ours, theirs = right(result, "posterior", shots), right(result, other, shots)
+            ours, theirs = result.right("model", "posterior", shots), result.right("model", other, shots)
             differences[other].append(np.stack([ours[seed] - theirs[seed] for seed in ours if seed in theirs]))
     values = {other: float(np.mean([part.mean() for part in parts])) for other, parts in differences.items()}
     best = min(values, key=values.__getitem__)

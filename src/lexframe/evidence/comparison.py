@@ -89,15 +89,16 @@ class ComparisonResult:
 
     def accuracy(self, model: str, method: str, shots: Shots) -> Estimate:
         """Mean over seeds, with a 95% bootstrap interval over seeds and test texts."""
-        return bootstrap_mean(self._right(model, method, shots))
+        return bootstrap_mean(np.stack(list(self.right(model, method, shots).values())))
 
     def difference(self, model: str, method: str, other: str, shots: Shots) -> Estimate:
-        """Accuracy of `method` minus that of `other`, paired over seeds and test texts."""
-        return bootstrap_mean(self._right(model, method, shots) - self._right(model, other, shots))
+        """Accuracy of `method` minus that of `other`, paired over test texts and the seeds that both have."""
+        ours, theirs = self.right(model, method, shots), self.right(model, other, shots)
+        return bootstrap_mean(np.stack([ours[seed] - theirs[seed] for seed in ours if seed in theirs]))
 
     def best(self, model: str, shots: Shots) -> str:
         """The method with the highest mean accuracy at that number of labels."""
-        return max(self._present(model, shots), key=lambda method: float(self._right(model, method, shots).mean()))
+        return max(self._present(model, shots), key=lambda method: float(np.mean(list(self.right(model, method, shots).values()))))
 
     def advice(self) -> list[str]:
         """What to use at each number of labels: the cheapest method that the best one does not surely beat."""
@@ -162,8 +163,9 @@ class ComparisonResult:
         table = self.to_frame().pivot_table(index=["model", "method"], columns="shots", values="accuracy", sort=False)
         return str(table.to_html(float_format="{:.3f}".format))
 
-    def _right(self, model: str, method: str, shots: Shots) -> np.ndarray:
-        return np.stack([cell.predicted == self.truth for cell in self.select(model, method, shots)]).astype(float)
+    def right(self, model: str, method: str, shots: Shots) -> dict[int, np.ndarray]:
+        """By seed, 1 for every test text that was classified rightly and 0 for the others."""
+        return {cell.seed: (cell.predicted == self.truth).astype(float) for cell in self.select(model, method, shots)}
 
 
 def draws(shots: Shots, seeds: Sequence[int]) -> Sequence[int]:

@@ -29,7 +29,7 @@ VARIANCE_PRIOR = 10
 MOST_ROWS_TO_CHOOSE = 500
 ROWS_OF_CURVATURE = 2000
 FIRST_ITERATIONS = (10, 20)
-MOST_NUMBERS_IN_FLOAT64 = 4_000_000
+MOST_NUMBERS_AT_ONCE = 1_000_000
 MOST_ROWS_TO_SMOOTH = 4000
 SMOOTHING_TEMPERATURE = 0.25
 ROWS_OF_HALF_SMOOTHING = 50
@@ -105,6 +105,16 @@ def posterior_mode(
         if converged:
             break
     return PosteriorMode(found[: d * k].reshape(d, k), found[d * k : -1], float(found[-1]))
+
+
+def _mode_of_many(features: np.ndarray, prior_scores: np.ndarray, y: np.ndarray, precision: float) -> PosteriorMode:
+    """The mode; of a large table first for a part of its rows, then, from there and with products in float32, for all."""
+    if features.size <= MOST_NUMBERS_AT_ONCE:
+        return posterior_mode(features, prior_scores, y, precision)
+    features = features.astype(np.float32)
+    part = slice(None, None, max(1, len(features) // ROWS_OF_CURVATURE))
+    start = posterior_mode(features[part], prior_scores[part], y[part], precision, tolerance=1e-5)
+    return posterior_mode(features, prior_scores, y, precision, start=start, tolerance=1e-6)
 
 
 def _descend(
@@ -325,10 +335,8 @@ class PosteriorCalibration(ClassifierMixin, BaseEstimator):
         prior_scores = self._prior(features, prior_scores)
         numbers = np.searchsorted(self.classes_, y)
         features, rotation = _row_space(features)
-        if features.size > MOST_NUMBERS_IN_FLOAT64:  # then the products are what takes the time
-            features = features.astype(np.float32)
         self.precision_ = self._choose_precision(features, prior_scores, numbers)
-        mode = posterior_mode(features, prior_scores, numbers, self.precision_)
+        mode = _mode_of_many(features, prior_scores, numbers, self.precision_)
         coef = mode.coef if rotation is None else rotation @ mode.coef
         self.coef_, self.intercept_, self.trust_ = coef.T, mode.intercept, mode.trust
         self.n_parameters_ = self.coef_.size + self.intercept_.size + (self.prior_labels is not None)
