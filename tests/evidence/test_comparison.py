@@ -127,6 +127,18 @@ def test_a_finished_cell_is_never_computed_twice(tmp_path):
     assert [cell.to_dict() for cell in second.cells[:2]] == [cell.to_dict() for cell in first.cells]
 
 
+def test_kept_cells_follow_the_model_to_another_name(tmp_path):
+    first, second = (
+        compare(
+            {name: planted_space()}, planted_table(12, 0), planted_table(8, 1),
+            methods=make_methods("lda"), shots=(4,), seeds=(0,), folder=tmp_path,
+        )
+        for name in ("here", "there")
+    )  # fmt: skip
+    assert second.models == ("there",)
+    assert second.cells[0].fit_seconds == first.cells[0].fit_seconds
+
+
 def test_a_comparison_that_was_killed_goes_on(tmp_path):
     class KilledError(Exception):
         pass

@@ -1,5 +1,6 @@
 """The report of a comparison: its numbers, its curves, and nothing that runs."""
 
+import itertools
 import re
 
 import pytest
@@ -9,7 +10,7 @@ from lexframe.datasets import Table
 from lexframe.evidence import compare
 from lexframe.evidence.cells import ALL
 from lexframe.evidence.methods import make_methods
-from lexframe.report.charts import cost_chart, learning_curves
+from lexframe.report.charts import cost_chart, learning_curves, spread_out
 from lexframe.report.html import accuracy_table, comparison_report
 from tests.planted import planted_space, planted_table
 from tests.report.test_report import ATTACK
@@ -47,3 +48,27 @@ def test_the_table_marks_the_best_and_leaves_out_what_was_not_measured(result):
 def test_its_charts_are_valid_specifications(result):
     for chart in (learning_curves(result), cost_chart(result), result.chart()):
         assert vl_convert.vegalite_to_png(chart.to_json()).startswith(b"\x89PNG")
+
+
+def test_labels_are_moved_apart_and_stay_in_order_and_inside():
+    places = spread_out([0.9, 0.5, 0.9, 0.89], least=0.1, low=0.0, high=1.0)
+    in_order = sorted(places)
+    assert min(after - before for before, after in itertools.pairwise(in_order)) > 0.1 - 1e-9
+    assert in_order.index(places[1]) == 0
+    assert in_order.index(places[3]) == 1
+    assert max(places) <= 1.0
+    assert spread_out([0.2, 0.8], least=0.1, low=0.0, high=1.0) == [0.2, 0.8]
+    assert spread_out([], least=0.1, low=0.0, high=1.0) == []
+
+
+def test_advice_names_the_whole_and_not_its_parts():
+    result = compare(
+        {"toy": planted_space()},
+        planted_table(12, 0),
+        planted_table(8, 1),
+        methods=make_methods("posterior,posterior-without-prior,posterior-labels-only"),
+        shots=(4,),
+        seeds=(0,),
+    )
+    assert result.variants == ("posterior-labels-only", "posterior-without-prior")
+    assert "posterior," in result.advice()[0]

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ from lexframe.spaces.base import Progress, Representation, Space
 
 SHOTS: tuple[Shots, ...] = (0, 1, 4, 16, 64, 256, ALL)
 MAX_TEST = 500
+QUICK_SECONDS = 2.0
+"""Fits that are shorter differ in nothing that a person would notice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class ComparisonResult:
     truth : ndarray of int, shape (n_test,)
     descriptions, families : dict of str to str
         Of the methods: half a sentence, and what each works on.
+    variants : tuple of str
+        Methods that show what a part of another adds, and are not advised.
     left_out : dict of str to str
         Methods that could not work here, and why.
     notes : tuple of str
@@ -58,6 +62,7 @@ class ComparisonResult:
     truth: np.ndarray
     descriptions: dict[str, str]
     families: dict[str, str]
+    variants: tuple[str, ...]
     left_out: dict[str, str]
     notes: tuple[str, ...]
     counts: dict[str, int]
@@ -101,16 +106,18 @@ class ComparisonResult:
         return max(self._present(model, shots), key=lambda method: float(np.mean(list(self.right(model, method, shots).values()))))
 
     def advice(self) -> list[str]:
-        """What to use at each number of labels: the cheapest method that the best one does not surely beat."""
+        """What to use at each number of labels: the cheapest method that the best one does not surely beat.
+
+        Methods that fit within two seconds count as equally cheap, and the most accurate of them is named.
+        """
         return [self._advice(model, shots) for model in self.models for shots in self.shots]
 
     def _advice(self, model: str, shots: Shots) -> str:
-        best = self.best(model, shots)
-        equal = [method for method in self._present(model, shots) if method == best or self.difference(model, best, method, shots).low <= 0]
-        pick = min(
-            equal,
-            key=lambda method: self.fit_seconds(model, method, shots) if method != best else 0.5 * self.fit_seconds(model, best, shots),
-        )
+        offered = [method for method in self._present(model, shots) if method not in self.variants] or self._present(model, shots)
+        accuracies = {method: self.accuracy(model, method, shots).value for method in offered}
+        best = max(offered, key=accuracies.__getitem__)
+        equal = [method for method in offered if method == best or self.difference(model, best, method, shots).low <= 0]
+        pick = min(equal, key=lambda method: (max(self.fit_seconds(model, method, shots), QUICK_SECONDS), -accuracies[method]))
         accuracy = self.accuracy(model, pick, shots)
         labels = {0: "Without labels", ALL: "With all labels"}.get(shots, f"With {shots} label{'s' if shots != 1 else ''} a class")
         text = f"{labels}: {pick}, {accuracy.value:.1%} [{accuracy.low:.1%}, {accuracy.high:.1%}]"
@@ -283,7 +290,7 @@ def compare(
             if cell is None:
                 cell = _cell(name, method, encoded, labels, words, y, truth, n, seed)
                 store.put(key, cell)
-            cells.append(cell)
+            cells.append(replace(cell, model=name))  # the same model may have had another name when the cell was kept
     if not cells:
         raise InputError("No method can work here: " + "; ".join(f"{method}: {why}" for method, why in left_out.items()))
     order = {method.name: number for number, method in enumerate(methods)}
@@ -295,6 +302,7 @@ def compare(
         truth=truth,
         descriptions={method.name: method.description for method in methods},
         families={method.name: method.family for method in methods},
+        variants=tuple(method.name for method in methods if method.variant),
         left_out=left_out,
         notes=tuple(notes),
         counts={"train": len(train), "test": len(test), "rarest class": int(np.bincount(y).min())},

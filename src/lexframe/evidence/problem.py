@@ -337,6 +337,8 @@ class Method(ABC):
         Labels a class below which it cannot be fitted.
     uses_unlabelled : bool
         Whether it looks at texts without labels.
+    variant : bool
+        Whether it is there to show what a part of another method adds; it is measured, never advised.
     """
 
     name: str
@@ -344,6 +346,7 @@ class Method(ABC):
     family: str
     least_shots: int = 1
     uses_unlabelled: bool = False
+    variant: bool = False
 
     def key(self) -> dict[str, Any]:
         """Name and parameters: what tells its cells from those of any other method."""

@@ -3,6 +3,9 @@
 Text of people's data enters charts as data only: never as an expression, a title or markup.
 """
 
+import math
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -228,6 +231,9 @@ def _padded(values: np.ndarray) -> list[float]:
     return [low - margin, high + margin]
 
 
+_CURVES_HEIGHT, _COST_HEIGHT = 400, 320
+
+
 def learning_curves(result: Any, *, model: str | None = None) -> "alt.LayerChart":
     """Accuracy against labels a class, a line a method with its 95% band, and the most frequent label as a dashed line.
 
@@ -249,23 +255,45 @@ def learning_curves(result: Any, *, model: str | None = None) -> "alt.LayerChart
         for found in [result.accuracy(model, method, shots)]
     ]
     methods = list(dict.fromkeys(row["method"] for row in rows))
-    base = alt.Chart(alt.Data(values=rows)).encode(
-        x=alt.X("shots:O", sort=order, title="labels a class", axis=alt.Axis(labelAngle=0, domain=False)),
-        color=alt.Color("method:N", scale=alt.Scale(domain=methods, range=PALETTE[: len(methods)]), title=None),
-    )
     low = min([row["low"] for row in rows] + [result.chance])
-    y = alt.Scale(domain=[max(0.0, low - 0.05), min(1.0, max(row["high"] for row in rows) + 0.03)], nice=False)
-    band = base.mark_area(opacity=0.10).encode(y=alt.Y("low:Q", scale=y, title="accuracy, mean over draws"), y2="high:Q")
+    bottom, top = max(0.0, low - 0.05), min(1.0, max(row["high"] for row in rows) + 0.03)
+    y = alt.Scale(domain=[bottom, top], nice=False)
+    colour = alt.Color("method:N", scale=alt.Scale(domain=methods, range=PALETTE[: len(methods)]), legend=None)
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        x=alt.X("shots:O", sort=order, title="labels a class", axis=alt.Axis(labelAngle=0, domain=False)), color=colour
+    )
+    band = base.mark_area(opacity=0.07).encode(y=alt.Y("low:Q", scale=y, title="accuracy, mean over draws"), y2="high:Q")
     line = base.mark_line(strokeWidth=2.2).encode(y=alt.Y("accuracy:Q", scale=y))
     dots = base.mark_point(filled=True, size=60, opacity=1).encode(
         y=alt.Y("accuracy:Q", scale=y), tooltip=["method:N", "shots:O", alt.Tooltip("accuracy:Q", format=".3f")]
+    )
+    last = [[row for row in rows if row["method"] == method][-1] for method in methods]
+    places = spread_out([row["accuracy"] for row in last], least=(top - bottom) * 15 / _CURVES_HEIGHT, low=bottom, high=top)
+    named = [{"method": row["method"], "shots": order[-1], "place": place} for row, place in zip(last, places, strict=True)]
+    names = (
+        alt.Chart(alt.Data(values=named))
+        .mark_text(align="left", dx=12, fontSize=12, fontWeight=600)
+        .encode(x=alt.X("shots:O", sort=order), y=alt.Y("place:Q", scale=y), text="method:N", color=colour)
     )
     chance = (
         alt.Chart(alt.Data(values=[{"chance": result.chance}]))
         .mark_rule(strokeDash=[4, 4], color=MUTED)
         .encode(y=alt.Y("chance:Q", scale=y))
     )
-    return themed((chance + band + line + dots).properties(width=620, height=380))
+    return themed((chance + band + line + dots + names).properties(width=620, height=_CURVES_HEIGHT, padding={"right": 150}))
+
+
+def spread_out(values: Sequence[float], *, least: float, low: float, high: float) -> list[float]:
+    """Places for labels: each as near its value as can be, in the order of the values, at least so far apart, within bounds."""
+    order = np.argsort(values, kind="stable")
+    places = np.array(values, dtype=float)
+    for before, after in pairwise(order):
+        places[after] = max(places[after], places[before] + least)
+    if len(order):
+        places[order[-1]] = min(places[order[-1]], high)
+    for after, before in pairwise(order[::-1]):
+        places[before] = min(places[before], places[after] - least)
+    return [float(max(place, low)) for place in places]
 
 
 def shown_methods(result: Any, model: str, *, most: int = 10) -> list[tuple[str, str]]:
@@ -301,12 +329,26 @@ def cost_chart(result: Any, *, model: str | None = None) -> "alt.LayerChart":
         for method in result.methods
         if result.select(model, method, shots)
     ]
-    base = alt.Chart(alt.Data(values=rows)).encode(
-        x=alt.X("seconds:Q", scale=alt.Scale(type="log"), title=f"seconds to fit ({shots} labels a class; encoding left out)"),
-        y=alt.Y("accuracy:Q", scale=alt.Scale(zero=False), title="accuracy, mean over draws"),
+    accuracies = [row["accuracy"] for row in rows]
+    margin = 0.06 * (max(accuracies) - min(accuracies) or 1.0)
+    bottom, top = min(accuracies) - margin, max(accuracies) + margin
+    exponents = [math.log10(row["seconds"]) for row in rows]
+    first, last = math.floor(min(exponents)), math.ceil(max(exponents) + 0.3)
+    near = [[j for j in range(len(rows)) if abs(exponents[i] - exponents[j]) < (last - first) / 5] for i in range(len(rows))]
+    for i, row in enumerate(rows):  # names of methods that stand side by side are moved apart
+        places = spread_out([accuracies[j] for j in near[i]], least=(top - bottom) * 14 / _COST_HEIGHT, low=bottom, high=top)
+        row["place"] = places[near[i].index(i)]
+    x = alt.X(
+        "seconds:Q",
+        scale=alt.Scale(type="log", domain=[10.0**first, 10.0**last]),
+        axis=alt.Axis(values=[10.0**power for power in range(first, last + 1)], format="~g"),
+        title=f"seconds to fit ({shots} labels a class; encoding left out)",
     )
+    y = alt.Scale(domain=[bottom, top], nice=False)
+    base = alt.Chart(alt.Data(values=rows)).encode(x=x)
     points = base.mark_point(filled=True, size=110, opacity=1).encode(
-        color=alt.Color("family:N", scale=alt.Scale(range=PALETTE), title="works on")
+        y=alt.Y("accuracy:Q", scale=y, title="accuracy, mean over draws"),
+        color=alt.Color("family:N", scale=alt.Scale(range=PALETTE), title="works on", legend=alt.Legend(orient="bottom", symbolOpacity=1)),
     )
-    names = base.mark_text(align="left", dx=9, dy=-7, fontSize=12, color=INK).encode(text="method:N")
-    return themed((points + names).properties(width=620, height=320))
+    names = base.mark_text(align="left", dx=9, fontSize=12, color=INK).encode(y=alt.Y("place:Q", scale=y), text="method:N")
+    return themed((points + names).properties(width=620, height=_COST_HEIGHT, padding={"right": 150}))

@@ -44,6 +44,11 @@ class Posterior(Method):
             self.name = "posterior-own-points"
             self.description = "posterior calibration on the last state alone"
 
+    @property
+    def variant(self) -> bool:  # type: ignore[override]
+        """All but the whole of it."""
+        return self.name != "posterior"
+
     def fit(self, problem: Problem) -> Classifier:
         """One convex fit, after λ is chosen."""
         blocks = problem.encoded.blocks() if self.representations == "all" else [problem.encoded.points]

@@ -48,6 +48,11 @@ class Calibration(Method):
         self._variant = VARIANTS[variant]
         self.name, self.description = variant, self._variant.description
 
+    @property
+    def variant(self) -> bool:  # type: ignore[override]
+        """All but the module as it is fitted elsewhere."""
+        return self.name != "vds"
+
     def obstacle(self, space: Space) -> str | None:
         """The whole vocabulary must be there for the objective that needs it."""
         if self.name != "vds" and not isinstance(space, VocabularySpace):
