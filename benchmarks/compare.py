@@ -19,6 +19,7 @@ from lexframe.cli.adapt import DEFAULT_TEMPLATE
 from lexframe.cli.compare import parse_shots
 from lexframe.datasets import Table, read_table
 from lexframe.evidence import ComparisonResult, compare
+from lexframe.evidence.draws import rows_of
 from lexframe.evidence.methods import make_methods
 from lexframe.files import write_text
 from lexframe.spaces import Space, open_space
@@ -43,6 +44,7 @@ def main() -> None:
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--model", default="embedded")
+    parser.add_argument("--max-train", type=int, help="training texts of each set, drawn at random; all unless given")
     parser.add_argument("--max-test", type=int, default=500)
     options = parser.parse_args()
     parts = [part for name in options.parts.split(",") for part in PARTS[name]]
@@ -80,6 +82,8 @@ def run(name: str, part: tuple[str, str, int], options: argparse.Namespace) -> C
     train, test = (read_set(name, split) for split in ("train", "test"))
     if options.quick:
         train = Table(train.texts[:1500], train.labels[:1500], train.source, 0, train.rows[:1500])
+    if options.max_train and len(train) > options.max_train:
+        train = rows_of(train, np.sort(np.random.default_rng(0).permutation(len(train))[: options.max_train]).tolist())
     print(f"{name}: {methods} at {shots}", file=sys.stderr, flush=True)
     return compare(
         {"model": open_model(options.model)},

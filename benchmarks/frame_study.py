@@ -12,12 +12,14 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+from sklearn.covariance import LedoitWolf
 
 from common import Claim, finish
 from compare import SETS, open_model, read_set
 from lexframe.evidence.draws import draw_labels
 from lexframe.evidence.problem import EncodedTexts, label_scores
 from lexframe.instruments import PosteriorCalibration, VocabularyFrame
+from lexframe.linalg import cosine
 from lexframe.spaces.base import VocabularySpace
 
 Words = dict[str, list[str]]
@@ -77,6 +79,7 @@ def variants(space: VocabularySpace, encoded: EncodedTexts, classes: list[str]) 
         "centred bases, invariant": lambda: by_frame(centred, words, "invariant"),
         "input side, invariant": lambda: by_frame(input_side, words, "invariant"),
         "input side, cosine": lambda: by_frame(input_side, words, "cosine"),
+        "bases, points whitened": lambda: whitened(encoded.points, frame.label_bases(words).vectors),
         "logits, 3 synonyms": lambda: by_logits(expanded(frame, words, 3)),
         "logits, 10 synonyms": lambda: by_logits(expanded(frame, words, 10)),
         "logits, 30 synonyms": lambda: by_logits(expanded(frame, words, 30)),
@@ -86,6 +89,13 @@ def variants(space: VocabularySpace, encoded: EncodedTexts, classes: list[str]) 
         "control: no prior": lambda: np.zeros((len(encoded), len(classes))),
     }
     return {name: make() for name, make in found.items()}
+
+
+def whitened(points: np.ndarray, bases: np.ndarray) -> np.ndarray:
+    """Cosines with the bases where the points have no preferred direction: both times the inverse root of the points' covariance."""
+    values, directions = np.linalg.eigh(LedoitWolf().fit(points).covariance_)
+    root = directions / np.sqrt(values)
+    return cosine((points - points.mean(0)) @ root, (bases - bases.mean(0)) @ root) / TEMPERATURE
 
 
 def expanded(frame: VocabularyFrame, words: Words, n: int) -> Words:

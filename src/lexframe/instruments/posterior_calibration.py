@@ -65,6 +65,7 @@ def posterior_mode(
     start: PosteriorMode | None = None,
     max_iterations: int = 200,
     tolerance: float = 1e-7,
+    near: bool = False,
 ) -> PosteriorMode:
     r"""Maximise the posterior of W, b and α; a convex problem, solved by L-BFGS.
 
@@ -88,6 +89,8 @@ def posterior_mode(
         Of L-BFGS.
     tolerance : float
         Relative change of the objective at which it stops.
+    near : bool
+        Whether `start` is near the mode.
 
     Returns
     -------
@@ -100,7 +103,8 @@ def posterior_mode(
         return start
     problem = (features, prior_scores, np.eye(k)[y], precision)
     found = np.concatenate([start.coef.ravel(), start.intercept, [start.trust]])
-    for n_iterations in (*FIRST_ITERATIONS, max_iterations):
+    # From a start that is near the mode, the curvature is what it will be.
+    for n_iterations in (max_iterations,) if near else (*FIRST_ITERATIONS, max_iterations):
         found, converged = _descend(found, problem, n_iterations, tolerance)
         if converged:
             break
@@ -114,7 +118,7 @@ def _mode_of_many(features: np.ndarray, prior_scores: np.ndarray, y: np.ndarray,
     features = features.astype(np.float32)
     part = slice(None, None, max(1, len(features) // ROWS_OF_CURVATURE))
     start = posterior_mode(features[part], prior_scores[part], y[part], precision, tolerance=1e-5)
-    return posterior_mode(features, prior_scores, y, precision, start=start, tolerance=1e-6)
+    return posterior_mode(features, prior_scores, y, precision, start=start, tolerance=1e-6, near=True)
 
 
 def _descend(
@@ -154,9 +158,9 @@ def curvature_factor(features: Float[np.ndarray, "n d"], weights: Float[np.ndarr
     """
     every = max(1, len(features) // ROWS_OF_CURVATURE)
     part = features[::every] * np.sqrt(weights[::every, np.newaxis] * every).astype(features.dtype)
-    gram = (part.T @ part).astype(np.float64)
+    gram = part.T @ part
     gram[np.diag_indices_from(gram)] += precision
-    return np.linalg.cholesky(gram)
+    return np.linalg.cholesky(gram).astype(np.float64)
 
 
 def negative_log_posterior(

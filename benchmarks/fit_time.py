@@ -1,0 +1,78 @@
+"""Seconds to fit posterior calibration on 10,000 labelled texts, and LoRA and (IA)3 on the same texts in the same run.
+
+    python benchmarks/fit_time.py [--quick]
+
+Encoding is timed and printed, and is not part of the fit: the points are made once for every method and every label. LoRA and (IA)3
+see every text once, at one learning rate; choosing the rate costs them several times as much.
+"""
+
+import argparse
+import math
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from common import Claim, finish
+from compare import open_model, read_set
+from lexframe.evidence.methods.peft import IA3, LoRA
+from lexframe.evidence.methods.posterior import Posterior
+from lexframe.evidence.methods.weights import Course, WeightMethod, label_readout, optimize
+from lexframe.evidence.problem import EncodedTexts, Problem, default_representations
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="800 texts")
+    parser.add_argument("--set", default="agnews")
+    options = parser.parse_args()
+    n_rows = 800 if options.quick else 10_000
+    table = read_set(options.set, "train")
+    assert table.labels is not None
+    order = np.random.default_rng(0).permutation(len(table))[:n_rows]
+    labels = tuple(sorted(set(table.labels)))
+    y = np.searchsorted(labels, [table.labels[i] for i in order])
+    space = open_model("embedded")
+    words = {label: [label] for label in labels}
+    found = {}
+    for name, representations in (("its own points", ()), ("six representations", default_representations(space))):
+        encoded = EncodedTexts(space, [table.texts[i] for i in order], representations=representations)
+        problem = Problem(encoded, labels, words, np.arange(len(order)), y)
+        encoded.label_scores(problem.words())
+        seconds = [timed(lambda problem=problem: Posterior().fit(problem)) for _ in range(5)]
+        found[name] = float(np.median(seconds))
+        width = sum(block.shape[1] for block in encoded.blocks())
+        print(f"posterior on {len(order):,} x {width}: {found[name]:.2f} s (encoding {encoded.encode_seconds:.1f} s)", flush=True)
+    claims = [
+        Claim(f"posterior calibration, {n_rows} labelled texts, {name}, seconds to fit", seconds, None, "<= 1", seconds <= 1)
+        for name, seconds in found.items()
+    ]
+    for adapter in (LoRA, IA3):
+        method = adapter()
+        seconds = timed(lambda method=method, problem=problem: train_once(method, problem))
+        print(f"{method.name}, every text once: {seconds:.1f} s", flush=True)
+        ratio = seconds / found["six representations"]
+        claims.append(
+            Claim(f"{method.name}, every text once, over posterior on six representations, seconds", ratio, None, ">= 100", ratio >= 100)
+        )
+    finish(claims, keep_as=None if options.quick else "fit_time")
+
+
+def train_once(method: WeightMethod, problem: Problem) -> None:
+    """One pass over the labelled texts at the middle rate."""
+    readout = label_readout(problem)
+    method.open_weights(readout)
+    texts = readout.space.tokenization(problem.texts(problem.rows))
+    n_steps = math.ceil(len(texts) / method.batch_size)
+    for _ in optimize(readout, texts, problem.y, Course(method.learning_rates[1], n_steps, n_steps, method.batch_size, 0.0, 0)):
+        pass
+
+
+def timed(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()
