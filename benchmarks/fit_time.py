@@ -3,7 +3,7 @@
     python benchmarks/fit_time.py [--quick]
 
 Encoding is timed and printed, and is not part of the fit: the points are made once for every method and every label. LoRA and (IA)3
-see every text once, at one learning rate; choosing the rate costs them several times as much.
+see every text once, at one learning rate (100 steps are timed, all take alike); choosing the rate costs them several times as much.
 """
 
 import argparse
@@ -19,6 +19,8 @@ from lexframe.evidence.methods.peft import IA3, LoRA
 from lexframe.evidence.methods.posterior import Posterior
 from lexframe.evidence.methods.weights import Course, WeightMethod, label_readout, optimize
 from lexframe.evidence.problem import EncodedTexts, Problem, default_representations
+
+TIMED_STEPS = 100
 
 
 def main() -> None:
@@ -49,23 +51,23 @@ def main() -> None:
     ]
     for adapter in (LoRA, IA3):
         method = adapter()
-        seconds = timed(lambda method=method, problem=problem: train_once(method, problem))
+        seconds = train_seconds(method, problem)
         print(f"{method.name}, every text once: {seconds:.1f} s", flush=True)
         ratio = seconds / found["six representations"]
-        claims.append(
-            Claim(f"{method.name}, every text once, over posterior on six representations, seconds", ratio, None, ">= 100", ratio >= 100)
-        )
+        text = f"{method.name}, every text once ({TIMED_STEPS} steps timed), over posterior on six representations, seconds"
+        claims.append(Claim(text, ratio, None, ">= 100", ratio >= 100))
     finish(claims, keep_as=None if options.quick else "fit_time")
 
 
-def train_once(method: WeightMethod, problem: Problem) -> None:
-    """One pass over the labelled texts at the middle rate."""
+def train_seconds(method: WeightMethod, problem: Problem) -> float:
+    """One pass over the labelled texts at the middle rate, told from the first steps of it."""
     readout = label_readout(problem)
     method.open_weights(readout)
     texts = readout.space.tokenization(problem.texts(problem.rows))
     n_steps = math.ceil(len(texts) / method.batch_size)
-    for _ in optimize(readout, texts, problem.y, Course(method.learning_rates[1], n_steps, n_steps, method.batch_size, 0.0, 0)):
-        pass
+    n_timed = min(TIMED_STEPS, n_steps)
+    course = Course(method.learning_rates[1], n_steps, n_timed, method.batch_size, 0.0, 0)
+    return timed(lambda: list(optimize(readout, texts, problem.y, course))) * n_steps / n_timed
 
 
 def timed(call: Callable[[], object]) -> float:
