@@ -129,7 +129,7 @@ def test_a_labelled_text_is_its_own_nearest_anchor():
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2"])
 def test_with_demonstrations_it_is_the_loop_over_whole_prompts(family):
     problem = few_labels(tiny_space(family, template="{text} is"))
-    classifier = KNNPrompting().fit(problem)
+    classifier = KNNPrompting(demonstrations=True).fit(problem)
     shown = balanced_order(problem.y, 0)[:2]
     prefix = "".join(f"{LABELLED[i]} is {('cat', 'dog')[i % 2]}\n\n" for i in shown)
     voters = [i for i in range(len(LABELLED)) if i not in shown]
@@ -145,7 +145,7 @@ def test_with_demonstrations_it_is_the_loop_over_whole_prompts(family):
 def test_demonstrations_are_shown_only_where_labels_can_be_spared():
     space = tiny_space("gpt2")
     for n, shown in ((2, 0), (6, 0), (8, 2)):  # one, three and four a class
-        classifier = KNNPrompting().fit(few_labels(space, n=n))
+        classifier = KNNPrompting(demonstrations=True).fit(few_labels(space, n=n))
         assert classifier.choices["demonstrations"] == shown
         assert len(classifier.anchors) == n - shown
         assert classifier.choices["neighbours"] < max(2, n - shown)
@@ -153,7 +153,7 @@ def test_demonstrations_are_shown_only_where_labels_can_be_spared():
 
 def test_demonstrations_take_half_of_the_context_at_most():
     problem = few_labels(tiny_space("gpt2", template="{text} is", max_length=16))
-    classifier = KNNPrompting().fit(problem)
+    classifier = KNNPrompting(demonstrations=True).fit(problem)
     before = classifier.reader.tokenization.template.before
     assert len(problem.space.tokenizer.backend_tokenizer.encode(before).ids) <= 8
     assert classifier.choices["demonstrations"] == before.count("\n\n") < 2
@@ -163,16 +163,24 @@ def test_demonstrations_take_half_of_the_context_at_most():
 def test_a_text_longer_than_the_context_is_cut_and_the_prompt_stays():
     space = tiny_space("gpt2", template="{text} is")
     problem = few_labels(space, new=("mat " * 90, "mat " * 100, "mat cat " * 60))
-    classifier = KNNPrompting().fit(problem)
+    classifier = KNNPrompting(demonstrations=True).fit(problem)
     assert classifier.choices["demonstrations"] == 2
     probabilities = classifier.predict_proba(TEST)
     np.testing.assert_allclose(probabilities[0], probabilities[1], atol=1e-6)
     np.testing.assert_allclose(probabilities.sum(1), 1)
 
 
+def test_leave_one_out_says_whether_demonstrations_help():
+    problem = few_labels(tiny_space("gpt2", template="{text} is"))
+    tried = {asked: KNNPrompting(demonstrations=asked).fit(problem) for asked in (True, False, None)}
+    assert [classifier.choices["demonstrations"] for classifier in tried.values()][:2] == [2, 0]
+    found = [classifier.choices["leave_one_out_accuracy"] for classifier in tried.values()]
+    assert found[2] == max(found)
+
+
 def test_braces_in_a_demonstration_are_text():
     problem = problem_of(tiny_space("gpt2"), ("{text}",) * 8 + NEW, WORDS, rows=np.arange(8), y=np.arange(8) % 2)
-    classifier = KNNPrompting().fit(problem)
+    classifier = KNNPrompting(demonstrations=True).fit(problem)
     assert classifier.reader.tokenization.template.before.count("{text}") == 2
     np.testing.assert_allclose(classifier.predict_proba(TEST).sum(1), 1)
 
@@ -180,7 +188,7 @@ def test_braces_in_a_demonstration_are_text():
 def test_the_same_seed_gives_the_same_numbers_and_the_model_stays():
     space = tiny_space("llama")
     before = weights_hash(space.model), str(space.tokenization.template), space.tokenizer.backend_tokenizer.to_str()
-    first, again, other = (KNNPrompting().fit(few_labels(space, seed=seed)) for seed in (0, 0, 1))
+    first, again, other = (KNNPrompting(demonstrations=True).fit(few_labels(space, seed=seed)) for seed in (0, 0, 1))
     assert np.array_equal(first.predict_proba(TEST), again.predict_proba(TEST))
     assert not np.array_equal(first.predict_proba(TEST), other.predict_proba(TEST))  # other demonstrations
     assert (weights_hash(space.model), str(space.tokenization.template), space.tokenizer.backend_tokenizer.to_str()) == before

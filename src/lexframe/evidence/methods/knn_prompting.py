@@ -204,10 +204,12 @@ class KNNPrompting(Method):
     smoothing : float
         Share of every distribution that is spread evenly over the vocabulary, in (0, 1). It keeps the divergence finite, and
         keeps tokens that are very unlikely either way from deciding it.
+    demonstrations : bool, optional
+        Whether labelled texts stand in front, where there are enough. Default: whichever does better by leave-one-out.
 
     Notes
     -----
-    With four labels a class or more, one of each stands in front of every text, the same for all, and does not vote; such
+    With four labels a class or more, one of each may stand in front of every text, the same for all, and does not vote; such
     demonstrations take half of the context at most. Two departures from the paper: it smooths nothing, so that a probability
     that is rounded to zero makes the divergence infinite, and its neighbours all count the same.
 
@@ -221,19 +223,25 @@ class KNNPrompting(Method):
     description = "votes of labelled texts with the most similar next-token distribution"
     family = "prompts"
 
-    def __init__(self, *, smoothing: float = 1e-3):
+    def __init__(self, *, smoothing: float = 1e-3, demonstrations: bool | None = None):
         if not 0 < smoothing < 1:
             raise InputError(f"smoothing is {smoothing}; expected a share above 0 and below 1.")
-        self.smoothing = smoothing
+        self.smoothing, self.demonstrations = smoothing, demonstrations
 
     def obstacle(self, space: Space) -> str | None:
         """Needs a causal language model."""
         return prompt_obstacle(space)
 
     def fit(self, problem: Problem) -> Classifier:
-        """Read the labelled texts and choose the number of voters by leave-one-out."""
+        """Read the labelled texts, with and without demonstrations in front, and choose by leave-one-out."""
         space = require_causal(problem.space)
-        shown, prefix = _demonstrations(space, problem)
+        with_, without = _demonstrations(space, problem), (np.zeros(0, dtype=np.int64), "")
+        options = {None: [with_, without], True: [with_], False: [without]}[self.demonstrations]
+        tried = [self._fitted(problem, space, *option) for option in (options if len(with_[0]) else [without])]
+        return max(tried, key=lambda classifier: classifier.choices["leave_one_out_accuracy"])
+
+    def _fitted(self, problem: Problem, space: LanguageModelSpace, shown: Rows, prefix: str) -> KNNPromptingClassifier:
+        """Anchors read behind `prefix`, and the number of voters that does best by leave-one-out."""
         template = space.tokenization.template
         around = Template(prefix + template.before, template.after)
         reader = prompt_reader(space, around, truncation=space.tokenization.truncation)
