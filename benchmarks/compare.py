@@ -157,6 +157,8 @@ def claims(results: dict[str, ComparisonResult]) -> list[Claim]:
             if not m.startswith("posterior") and all(result.select("model", m, shots) for result in results.values())
         ]
         frozen = [method for method in present if first.families[method] in FROZEN]
+        if not frozen:  # without labels nothing but the prior can be had from a sentence encoder
+            continue
         value, interval, best, won = gap(results, frozen, shots)
         title = (
             f"posterior minus the best other frozen-model method ({best}) at {shots} labels a class, accuracy; {won:.2f} of pairs not lost"

@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
 from lexframe.linalg import softmax
 
@@ -329,6 +330,13 @@ class PosteriorCalibration(ClassifierMixin, BaseEstimator):
         """
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=1 if self.prior_labels is None else 0)
         self._set_classes(y)
+        # On tables of this size a second thread costs more than it does: two took two to three times as long as one.
+        with threadpool_limits(limits=1, user_api="blas"):
+            self._fit(X, y, unlabelled)
+        self.n_parameters_ = self.coef_.size + self.intercept_.size + (self.prior_labels is not None)
+        return self
+
+    def _fit(self, X: np.ndarray, y: np.ndarray, unlabelled: Any) -> None:
         prior_scores, _ = self._columns(X)
         own_scores, all_points = self._columns(self._with_unlabelled(X, unlabelled))
         self._set_scaling(all_points)
@@ -343,8 +351,6 @@ class PosteriorCalibration(ClassifierMixin, BaseEstimator):
         mode = _mode_of_many(features, prior_scores, numbers, self.precision_)
         coef = mode.coef if rotation is None else rotation @ mode.coef
         self.coef_, self.intercept_, self.trust_ = coef.T, mode.intercept, mode.trust
-        self.n_parameters_ = self.coef_.size + self.intercept_.size + (self.prior_labels is not None)
-        return self
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Log-odds, shape (n_samples, n_classes); for two classes their difference, shape (n_samples,)."""
