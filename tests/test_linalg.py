@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lexframe.linalg import cosine, gram_matrix, invert_gram, metric_root, softmax, unit_rows
+from lexframe.linalg import cosine, gram_matrix, invert_gram, metric_root, rows_by_class, softmax, unit_rows
 
 shapes = st.tuples(st.integers(1, 40), st.integers(1, 8), st.integers(0, 2**32 - 1))
 
@@ -108,3 +108,14 @@ def test_the_root_of_a_singular_metric():
 def test_softmax():
     np.testing.assert_allclose(softmax(np.log([[1.0, 3.0], [2.0, 2.0]])), [[0.25, 0.75], [0.5, 0.5]])
     np.testing.assert_allclose(softmax(np.array([[1e4, 1e4 + np.log(3)], [-1e4, 1e4]])), [[0.25, 0.75], [0, 1]], atol=1e-12)
+
+
+def test_a_part_by_class_keeps_shares_and_never_fails(rng):
+    y = np.repeat([0, 1, 2], [600, 300, 100])
+    part = rows_by_class(y, 100, seed=3)
+    assert np.bincount(y[part]).tolist() == [60, 30, 10]
+    assert set(part) <= set(rows_by_class(y, 400, seed=3))
+    assert np.array_equal(part, np.sort(part))
+    assert rows_by_class(y, 1000, seed=0).tolist() == list(range(1000))
+    assert len(rows_by_class(np.arange(50), 7, seed=0)) == 7  # fewer rows than classes
+    assert len(rows_by_class(y[:0], 7, seed=0)) == 0

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from lexframe.typing import Matrix, Vectors
 
@@ -113,3 +113,32 @@ def softmax(scores: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
     """Row-wise softmax that does not overflow."""
     shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
     return shifted / shifted.sum(axis=1, keepdims=True)
+
+
+def rows_by_class(y: Int[np.ndarray, " n"], most: int, *, seed: int) -> Int[np.ndarray, " m"]:
+    """At most `most` rows, drawn so that the shares of classes stay.
+
+    However many classes there are it cannot fail; with fewer rows than classes some have none.
+
+    Parameters
+    ----------
+    y : ndarray of int, shape (n,)
+        Class numbers.
+    most : int
+        Rows to keep; all of them if there are no more.
+    seed : int
+        Of the draw. With the same seed a smaller part lies in a larger one.
+
+    Returns
+    -------
+    ndarray of int, shape (min(n, most),)
+        Sorted.
+    """
+    if len(y) <= most:
+        return np.arange(len(y))
+    order = np.random.default_rng(seed).permutation(len(y))
+    rank = np.empty(len(y))
+    for label in np.unique(y):
+        rows = order[y[order] == label]
+        rank[rows] = (np.arange(len(rows)) + 0.5) / len(rows)
+    return np.sort(np.argsort(rank, kind="stable")[:most])

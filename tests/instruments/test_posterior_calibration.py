@@ -219,3 +219,11 @@ def test_what_does_not_fit_together_is_said(estimator, complaint, rng):
     X, y = planted(rng, 30)
     with pytest.raises(ValueError, match=complaint):
         estimator.fit(X, y)
+
+
+def test_many_classes_with_few_labels_each_are_no_trouble(rng):
+    """150 classes of four: more rows than are looked at to choose, and too few left over for one of each class."""
+    y = np.repeat(np.arange(150), 4)
+    centres = rng.normal(size=(150, 30))
+    X = np.hstack([rng.normal(size=(600, 150)), centres[y] + 0.3 * rng.normal(size=(600, 30))])
+    assert np.mean(PosteriorCalibration(list(range(150))).fit(X, y).predict(X) == y) > 0.9

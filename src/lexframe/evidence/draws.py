@@ -9,6 +9,7 @@ from sklearn.model_selection import train_test_split
 from lexframe.datasets.readers import Table
 from lexframe.evidence.cells import ALL, Shots
 from lexframe.exceptions import DataError, InputError
+from lexframe.linalg import rows_by_class
 from lexframe.spaces.base import Space, VocabularySpace
 
 
@@ -74,13 +75,8 @@ def part_of_table(table: Table, most: int | None) -> Table:
     """At most that many rows, drawn by class with a fixed seed so that shares of classes stay."""
     if most is None or len(table) <= most:
         return table
-    labels = np.array(table.labels)
-    order = np.random.default_rng(0).permutation(len(table))
-    rank = np.empty(len(table))
-    for label in np.unique(labels):
-        rows = order[labels[order] == label]
-        rank[rows] = (np.arange(len(rows)) + 0.5) / len(rows)
-    return rows_of(table, np.sort(np.argsort(rank, kind="stable")[:most]).tolist())
+    _, numbers = np.unique(np.array(table.labels), return_inverse=True)
+    return rows_of(table, rows_by_class(numbers, most, seed=0).tolist())
 
 
 def rows_of(table: Table, rows: Sequence[int], *, source: str | None = None, n_blank: int | None = None) -> Table:

@@ -14,12 +14,12 @@ from jaxtyping import Float, Int
 from scipy.linalg import solve_triangular
 from scipy.optimize import minimize
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.model_selection import StratifiedKFold, train_test_split
+from sklearn.model_selection import StratifiedKFold
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
-from lexframe.linalg import softmax
+from lexframe.linalg import rows_by_class, softmax
 
 # Constants of the prior, chosen on texts of the training files of seven sets, never on a test set.
 PRECISIONS = (3.0, 10.0, 30.0, 100.0, 300.0)
@@ -337,14 +337,13 @@ class PosteriorCalibration(ClassifierMixin, BaseEstimator):
         return self
 
     def _fit(self, X: np.ndarray, y: np.ndarray, unlabelled: Any) -> None:
-        prior_scores, _ = self._columns(X)
         own_scores, all_points = self._columns(self._with_unlabelled(X, unlabelled))
         self._set_scaling(all_points)
         features = self._features(all_points)
         self.center_ = features.mean(axis=0) if len(features) else np.zeros(features.shape[1])
         self._set_prior(features - self.center_, own_scores)
         features = features[: len(X)] - self.center_
-        prior_scores = self._prior(features, prior_scores)
+        prior_scores = self._prior(features, own_scores[: len(X)])
         numbers = np.searchsorted(self.classes_, y)
         features, rotation = _row_space(features)
         self.precision_ = self._choose_precision(features, prior_scores, numbers)
@@ -455,7 +454,7 @@ class PosteriorCalibration(ClassifierMixin, BaseEstimator):
         r"""λ, averaged over its values with weights :math:`p(\lambda) \prod_i p(y_i \mid \text{other folds}, \lambda)`."""
         values = np.array(sorted(self.precisions, reverse=True))
         log_weights = -0.5 * ((np.log(values) - LOG_PRECISION) / LOG_PRECISION_SPREAD) ** 2
-        rows = self._rows_to_choose(y)
+        rows = rows_by_class(y, MOST_ROWS_TO_CHOOSE, seed=self.random_state)  # λ belongs to the directions, not to the number of rows
         smallest = np.unique(y[rows], return_counts=True)[1].min() if len(rows) else 0
         if smallest >= 2 and len(values) > 1:
             features, prior_scores, y = _row_space(features[rows])[0], prior_scores[rows], y[rows]
@@ -464,13 +463,6 @@ class PosteriorCalibration(ClassifierMixin, BaseEstimator):
                 log_weights += _held_out(features, prior_scores, y, train, held_out, values)
         weights = np.exp(log_weights - log_weights.max())
         return float(np.exp((weights * np.log(values)).sum() / weights.sum()))
-
-    def _rows_to_choose(self, y: np.ndarray) -> np.ndarray:
-        """All rows, or five hundred drawn by class: λ belongs to the directions, not to the number of rows."""
-        rows = np.arange(len(y))
-        if len(rows) <= MOST_ROWS_TO_CHOOSE or np.unique(y, return_counts=True)[1].min() < 2:
-            return rows
-        return np.sort(train_test_split(rows, train_size=MOST_ROWS_TO_CHOOSE, stratify=y, random_state=self.random_state)[0])
 
 
 def _row_space(features: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:

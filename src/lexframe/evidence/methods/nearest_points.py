@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from lexframe.evidence.methods.on_points import fit_on_points, rows_to_choose
+from lexframe.evidence.methods.on_points import MOST_ROWS_TO_CHOOSE, fit_on_points
 from lexframe.evidence.problem import Classifier, Method, Problem
-from lexframe.linalg import unit_rows
+from lexframe.linalg import rows_by_class, unit_rows
 
 NEIGHBOURS = (1, 3, 5, 9, 17, 33)
 
@@ -43,7 +43,7 @@ class CosineNeighbours(ClassifierMixin, BaseEstimator):
         self.classes_, numbers = np.unique(y, return_inverse=True)
         self.mean_ = X.mean(0)
         self.points_, self.votes_ = unit_rows(X - self.mean_), np.eye(len(self.classes_))[numbers]
-        asked = rows_to_choose(numbers, 0)
+        asked = rows_by_class(numbers, MOST_ROWS_TO_CHOOSE, seed=0)
         candidates = [k for k in self.ks if k < len(y)] or [1]
         order = self._nearest(self.points_[asked], min(max(candidates), len(y) - 1), own=asked)
         losses = [-np.log(self._shares(order, k)[np.arange(len(asked)), numbers[asked]]).mean() for k in candidates]

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import StratifiedKFold, train_test_split
+from sklearn.model_selection import StratifiedKFold
 
 from lexframe.evidence.problem import Probabilities, Problem, Rows
+from lexframe.linalg import rows_by_class
 
 EstimatorFactory = Callable[[], Any]
 
@@ -67,7 +68,7 @@ def fit_on_points(
     candidates = [(number, name) for number in range(len(blocks)) for name in factories]
     best = candidates[0]
     if problem.shots >= least_to_choose and len(candidates) > 1:
-        part = rows_to_choose(problem.y, problem.seed)
+        part = rows_by_class(problem.y, MOST_ROWS_TO_CHOOSE, seed=problem.seed)
         y = problem.y[part]
         points = [block[problem.rows[part]] for block in blocks]
         losses = [cross_validated_log_loss(factories[name], points[number], y, problem.seed, n_folds) for number, name in candidates]
@@ -76,13 +77,6 @@ def fit_on_points(
     names = ["own points", *(str(wanted) for wanted in problem.encoded.others)]
     choices: dict[str, Any] = {"representation": names[best[0]]} | ({"estimator": best[1]} if len(factories) > 1 else {})
     return PointsClassifier(estimator, blocks[best[0]], problem.n_labels, n_parameters(estimator), choices)
-
-
-def rows_to_choose(y: Rows, seed: int) -> Rows:
-    """All positions of `y`, or a thousand of them drawn by class."""
-    if len(y) <= MOST_ROWS_TO_CHOOSE or np.unique(y, return_counts=True)[1].min() < 2:
-        return np.arange(len(y))
-    return np.sort(train_test_split(np.arange(len(y)), train_size=MOST_ROWS_TO_CHOOSE, stratify=y, random_state=seed)[0])
 
 
 def cross_validated_log_loss(factory: EstimatorFactory, X: np.ndarray, y: Rows, seed: int, n_folds: int) -> float:
