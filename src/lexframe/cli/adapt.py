@@ -31,7 +31,7 @@ def adapt(
     revision: options.Revision = None,
     trust_remote_code: options.TrustRemoteCode = False,
     readout: Annotated[str, typer.Option(help="invariant or cosine: similarity with the label bases.")] = "invariant",
-    batch_size: options.BatchSize = 32,
+    batch_size: options.BatchSize = None,
     seed: Annotated[int, typer.Option(help="Of splits, calibration and intervals.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for the adapter: safetensors and JSON.")] = None,
     report: Annotated[Path | None, typer.Option(help="HTML file for the report.")] = None,

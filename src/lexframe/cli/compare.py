@@ -36,7 +36,7 @@ def compare(
     device: options.Device = None,
     revision: options.Revision = None,
     trust_remote_code: options.TrustRemoteCode = False,
-    batch_size: options.BatchSize = 32,
+    batch_size: options.BatchSize = None,
     max_test: Annotated[int, typer.Option(help="Most test texts, drawn by class; 0 takes all.")] = 500,
     drop_duplicates: Annotated[bool, typer.Option("--drop-duplicates", help="Leave out training texts that stand in the test.")] = False,
     out: Annotated[

@@ -16,7 +16,7 @@ def predict(
     pair: options.Pair = None,
     model: Annotated[str | None, typer.Option("--model", "-m", help="Where the model is now. Default: where it was.")] = None,
     device: options.Device = None,
-    batch_size: options.BatchSize = 32,
+    batch_size: options.BatchSize = None,
     out: Annotated[Path | None, typer.Option(help="JSON Lines file, a row a text. Default: standard output.")] = None,
     as_json: options.Json = False,
 ) -> None:

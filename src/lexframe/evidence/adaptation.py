@@ -185,7 +185,7 @@ def adapt(
     readout: str = "invariant",
     representations: Sequence[Representation] | None = None,
     seed: int = 0,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     progress: Progress = iter,
 ) -> tuple[AdaptationResult, Adapter | None]:
     """Fit every method on the same points and compare them on the same test texts.
@@ -209,7 +209,7 @@ def adapt(
         Default: :func:`~lexframe.evidence.problem.default_representations`.
     seed : int
         Of the splits, the calibration and the bootstrap.
-    batch_size : int
+    batch_size : int, optional
         Texts in one forward pass.
     progress : callable
         Wraps the iteration over batches.

@@ -70,7 +70,7 @@ class Adapter:
     representations: tuple[Representation, ...] | None = None
     label_words: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
-    def predict(self, texts: Any, *, batch_size: int = 32, progress: Progress = iter) -> Predictions:
+    def predict(self, texts: Any, *, batch_size: int | None = None, progress: Progress = iter) -> Predictions:
         """Labels and probabilities of `texts`, in their order."""
         encoded = EncodedTexts(
             self.space, list(texts), representations=self.representations or (), batch_size=batch_size, progress=progress

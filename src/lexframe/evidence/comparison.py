@@ -218,7 +218,7 @@ def compare(
     max_test: int | None = MAX_TEST,
     drop_duplicates: bool = False,
     folder: str | Path | None = None,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     progress: Progress = iter,
 ) -> ComparisonResult:
     """Fit every method on the same draws of labels and test it on the same texts.
@@ -245,7 +245,7 @@ def compare(
         Leave out training texts that stand in the test as well; they are counted and named in any case.
     folder : str or Path, optional
         Where points and finished cells are kept: a comparison that was stopped goes on there.
-    batch_size : int
+    batch_size : int, optional
         Texts in one forward pass.
     progress : callable
         Wraps the iteration over cells.

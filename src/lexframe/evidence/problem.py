@@ -39,7 +39,7 @@ class EncodedTexts:
         All texts of a comparison, of training and of test.
     representations : sequence of Representation
         What to keep of each text beside the point of the space itself; used where the space has layers and poolings.
-    batch_size : int
+    batch_size : int, optional
         Texts in one forward pass.
     progress : callable
         Wraps the iteration over batches.
@@ -58,7 +58,7 @@ class EncodedTexts:
         texts: Sequence[str],
         *,
         representations: Sequence[Representation] = (),
-        batch_size: int = 32,
+        batch_size: int | None = None,
         progress: Progress = iter,
         folder: str | Path | None = None,
     ):

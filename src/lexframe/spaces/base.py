@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from lexframe.exceptions import InputError
 from lexframe.provenance import SpaceFingerprint
@@ -33,15 +33,15 @@ class Space(ABC):
         """What decides which point a text becomes."""
 
     @abstractmethod
-    def encode(self, texts: Sequence[str], *, batch_size: int = 32, progress: Progress = iter) -> Points:
+    def encode(self, texts: Sequence[str], *, batch_size: int | None = None, progress: Progress = iter) -> Points:
         """Points of `texts`.
 
         Parameters
         ----------
         texts : sequence of str
             Any number, none included.
-        batch_size : int
-            Texts in one forward pass. Never changes a row beyond the stated tolerance.
+        batch_size : int, optional
+            Texts in one forward pass. Never changes a row beyond the stated tolerance. Default: what suits the device.
         progress : callable
             Wraps the iteration over batches.
 
@@ -54,6 +54,10 @@ class Space(ABC):
     def truncated(self, texts: Sequence[str]) -> np.ndarray:
         """Which texts are longer than the space can take and are cut: bool, shape (n_texts,)."""
         return np.zeros(len(texts), dtype=bool)
+
+    def token_counts(self, texts: Sequence[str]) -> Int[np.ndarray, " n_texts"]:
+        """Tokens of each text as the space reads it; words, where the space has no tokens."""
+        return np.array([len(text.split()) for text in texts], dtype=np.int64)
 
 
 class VocabularySpace(Space):
@@ -173,7 +177,7 @@ class TokenSpace(Space):
 
     @abstractmethod
     def encode_representations(
-        self, texts: Sequence[str], representations: Sequence[Representation], *, batch_size: int = 32, progress: Progress = iter
+        self, texts: Sequence[str], representations: Sequence[Representation], *, batch_size: int | None = None, progress: Progress = iter
     ) -> Float[np.ndarray, "n_texts n_representations n_dims"]:
         """Points of several layers and poolings in one pass, float32; see :meth:`Space.encode` for the rest."""
 

@@ -6,17 +6,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import nn
 
 from lexframe.exceptions import InputError, ModelError, VocabularyError
 from lexframe.provenance import SpaceFingerprint, array_hash
+from lexframe.spaces.batching import encode_batches
 from lexframe.spaces.base import Progress, Representation, TokenSpace, TokenStates, VocabularySpace, resolve_layer
 from lexframe.spaces.layers import evaluation_mode, find_blocks, longest_input, read_states
 from lexframe.spaces.loading import load_config, load_tokenizer, load_weights, resolve_model
 from lexframe.spaces.output_head import OutputHead, output_head
-from lexframe.spaces.pooling import pooling_function
-from lexframe.spaces.tokenization import PLACEHOLDER, Tokenization, TokenizedText, pad_batch, tokenizer_hash
+from lexframe.spaces.pooling import Pooling, pooling_function
+from lexframe.spaces.prefix import Prefix
+from lexframe.spaces.tokenization import PLACEHOLDER, Batch, Tokenization, TokenizedText, pad_batch, tokenizer_hash
 from lexframe.typing import Points
 
 
@@ -134,7 +136,7 @@ class LanguageModelSpace(VocabularySpace, TokenSpace):
         self,
         texts: Sequence[str],
         *,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         progress: Progress = iter,
         spans: Sequence[tuple[int, int]] | None = None,
     ) -> Points:
@@ -149,7 +151,7 @@ class LanguageModelSpace(VocabularySpace, TokenSpace):
         texts: Sequence[str],
         *,
         layers: Sequence[int],
-        batch_size: int = 32,
+        batch_size: int | None = None,
         progress: Progress = iter,
         spans: Sequence[tuple[int, int]] | None = None,
     ) -> Float[np.ndarray, "n_texts n_layers n_dims"]:
@@ -161,8 +163,8 @@ class LanguageModelSpace(VocabularySpace, TokenSpace):
             Any number, none included.
         layers : sequence of int
             0 is the embedding output, k the output of block k, -1 the last state, after the final norm.
-        batch_size : int
-            Texts in one forward pass; texts of like length go together.
+        batch_size : int, optional
+            Texts in one forward pass; texts of like length go together. Default: as many as fit so many tokens.
         progress : callable
             Wraps the iteration over batches.
         spans : sequence of (int, int), optional
@@ -176,7 +178,7 @@ class LanguageModelSpace(VocabularySpace, TokenSpace):
         return self._encode(texts, asked, batch_size=batch_size, progress=progress, spans=spans)
 
     def encode_representations(
-        self, texts: Sequence[str], representations: Sequence[Representation], *, batch_size: int = 32, progress: Progress = iter
+        self, texts: Sequence[str], representations: Sequence[Representation], *, batch_size: int | None = None, progress: Progress = iter
     ) -> Float[np.ndarray, "n_texts n_representations n_dims"]:
         """Points of several layers and poolings in one pass that stops at the deepest layer, float32."""
         return self._encode(texts, representations, batch_size=batch_size, progress=progress, spans=None)
@@ -186,33 +188,34 @@ class LanguageModelSpace(VocabularySpace, TokenSpace):
         texts: Sequence[str],
         representations: Sequence[Representation],
         *,
-        batch_size: int,
+        batch_size: int | None,
         progress: Progress,
         spans: Sequence[tuple[int, int]] | None,
     ) -> np.ndarray:
         asked = [(resolve_layer(wanted.layer, self._n_layers), pooling_function(wanted.pooling)) for wanted in representations]
         if not len(texts):
             return np.zeros((0, len(asked), self.n_dims), dtype=np.float32)
-        tokenized = self.tokenization(list(texts), spans=spans)
-        order = np.argsort([-len(text.ids) for text in tokenized], kind="stable")
-        batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-        points: np.ndarray | None = None
+        tokenized = self.tokenization(texts, spans=spans)
         with evaluation_mode(self.model):
-            for rows in progress(batches):
-                part = self._encode_batch([tokenized[row] for row in rows], asked)
-                if points is None:
-                    points = np.empty((len(texts), *part.shape[1:]), dtype=np.float32)
-                points[rows] = part
-        assert points is not None
-        return points
+            prefix = Prefix.of(self.model, [text.ids for text in tokenized], [layer for layer, _ in asked], self._device)
 
-    def _encode_batch(self, texts: list[TokenizedText], asked: list[tuple[int, Any]]) -> np.ndarray:
-        batch = pad_batch(texts, padding_id=self._padding_id, device=self._device)
-        states = read_states(self.model, batch.ids, batch.mask, [layer for layer, _ in asked])
+            def forward(batch: list[TokenizedText]) -> np.ndarray:
+                return self._pooled(pad_batch(batch, padding_id=self._padding_id, device=self._device), asked, prefix)
+
+            n_shared = prefix.n_tokens if prefix else 0
+            return encode_batches(tokenized, forward, device=self._device, n_shared=n_shared, most_texts=batch_size, progress=progress)
+
+    def _pooled(self, batch: Batch, asked: list[tuple[int, Pooling]], prefix: Prefix | None) -> np.ndarray:
+        layers = [layer for layer, _ in asked]
+        if prefix is None:
+            states = read_states(self.model, batch.ids, batch.mask, layers)
+        else:
+            states = prefix.read_after(self.model, batch.ids[:, prefix.n_tokens :], batch.mask, layers)
         pooled = [pool(states[layer].float(), batch.mask, batch.span) for layer, pool in asked]
         if len({tensor.shape for tensor in pooled}) > 1:
-            layers = sorted({layer for layer, _ in asked})
-            raise InputError(f"The layers {layers} of this model differ in width and do not fit in one array. Ask for them one by one.")
+            raise InputError(
+                f"The layers {sorted(set(layers))} of this model differ in width and do not fit in one array. Ask for them one by one."
+            )
         return torch.stack(pooled, dim=1).cpu().numpy()
 
     def token_states(self, text: str, *, layers: Sequence[int] | None = None) -> TokenStates:
@@ -228,7 +231,11 @@ class LanguageModelSpace(VocabularySpace, TokenSpace):
 
     def truncated(self, texts: Sequence[str]) -> np.ndarray:
         """Which texts are longer than `max_length` allows."""
-        return np.array([text.truncated for text in self.tokenization(list(texts))], dtype=bool)
+        return np.array([text.truncated for text in self.tokenization(texts)], dtype=bool)
+
+    def token_counts(self, texts: Sequence[str]) -> Int[np.ndarray, " n_texts"]:
+        """Tokens of each text as the model reads it, template and special ones included, after cutting."""
+        return np.array([len(text.ids) for text in self.tokenization(texts)], dtype=np.int64)
 
     def unembedding(self) -> Float[np.ndarray, "n_vocab n_dims"]:
         """Rows of the output head for the vocabulary, without padded rows."""

@@ -69,17 +69,21 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
             module.training = True
 
 
-def read_states(model: nn.Module, ids: Tensor, mask: Tensor, layers: Sequence[int]) -> dict[int, Tensor]:
+def read_states(model: nn.Module, ids: Tensor, mask: Tensor, layers: Sequence[int], *, memory: Any = None) -> dict[int, Tensor]:
     """States of every token at `layers`.
 
     Parameters
     ----------
     model : nn.Module
         A transformers model, with or without a head; in evaluation mode.
-    ids, mask : Tensor of shape (n_texts, n_tokens)
-        Right-padded ids, and 1 for real tokens.
+    ids : Tensor of shape (n_texts, n_tokens)
+        Right-padded.
+    mask : Tensor of shape (n_texts, n_remembered + n_tokens)
+        1 for real tokens, those in `memory` included.
     layers : sequence of int
         Counted from the front: 0 … n_layers.
+    memory : transformers.DynamicCache, optional
+        Keys and values of what stands before `ids`; those of `ids` are added to it.
 
     Returns
     -------
@@ -104,7 +108,8 @@ def read_states(model: nn.Module, ids: Tensor, mask: Tensor, layers: Sequence[in
         if layer < n_layers:
             hooks.append(blocks[layer].register_forward_pre_hook(reader(layer), with_kwargs=True))
     try:
-        output = base(input_ids=ids, attention_mask=mask, **_quiet_arguments(base))
+        remembered = {} if memory is None else {"past_key_values": memory, "use_cache": True}
+        output = base(input_ids=ids, attention_mask=mask, **(_quiet_arguments(base) | remembered))
         read[n_layers] = output.last_hidden_state
     except _DeepestLayerReached:
         pass

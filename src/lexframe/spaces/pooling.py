@@ -37,16 +37,18 @@ def _masked_mean(states: Tensor, mask: Tensor) -> Tensor:
     return (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
 
 
-POOLINGS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+Pooling = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Takes states (n_texts, n_tokens, n_dims), mask and span (n_texts, n_tokens)."""
+
+POOLINGS: dict[str, Pooling] = {
     "last": pool_last,
     "mean": pool_mean,
     "first": pool_first,
     "span": pool_span,
 }
-"""Each takes states (n_texts, n_tokens, n_dims), mask and span (n_texts, n_tokens)."""
 
 
-def pooling_function(name: str) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+def pooling_function(name: str) -> Pooling:
     """The pooling of that name.
 
     Raises

@@ -1,23 +1,25 @@
 """Sentence encoders as spaces: a transformer, a pooling, and whatever its folder says comes after."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from jaxtyping import Int
+from torch import nn
 
 from lexframe.exceptions import InputError, ModelError
 from lexframe.provenance import SpaceFingerprint
 from lexframe.spaces.base import Progress, Space
+from lexframe.spaces.batching import encode_batches
 from lexframe.spaces.language_model import weights_hash
 from lexframe.spaces.layers import evaluation_mode, longest_input
 from lexframe.spaces.loading import load_config, load_tokenizer, load_weights, resolve_model, without_network
-from lexframe.spaces.pooling import pooling_function
-from lexframe.spaces.tokenization import PLACEHOLDER, Tokenization, pad_batch, tokenizer_hash
+from lexframe.spaces.pooling import Pooling, pooling_function
+from lexframe.spaces.tokenization import PLACEHOLDER, Tokenization, TokenizedText, pad_batch, tokenizer_hash
 from lexframe.typing import Points
 
 _POOLINGS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "first", "pooling_mode_lasttoken": "last"}
@@ -80,7 +82,7 @@ class SentenceEncoderSpace(Space):
         self.model: Any = model
         self.tokenizer = tokenizer
         self.pooling = pooling or recipe.get("pooling", "mean")
-        self._pool: Callable[[Tensor, Tensor, Tensor], Tensor] = pooling_function(self.pooling)
+        self._pool: Pooling = pooling_function(self.pooling)
         self.normalize = recipe.get("normalize", False) if normalize is None else normalize
         limit = min(longest_input(model, tokenizer), recipe.get("max_length") or 10**9)
         if max_length is not None and not 1 <= max_length <= limit:
@@ -106,23 +108,28 @@ class SentenceEncoderSpace(Space):
             dtype=str(next(self.model.parameters()).dtype).removeprefix("torch."),
         )
 
-    def encode(self, texts: Sequence[str], *, batch_size: int = 32, progress: Progress = iter) -> Points:
+    def encode(self, texts: Sequence[str], *, batch_size: int | None = None, progress: Progress = iter) -> Points:
         """Points of `texts`; see :meth:`Space.encode`."""
-        points = np.zeros((len(texts), self.n_dims), dtype=np.float32)
-        tokenized = self.tokenization(list(texts))
-        order = np.argsort([-len(text.ids) for text in tokenized], kind="stable")
+        if not len(texts):
+            return np.zeros((0, self.n_dims), dtype=np.float32)
         device = next(self.model.parameters()).device
+
+        def forward(texts: list[TokenizedText]) -> np.ndarray:
+            batch = pad_batch(texts, padding_id=self.tokenizer.pad_token_id or 0, device=device)
+            states = self.model(input_ids=batch.ids, attention_mask=batch.mask).last_hidden_state.float()
+            pooled = self._pool(states, batch.mask, batch.span)
+            return (nn.functional.normalize(pooled) if self.normalize else pooled).cpu().numpy()
+
         with evaluation_mode(self.model):
-            for rows in progress([order[start : start + batch_size] for start in range(0, len(order), batch_size)]):
-                batch = pad_batch([tokenized[row] for row in rows], padding_id=self.tokenizer.pad_token_id or 0, device=device)
-                states = self.model(input_ids=batch.ids, attention_mask=batch.mask).last_hidden_state.float()
-                pooled = self._pool(states, batch.mask, batch.span)
-                points[rows] = (nn.functional.normalize(pooled) if self.normalize else pooled).cpu().numpy()
-        return points
+            return encode_batches(self.tokenization(texts), forward, device=device, most_texts=batch_size, progress=progress)
 
     def truncated(self, texts: Sequence[str]) -> np.ndarray:
         """Which texts are longer than `max_length` allows."""
-        return np.array([text.truncated for text in self.tokenization(list(texts))], dtype=bool)
+        return np.array([text.truncated for text in self.tokenization(texts)], dtype=bool)
+
+    def token_counts(self, texts: Sequence[str]) -> Int[np.ndarray, " n_texts"]:
+        """Tokens of each text as the model reads it, template and special ones included, after cutting."""
+        return np.array([len(text.ids) for text in self.tokenization(texts)], dtype=np.int64)
 
 
 def read_recipe(source: str, *, revision: str | None = None) -> dict[str, Any]:

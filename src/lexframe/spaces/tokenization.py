@@ -91,9 +91,20 @@ class Tokenization:
             raise InputError(f"truncation is {truncation!r}; expected 'right' or 'left', the side of a text that is cut off.")
         self.tokenizer, self.template = tokenizer, Template.parse(template)
         self.max_length, self.truncation = max_length, truncation
+        self._last: tuple[tuple[Any, ...], list[TokenizedText]] = ((), [])
 
     def __call__(self, texts: Sequence[str], *, spans: Sequence[tuple[int, int]] | None = None) -> list[TokenizedText]:
-        """Tokenize `texts`; `spans` are character ranges within each text, without the template."""
+        """Tokenize `texts`; `spans` are character ranges within each text, without the template.
+
+        The last answer is remembered: points, lengths and cuts of the same texts are asked for one after another.
+        """
+        texts = list(texts)
+        question = (self.template, self.max_length, self.truncation, texts, None if spans is None else list(spans))
+        if self._last[0] != question:
+            self._last = (question, self._tokenize(texts, spans))
+        return self._last[1]
+
+    def _tokenize(self, texts: list[str], spans: Sequence[tuple[int, int]] | None) -> list[TokenizedText]:
         if spans is not None and len(spans) != len(texts):
             raise InputError(f"{len(spans)} spans were given for {len(texts)} texts. Give one (start, stop) a text.")
         if not texts:

@@ -65,7 +65,7 @@ class ToySpace(VocabularySpace, TokenSpace):
         weights = array_hash([(" ".join(self.words), self._embedding), ("unembedding", self._unembedding)])
         return SpaceFingerprint(kind="ToySpace", model="toy", weights=weights, pooling="mean")
 
-    def encode(self, texts: Sequence[str], *, batch_size: int = 32, progress: Progress = iter) -> Points:
+    def encode(self, texts: Sequence[str], *, batch_size: int | None = None, progress: Progress = iter) -> Points:
         """Mean vector of the known words of each text."""
         points = np.zeros((len(texts), self.n_dims), dtype=np.float32)
         for row, text in enumerate(progress(texts)):
@@ -84,7 +84,7 @@ class ToySpace(VocabularySpace, TokenSpace):
         return TokenStates(tokens=tuple(self.words[i] for i in ids), ids=tuple(ids), layers=tuple(chosen), states=states)
 
     def encode_representations(
-        self, texts: Sequence[str], representations: Sequence[Representation], *, batch_size: int = 32, progress: Progress = iter
+        self, texts: Sequence[str], representations: Sequence[Representation], *, batch_size: int | None = None, progress: Progress = iter
     ) -> Float[np.ndarray, "n_texts n_representations n_dims"]:
         """States of known words, pooled; a text without known words is zero."""
         pools: dict[str, Callable[[np.ndarray], np.ndarray]] = {

@@ -9,13 +9,11 @@ import transformers as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lexframe.evidence.methods import in_context
 from lexframe.evidence.methods.in_context import (
     NearestInContext,
     RandomInContext,
     balanced_order,
     demonstration,
-    encode_with_shared_prefix,
     nearest_order,
     prompt_obstacle,
     prompt_reader,
@@ -180,63 +178,6 @@ def test_probabilities_are_the_models_own_after_the_prompt(method, family, layer
     found = classifier.predict_proba(TEST)
     np.testing.assert_allclose(found, naive_probabilities(problem.space, prompts, WORDS), atol=1e-4)
     np.testing.assert_allclose(found.sum(1), 1)
-
-
-@pytest.mark.parametrize("family", sorted(CAUSAL))
-def test_reading_the_common_beginning_once_changes_nothing(family):
-    reader = prompt_reader(tiny_space(family))
-    prefix = "a dog sat cat\n\nthe cat sat on the mat dog\n\n"
-    texts = [prefix + text for text in ("x", "the dog", "a cat sat on the mat", "three", "mat and one two three")]
-    plain = reader.encode(texts)
-    for batch_size in (1, 2, 32):
-        found = encode_with_shared_prefix(reader, texts, batch_size=batch_size)
-        np.testing.assert_allclose(found, plain, atol=1e-4 * np.abs(plain).max(), err_msg=f"{family}, {batch_size}")
-    assert (np.abs(plain - reader.encode([text.removeprefix(prefix) for text in texts])).max(1) > 1e-2).all()
-
-
-def test_the_common_beginning_is_really_read_once(monkeypatch):
-    reader = prompt_reader(tiny_space("llama"))
-    lengths = []
-    read = in_context._read_after
-    monkeypatch.setattr(in_context, "_read_after", lambda *args: lengths.append([len(row) for row in args[3]]) or read(*args))
-    texts = ["the cat sat on the mat dog\n\n" + text for text in ("x", "xy", "x y z")]
-    encode_with_shared_prefix(reader, texts)
-    counts = token_counts(reader, texts)
-    shared = counts[0] - min(lengths[0])
-    assert shared >= 8
-    assert sorted(lengths[0]) == sorted(counts - shared)
-
-
-@pytest.mark.parametrize(
-    "texts", [[], ["the cat sat on the mat"], ["the cat sat on the mat"] * 3, ["the cat sat on the mat", "x", ""], ["a", "b"]]
-)
-def test_texts_with_little_or_everything_in_common(texts):
-    reader = prompt_reader(tiny_space("gpt2"))
-    np.testing.assert_allclose(encode_with_shared_prefix(reader, texts), reader.encode(texts), atol=1e-4)
-
-
-def test_a_memory_of_another_kind_is_not_copied():
-    config = tf.MambaConfig(vocab_size=320, hidden_size=32, state_size=4, num_hidden_layers=2, intermediate_size=48, pad_token_id=1)
-    torch.manual_seed(0)
-    assert in_context._read_prefix(tf.MambaForCausalLM(config).eval(), np.arange(2, 12)) is None
-
-    class Quantized(in_context.DynamicLayer):
-        """Keys and values kept in a way of its own."""
-
-    memory = in_context._read_prefix(tiny_model("gpt2"), np.arange(2, 12))
-    memory.layers[1].__class__ = Quantized
-    assert in_context._read_prefix(Remembers(memory), np.arange(2, 12)) is None
-
-
-class Remembers(torch.nn.Linear):
-    """A model that has the given memory of anything."""
-
-    def __init__(self, memory):
-        super().__init__(1, 1)
-        self.memory = memory
-
-    def forward(self, input_ids, attention_mask, past_key_values=None, use_cache=True, return_dict=True):
-        return SimpleNamespace(past_key_values=self.memory)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -4,8 +4,6 @@ A prompt is a row of demonstrations, each the space's template filled with a lab
 and an empty line; the text comes last, in the template. It holds as many whole demonstrations as the context has room for.
 """
 
-import copy
-import inspect
 import sys
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -14,10 +12,7 @@ from itertools import zip_longest
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from jaxtyping import Float32, Int
-from torch import Tensor, nn
-from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
 from lexframe.evidence.methods.zero_shot import ZeroShot
 from lexframe.evidence.problem import Classifier, Method, Probabilities, Problem, Rows, label_scores
@@ -25,20 +20,12 @@ from lexframe.exceptions import InputError
 from lexframe.linalg import cosine, softmax
 from lexframe.spaces.base import Space
 from lexframe.spaces.language_model import LanguageModelSpace
-from lexframe.spaces.layers import base_model, evaluation_mode
-from lexframe.spaces.pooling import pool_last
 from lexframe.spaces.precision import fast_products
-from lexframe.spaces.tokenization import Template, Tokenization, TokenizedText, pad_batch
+from lexframe.spaces.tokenization import Template, Tokenization
 from lexframe.typing import Points
 
 SEPARATOR = "\n\n"
 """Stands after every demonstration."""
-
-LEAST_SHARED = 8
-"""Tokens in common below which reading them once saves nothing."""
-
-MOST_TOKENS = 4096
-"""Tokens in one forward pass over full prompts: more of them leave a processor's cache and take longer each."""
 
 Counts = Int[np.ndarray, " n_texts"]
 Order = Int[np.ndarray, "n_texts n_candidates"]
@@ -203,78 +190,6 @@ class Prompts:
         return prompt(self.template, shown[::-1] if reverse else shown, text)
 
 
-def encode_with_shared_prefix(reader: LanguageModelSpace, texts: Sequence[str], *, batch_size: int = 32) -> Points:
-    """What ``reader.encode(texts)`` gives, with the tokens that all texts begin with read once.
-
-    Parameters
-    ----------
-    reader : LanguageModelSpace
-        See :func:`prompt_reader`.
-    texts : sequence of str
-        Any number. Their ids are compared, not their characters, so the tokenizer's joins across a border do no harm.
-    batch_size : int
-        Texts in one forward pass.
-
-    Returns
-    -------
-    ndarray of shape (n_texts, n_dims), float32
-        Equal to the plain way to 1e-4 of the largest coordinate. Models whose memory is not keys and values alone (state
-        space models, linear attention) are read the plain way.
-    """
-    ids = [text.ids for text in reader.tokenization(list(texts))]
-    n_shared = _shared_length(ids)
-    if n_shared < LEAST_SHARED:
-        return reader.encode(texts, batch_size=batch_size)
-    with evaluation_mode(reader.model):
-        memory = _read_prefix(reader.model, ids[0][:n_shared])
-        if memory is None:
-            return reader.encode(texts, batch_size=batch_size)
-        points = np.empty((len(ids), reader.n_dims), dtype=np.float32)
-        order = np.argsort([-len(row) for row in ids], kind="stable")
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            states = _read_after(reader.model, memory, n_shared, [ids[row][n_shared:] for row in rows])
-            points[rows] = states.float().cpu().numpy()
-    return points
-
-
-def _shared_length(ids: Sequence[np.ndarray]) -> int:
-    """Tokens that all rows begin with, leaving every row one to read; 0 for a single row, which shares with nobody."""
-    if len(ids) < 2:
-        return 0
-    shortest = min(len(row) for row in ids) - 1
-    differs = (np.stack([row[:shortest] for row in ids]) != ids[0][:shortest]).any(axis=0)
-    return int(differs.argmax()) if differs.any() else shortest
-
-
-def _read_prefix(model: nn.Module, ids: np.ndarray) -> DynamicCache | None:
-    """The model's memory of `ids`, if it is of a kind that can be copied a row a text."""
-    base = base_model(model)
-    if "past_key_values" not in inspect.signature(base.forward).parameters:
-        return None
-    prefix = torch.from_numpy(ids).unsqueeze(0).to(_device(model))
-    output = base(input_ids=prefix, attention_mask=torch.ones_like(prefix), use_cache=True, return_dict=True)
-    memory = getattr(output, "past_key_values", None)
-    if not isinstance(memory, DynamicCache) or {type(layer) for layer in memory.layers} - {DynamicLayer, DynamicSlidingWindowLayer}:
-        return None
-    return memory
-
-
-def _read_after(model: nn.Module, memory: DynamicCache, n_shared: int, ids: Sequence[np.ndarray]) -> Tensor:
-    """Last states of the last tokens of `ids`, which follow the prefix in `memory`; shape (n_texts, n_dims)."""
-    rest = [TokenizedText(ids=row, span=np.ones(len(row), dtype=bool), truncated=False) for row in ids]
-    batch = pad_batch(rest, padding_id=0, device=_device(model))  # to the right of what is read: never looked at
-    memory = copy.deepcopy(memory)  # reading on extends it
-    memory.batch_repeat_interleave(len(rest))
-    mask = torch.cat([batch.mask.new_ones(len(rest), n_shared), batch.mask], dim=1)
-    output = base_model(model)(input_ids=batch.ids, attention_mask=mask, past_key_values=memory, use_cache=True, return_dict=True)
-    return pool_last(output.last_hidden_state, batch.mask, batch.span)
-
-
-def _device(model: nn.Module) -> torch.device:
-    return next(model.parameters()).device
-
-
 @dataclass
 class InContextClassifier:
     """Answers to prompts with demonstrations; zero-shot where not even one fits.
@@ -310,11 +225,10 @@ class InContextClassifier:
         alone = np.flatnonzero(numbers == 0)
         if len(alone):
             probabilities[alone] = ZeroShot().fit(self.problem).predict_proba(rows[alone])
-        batch_size = max(1, min(self.problem.encoded.batch_size, MOST_TOKENS // self.prompts.max_length))
         for group in self._groups(numbers):
-            read = encode_with_shared_prefix if self.nested else LanguageModelSpace.encode
-            with fast_products(_device(self.prompts.reader.model)):
-                points = read(self.prompts.reader, [prompts[i] for i in group], batch_size=batch_size)
+            reader = self.prompts.reader
+            with fast_products(next(reader.model.parameters()).device):
+                points = reader.encode([prompts[i] for i in group], batch_size=self.problem.encoded.batch_size)
             probabilities[group] = softmax(label_scores(self.prompts.reader, points, self.problem.words()))
         self._record(rows, numbers)
         return probabilities

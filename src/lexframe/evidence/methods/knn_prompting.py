@@ -9,7 +9,6 @@ from jaxtyping import Float, Float32, Int
 from lexframe.evidence.methods.in_context import (
     balanced_order,
     demonstration,
-    encode_with_shared_prefix,
     prompt_obstacle,
     prompt_reader,
     require_causal,
@@ -273,4 +272,4 @@ def _demonstrations(space: LanguageModelSpace, problem: Problem) -> tuple[Rows, 
 
 
 def _read(reader: LanguageModelSpace, problem: Problem, rows: Rows) -> Points:
-    return encode_with_shared_prefix(reader, problem.texts(rows), batch_size=problem.encoded.batch_size)
+    return reader.encode(problem.texts(rows), batch_size=problem.encoded.batch_size)
