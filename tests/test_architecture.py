@@ -26,7 +26,7 @@ LEVELS = [
     {"lexframe.cli", "lexframe.workbench"},
 ]
 LEVEL = {part: number for number, parts in enumerate(LEVELS) for part in parts}
-PUBLIC = ["lexframe", "lexframe.spaces", "lexframe.instruments", "lexframe.datasets"]
+PUBLIC = ["lexframe", "lexframe.spaces", "lexframe.latents", "lexframe.instruments", "lexframe.datasets"]
 
 
 def modules():

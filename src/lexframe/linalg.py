@@ -109,6 +109,40 @@ def metric_root(metric: Float[np.ndarray, "n_dims n_dims"]) -> Float[np.ndarray,
     return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
 
 
+def shrunken_whitening(
+    points: Float[np.ndarray, "n_points n_dims"], *, most: int = 20_000
+) -> tuple[Float[np.ndarray, " n_dims"], Float[np.ndarray, "n_dims n_dims"]]:
+    """Mean and symmetric matrix W such that ``(points - mean) @ W`` has about the identity as its covariance.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_points, n_dims)
+    most : int
+        Points that are looked at, evenly spread over the rows.
+
+    Returns
+    -------
+    center : ndarray of shape (n_dims,), float32
+    whitening : ndarray of shape (n_dims, n_dims), float32
+        The identity where all points are equal.
+
+    References
+    ----------
+    Ledoit and Wolf (2004), A well-conditioned estimator for large-dimensional covariance matrices: it draws the
+    covariance towards a sphere, so that few points or flat directions do not blow up.
+    """
+    from sklearn.covariance import ledoit_wolf  # a second to import, and few need it
+
+    part = points[:: max(1, -(-len(points) // most))].astype(np.float64)
+    if len(part) < 2 or not part.std(axis=0).any():
+        center = part.mean(axis=0) if len(part) else np.zeros(points.shape[1])
+        return center.astype(np.float32), np.eye(points.shape[1], dtype=np.float32)
+    covariance, _ = ledoit_wolf(part)
+    values, vectors = scipy.linalg.eigh(covariance)
+    values = np.maximum(values, 1e-12 * values[-1])
+    return part.mean(axis=0).astype(np.float32), ((vectors / np.sqrt(values)) @ vectors.T).astype(np.float32)
+
+
 def softmax(scores: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
     """Row-wise softmax that does not overflow."""
     shifted = np.exp(scores - scores.max(axis=1, keepdims=True))

@@ -2,10 +2,11 @@
 
 import gzip
 import json
+import tracemalloc
 
 import pytest
 
-from lexframe.datasets import Table, label_words_from, read_table
+from lexframe.datasets import Table, TextRow, label_words_from, read_table, stream_rows
 from lexframe.exceptions import DataError
 
 ROWS = [
@@ -317,10 +318,10 @@ def test_a_damaged_gz_file(damage, tmp_path):
 def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
     write_jsonl(tmp_path / "items.jsonl")
 
-    def refuse(path):
+    def refuse(path, *mode):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
+    monkeypatch.setattr("pathlib.Path.open", refuse)
     with pytest.raises(DataError, match=r"items\.jsonl cannot be read: Permission denied"):
         read_table(tmp_path / "items.jsonl")
 
@@ -364,3 +365,29 @@ def test_two_texts_of_a_row_are_joined(tmp_path):
     assert read_table(path, pair="text_b").texts == ("one / two",)
     with pytest.raises(DataError, match="no field 'text_c'"):
         read_table(path, pair="text_c")
+
+
+def test_rows_come_one_by_one_with_their_columns(tmp_path):
+    path = tmp_path / "items.jsonl"
+    path.write_text(
+        '{"text": "a", "n": 1, "who": null, "ok": true}\n{"text": " "}\n{"text": "b", "n": 2.5, "who": "x", "ok": false}\nbroken\n'
+    )
+    rows = stream_rows(path, columns=("n", "who", "ok"))
+    assert next(rows) == TextRow(0, "a", {"n": 1, "who": None, "ok": True})
+    assert next(rows) == TextRow(2, "b", {"n": 2.5, "who": "x", "ok": False})
+    with pytest.raises(DataError, match="line 4: not JSON"):
+        next(rows)
+    with pytest.raises(DataError, match="no field 'colour'"):
+        next(stream_rows(path, columns=("colour",)))
+
+
+def test_a_long_file_is_not_held_in_memory(tmp_path):
+    path = tmp_path / "long.jsonl"
+    with path.open("w") as file:
+        for number in range(60_000):
+            file.write(json.dumps({"text": f"{number} " + "word " * 40}) + "\n")
+    tracemalloc.start()
+    assert sum(1 for _ in stream_rows(path)) == 60_000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < path.stat().st_size / 10

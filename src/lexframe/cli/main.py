@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lexframe import __version__
-from lexframe.cli import adapt, compare, evidence, frame, predict, pretrain
+from lexframe.cli import adapt, compare, encode, evidence, frame, predict, pretrain, store
 from lexframe.exceptions import InterruptedRunError, LexframeError
 
 app = typer.Typer(
@@ -23,9 +23,12 @@ app.command("demo")(adapt.demo)
 app.command("adapt")(adapt.adapt)
 app.command("compare")(compare.compare)
 app.command("predict")(predict.predict)
+app.command("encode")(encode.encode)
+app.command("neighbors")(store.neighbors)
 app.add_typer(evidence.app, name="evidence")
 app.add_typer(frame.app, name="frame")
 app.add_typer(pretrain.app, name="pretrain")
+app.add_typer(store.app, name="store")
 
 
 def _show_version(asked: bool) -> bool:

@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -15,6 +16,20 @@ def progress(label: str) -> Any:
         return tqdm(items, desc=label, leave=False, disable=not sys.stderr.isatty(), dynamic_ncols=True)
 
     return wrap
+
+
+@contextmanager
+def throughput(n_texts: int | None) -> Iterator[Callable[[Any], None]]:
+    """A bar on standard error with texts and tokens a second and the time left, fed with an EncodingResult a block."""
+    from tqdm import tqdm
+
+    with tqdm(total=n_texts, unit=" texts", leave=False, disable=not sys.stderr.isatty(), dynamic_ncols=True) as bar:
+
+        def watch(done: Any) -> None:
+            bar.set_postfix_str(f"{done.tokens_per_second:,.0f} tokens/s", refresh=False)
+            bar.update(done.n_encoded + done.n_kept - bar.n)
+
+        yield watch
 
 
 def note(text: str) -> None:

@@ -9,9 +9,10 @@ import io
 import json
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from lexframe.exceptions import DataError
 
@@ -49,6 +50,47 @@ class Table:
 PAIR_SEPARATOR = " / "
 
 
+@dataclass(frozen=True, slots=True)
+class TextRow:
+    """One row of a file.
+
+    Attributes
+    ----------
+    number : int
+        In the file, from 0.
+    text : str
+    columns : dict of str to value
+        The other columns that were asked for, as the file gives them: text from .csv and .tsv, typed from .jsonl and .parquet.
+    """
+
+    number: int
+    text: str
+    columns: dict[str, Any] = field(default_factory=dict)
+
+
+def stream_rows(
+    path: str | Path, *, text: str = "text", pair: str | None = None, columns: Sequence[str] = (), keep_blank: bool = False
+) -> Iterator[TextRow]:
+    """Read a file row by row, however long it is; see :func:`read_table` for the rest.
+
+    Parameters
+    ----------
+    path, text, pair
+        As for :func:`read_table`.
+    columns : sequence of str
+        Other columns to read; plain values only.
+    keep_blank : bool
+        As for :func:`read_table`.
+
+    Yields
+    ------
+    TextRow
+    """
+    for number, value, row, where in _texts(Path(path), text, pair):
+        if keep_blank or value.strip():
+            yield TextRow(number, value, {name: _plain(row, name, where) for name in columns})
+
+
 def read_table(
     path: str | Path, *, text: str = "text", pair: str | None = None, label: str | None = "label", keep_blank: bool = False
 ) -> Table:
@@ -77,13 +119,8 @@ def read_table(
         If the file is missing, unreadable, not UTF-8, holds NUL bytes, lacks a column, has a row without a label, or
         has no text at all.
     """
-    path = Path(path)
     texts, labels, rows, n_blank = [], [], [], 0
-    for number, row in enumerate(_records(path, text)):
-        where = f"{path}, row {number + 1}"
-        value = _field(row, text, where)
-        if pair is not None:
-            value = f"{value}{PAIR_SEPARATOR}{_field(row, pair, where)}"
+    for number, value, row, where in _texts(Path(path), text, pair):
         if not keep_blank and not value.strip():
             n_blank += 1
             continue
@@ -99,6 +136,52 @@ def read_table(
             f"{path} holds no text{f' ({n_blank} rows are blank)' if n_blank else ''}. Give a file with at least one row of text."
         )
     return Table(tuple(texts), tuple(labels) if label is not None else None, str(path), n_blank, tuple(rows))
+
+
+def count_rows(path: str | Path) -> int | None:
+    """About how many rows a file has, without reading it as text.
+
+    Parameters
+    ----------
+    path : str or Path
+        See :func:`read_table`.
+
+    Returns
+    -------
+    int or None
+        None where counting would cost as much as reading.
+    """
+    path = Path(path)
+    name = path.name.lower()
+    try:
+        if name.endswith(".parquet"):
+            import pyarrow.parquet
+
+            return int(pyarrow.parquet.read_metadata(path).num_rows)
+        if name.endswith(".gz"):
+            return None
+        with path.open("rb") as file:
+            return sum(part.count(b"\n") for part in iter(lambda: file.read(1 << 20), b""))
+    except (OSError, ValueError):  # what is wrong is said when the file is read
+        return None
+
+
+def _texts(path: Path, text: str, pair: str | None) -> Iterator[tuple[int, str, dict[str, Any], str]]:
+    """Number, text and fields of every row, and what to call it in a message."""
+    for number, row in enumerate(_records(path, text)):
+        where = f"{path}, row {number + 1}"
+        value = _field(row, text, where)
+        if pair is not None:
+            value = f"{value}{PAIR_SEPARATOR}{_field(row, pair, where)}"
+        yield number, value, row, where
+
+
+def _plain(row: dict[str, Any], name: str, where: str) -> Any:
+    """A value that fits a column: numbers and truth values as they are, anything else as text that can be written."""
+    value = row.get(name)
+    if value is None and name in row:
+        return None
+    return value if isinstance(value, (bool, int, float)) else _field(row, name, where)
 
 
 def _field(row: dict[str, Any], name: str, where: str) -> str:
@@ -134,34 +217,43 @@ def _records(path: Path, text: str) -> Iterator[dict[str, Any]]:
     if name.endswith(".tsv"):
         return _delimited(path, "\t")
     if name.endswith(".txt"):
-        return ({text: line.removesuffix("\r")} for line in _lines(_decoded(path)))
+        return ({text: line.removesuffix("\n").removesuffix("\r")} for line in _lines(path))
     raise DataError(f"{path}: unknown kind of file. Expected one of {', '.join(SUFFIXES)}.")
 
 
-def _decoded(path: Path) -> str:
+@contextmanager
+def _opened(path: Path, newline: str) -> Iterator[IO[str]]:
+    """A file as text, unpacked, and what is wrong with it in one line."""
     try:
-        data = path.read_bytes()
-        if path.suffix.lower() == ".gz":
-            data = gzip.decompress(data)
+        with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as raw:
+            yield io.TextIOWrapper(raw, encoding="utf-8-sig", newline=newline)
+    except UnicodeDecodeError as error:
+        raise _not_utf8(path) from error
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(
             f"{path} cannot be read: {getattr(error, 'strerror', None) or error}. Check that the file is whole and readable."
         ) from error
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise DataError(f"{path}, line {line}: not UTF-8 (byte {data[error.start]:#04x}). Convert the file to UTF-8.") from error
 
 
-def _lines(text: str) -> list[str]:
+def _not_utf8(path: Path) -> DataError:
+    """Which line it is: read again, because a text stream tells no place."""
+    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as raw:
+        for number, line in enumerate(raw, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                return DataError(f"{path}, line {number}: not UTF-8 (byte {line[error.start]:#04x}). Convert the file to UTF-8.")
+    return DataError(f"{path}: not UTF-8. Convert the file to UTF-8.")
+
+
+def _lines(path: Path) -> Iterator[str]:
     """Lines that end in a line feed; other separators, which str.splitlines also takes, belong to the text."""
-    lines = text.split("\n")
-    return lines[:-1] if lines[-1] == "" else lines
+    with _opened(path, "\n") as file:
+        yield from file
 
 
 def _jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(_decoded(path).split("\n"), start=1):
+    for number, line in enumerate(_lines(path), start=1):
         if not line.strip():
             continue
         try:
@@ -176,15 +268,18 @@ def _jsonl(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _delimited(path: Path, delimiter: str) -> Iterator[dict[str, Any]]:
-    reader = csv.DictReader(io.StringIO(_decoded(path), newline=""), delimiter=delimiter, strict=True)
     csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_FIELD))  # the default refuses texts over 128 KiB
-    try:
-        for row in reader:
-            if None in row:
-                raise DataError(f"{path}, line {reader.line_num}: more fields than the header names. Quote fields that hold the delimiter.")
-            yield dict(row)
-    except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: {error}. Check the quotes.") from error
+    with _opened(path, "") as file:
+        reader = csv.DictReader(file, delimiter=delimiter, strict=True)
+        try:
+            for row in reader:
+                if None in row:
+                    raise DataError(
+                        f"{path}, line {reader.line_num}: more fields than the header names. Quote fields that hold the delimiter."
+                    )
+                yield dict(row)
+        except csv.Error as error:
+            raise DataError(f"{path}, line {reader.line_num}: {error}. Check the quotes.") from error
 
 
 def _parquet(path: Path) -> Iterator[dict[str, Any]]:

@@ -12,7 +12,7 @@ from lexframe.exceptions import DataError, InputError
 from lexframe.instruments.persistence import load_instrument, save_instrument
 from lexframe.provenance import Provenance, SpaceFingerprint
 from lexframe.spaces.base import Progress, Representation, Space
-from lexframe.spaces.registry import open_space
+from lexframe.spaces.registry import reopen_space
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,18 +137,7 @@ def load_adapter(folder: str | Path, *, model: str | None = None, space: Space |
     except (KeyError, TypeError, AttributeError, InputError) as error:
         raise DataError(f"{folder} does not say which space it belongs to. Make it again with lexframe adapt.") from error
     if space is None:
-        options: dict[str, Any] = {
-            "template": expected.template,
-            "max_length": expected.max_length,
-            "dtype": expected.dtype,
-            "device": device,
-        }
-        kind = "language-model"
-        if expected.kind == "LanguageModelSpace":
-            options |= {"layer": expected.layer, "pooling": expected.pooling, "truncation": expected.truncation}
-        else:
-            kind = "sentence-encoder"
-            options |= {"pooling": expected.pooling.split(",")[0], "normalize": "unit length" in expected.pooling}
-        space = open_space(model or expected.model, kind=kind, **options)
-    expected.require(space.fingerprint, what=str(folder))
+        space = reopen_space(expected, model=model, device=device, what=str(folder))
+    else:
+        expected.require(space.fingerprint, what=str(folder))
     return Adapter(space, instrument, representations, label_words)

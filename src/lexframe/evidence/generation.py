@@ -21,6 +21,7 @@ from lexframe.exceptions import DataError, InputError, ModelError
 from lexframe.instruments.next_token_calibration import NextTokenCalibration, NextTokenHead, next_token_losses, tail_start
 from lexframe.provenance import Provenance
 from lexframe.spaces.base import Progress
+from lexframe.spaces.batching import length_batches
 from lexframe.spaces.language_model import LanguageModelSpace
 from lexframe.spaces.layers import evaluation_mode, find_blocks, longest_input, read_states
 from lexframe.spaces.output_head import output_head
@@ -383,9 +384,9 @@ def read_next_tokens(
     # (document, first input, last input + 1, first input whose next token is predicted here)
     pieces = [(number, *window) for number, sequence in enumerate(ids) for window in _windows(len(sequence) - 1, context, stride)]
     parts: list[np.ndarray | None] = [None] * len(pieces)
-    order = sorted(range(len(pieces)), key=lambda piece: pieces[piece][2] - pieces[piece][1], reverse=True)
+    read = np.array([stop - start for _, start, stop, _ in pieces], dtype=np.int64)
     with evaluation_mode(model):
-        for batch in progress(_batches(order, [stop - start for _, start, stop, _ in pieces], batch_size * context)):
+        for batch in progress(length_batches(read, most_tokens=batch_size * context)):
             inputs = [ids[number][start:stop] for number, start, stop, _ in (pieces[piece] for piece in batch)]
             for piece, states in zip(batch, _last_states(model, inputs), strict=True):
                 _, start, stop, first = pieces[piece]
@@ -438,17 +439,6 @@ def _windows(n_inputs: int, context: int, stride: int) -> list[tuple[int, int, i
         windows.append((start, stop, done))
         start, done = start + stride, stop
     return windows
-
-
-def _batches(order: Sequence[int], lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
-    """Neighbours in `order`, longest first, as many as fit into `batch_tokens` when padded."""
-    batches: list[list[int]] = []
-    for piece in order:
-        if batches and (len(batches[-1]) + 1) * lengths[batches[-1][0]] <= batch_tokens:
-            batches[-1].append(piece)
-        else:
-            batches.append([piece])
-    return batches
 
 
 def _last_states(model: nn.Module, inputs: Sequence[np.ndarray]) -> Float32[np.ndarray, "n_windows n_tokens n_dims"]:

@@ -12,6 +12,7 @@ _HOME = {
     "ToySpace": "toy",
     "VocabularySpace": "base",
     "open_space": "registry",
+    "reopen_space": "registry",
 }
 
 __all__ = sorted(_HOME)

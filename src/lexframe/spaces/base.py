@@ -51,6 +51,10 @@ class Space(ABC):
             In the order of `texts`.
         """
 
+    def __sklearn_clone__(self) -> "Space":
+        """A space is frozen: clones of an estimator share it."""
+        return self
+
     def truncated(self, texts: Sequence[str]) -> np.ndarray:
         """Which texts are longer than the space can take and are cut: bool, shape (n_texts,)."""
         return np.zeros(len(texts), dtype=bool)

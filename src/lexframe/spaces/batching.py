@@ -103,7 +103,7 @@ def _forward_in_memory(texts: list[TokenizedText], forward: Callable[[list[Token
     except torch.OutOfMemoryError as error:
         if len(texts) == 1:
             raise InputError(
-                f"A text of {len(texts[0].ids)} tokens does not fit into the memory of the device. Set a smaller max_length, or device='cpu'."
+                f"A text of {len(texts[0].ids)} tokens does not fit into the device's memory. Set a smaller max_length, or device='cpu'."
             ) from error
     # Outside the handler, which would keep the failed pass alive.
     torch.cuda.empty_cache()

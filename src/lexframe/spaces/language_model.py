@@ -11,8 +11,8 @@ from torch import nn
 
 from lexframe.exceptions import InputError, ModelError, VocabularyError
 from lexframe.provenance import SpaceFingerprint, array_hash
-from lexframe.spaces.batching import encode_batches
 from lexframe.spaces.base import Progress, Representation, TokenSpace, TokenStates, VocabularySpace, resolve_layer
+from lexframe.spaces.batching import encode_batches
 from lexframe.spaces.layers import evaluation_mode, find_blocks, longest_input, read_states
 from lexframe.spaces.loading import load_config, load_tokenizer, load_weights, resolve_model
 from lexframe.spaces.output_head import OutputHead, output_head

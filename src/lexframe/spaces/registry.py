@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lexframe.exceptions import InputError
+from lexframe.provenance import SpaceFingerprint
 from lexframe.spaces.base import Space
 from lexframe.spaces.loading import resolve_model
 
@@ -45,6 +46,46 @@ def open_space(model: str = "embedded", *, kind: str | None = None, **options: A
         if "unexpected keyword argument" not in str(error):
             raise
         raise InputError(f"A {kind} space has no option {str(error).split('argument ')[-1]}.") from error
+
+
+def reopen_space(fingerprint: SpaceFingerprint, *, model: str | None = None, device: str | None = None, what: str = "this") -> Space:
+    """Open the space that made some points again.
+
+    Parameters
+    ----------
+    fingerprint : SpaceFingerprint
+        Kept beside the points.
+    model : str, optional
+        Where the model is now. Default: where it was.
+    device : str, optional
+        Of the model.
+    what : str
+        Names the points in a message.
+
+    Raises
+    ------
+    FingerprintMismatch
+        If the model there makes other points.
+    InputError
+        If the points were not made by a model that can be opened, such as imported ones.
+    """
+    options: dict[str, Any] = {
+        "template": fingerprint.template,
+        "max_length": fingerprint.max_length,
+        "dtype": fingerprint.dtype,
+        "device": device,
+    }
+    if fingerprint.kind == "LanguageModelSpace":
+        kind = "language-model"
+        options |= {"layer": fingerprint.layer, "pooling": fingerprint.pooling, "truncation": fingerprint.truncation}
+    elif fingerprint.kind == "SentenceEncoderSpace":
+        kind = "sentence-encoder"
+        options |= {"pooling": fingerprint.pooling.split(",")[0], "normalize": "unit length" in fingerprint.pooling}
+    else:
+        raise InputError(f"{what} holds points made by {fingerprint.model} ({fingerprint.kind}), which is not a model that can be opened.")
+    space = open_space(model or fingerprint.model, kind=kind, **options)
+    fingerprint.require(space.fingerprint, what=what)
+    return space
 
 
 def is_sentence_encoder(model: str) -> bool:

@@ -184,7 +184,10 @@ def pad_batch(texts: Sequence[TokenizedText], *, padding_id: int, device: torch.
         ids[row, : len(text.ids)] = text.ids
         mask[row, : len(text.ids)] = 1
         span[row, : len(text.ids)] = text.span
-    return Batch(*(torch.from_numpy(array).to(device) for array in (ids, mask, span)))
+    tensors = (torch.from_numpy(array) for array in (ids, mask, span))
+    if device.type == "cuda":  # from pinned memory the transfer does not wait for the computation
+        return Batch(*(tensor.pin_memory().to(device, non_blocking=True) for tensor in tensors))
+    return Batch(*(tensor.to(device) for tensor in tensors))
 
 
 def tokenizer_hash(tokenizer: Any) -> str:

@@ -24,7 +24,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from lexframe.exceptions import InputError, InterruptedRunError
+from lexframe.exceptions import InputError, InterruptedRunError, MissingExtraError
 from lexframe.files import replacing, replacing_files, write_json
 from lexframe.spaces.precision import fastest_precision
 from lexframe.training.muon import MuonAdamW, matrix_and_other_parameters
@@ -254,7 +254,10 @@ class Pretraining:
     """
 
     def __init__(self, plan: PretrainingPlan, tokens_file: str | Path, tokenizer: Any, out: str | Path):
-        from accelerate import Accelerator
+        try:
+            from accelerate import Accelerator
+        except ImportError as error:
+            raise MissingExtraError("accelerate", "pretrain") from error
 
         self.plan, self.tokenizer, self.out = plan, tokenizer, Path(out)
         self.out.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,6 @@ from lexframe.evidence.methods.in_context import (
     demonstration,
     nearest_order,
     prompt_obstacle,
-    prompt_reader,
     shortened,
     token_counts,
 )

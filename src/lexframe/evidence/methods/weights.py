@@ -23,6 +23,7 @@ from lexframe.evidence.problem import Method, Probabilities, Problem, Rows
 from lexframe.exceptions import InputError, MissingExtraError
 from lexframe.linalg import softmax
 from lexframe.spaces.base import Space
+from lexframe.spaces.batching import encode_batches
 from lexframe.spaces.language_model import LanguageModelSpace
 from lexframe.spaces.layers import evaluation_mode, find_blocks, read_states
 from lexframe.spaces.output_head import output_head
@@ -215,17 +216,14 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
         yield
 
 
-def scores_of(readout: LabelReadout, texts: Sequence[TokenizedText], batch_size: int) -> np.ndarray:
+def scores_of(readout: LabelReadout, texts: Sequence[TokenizedText], batch_size: int | None) -> np.ndarray:
     """Scores of texts without gradients, in their order: shape (n_texts, n_labels), float64."""
-    order = np.argsort([-len(text.ids) for text in texts], kind="stable")
-    found: list[np.ndarray] = []
+
+    def forward(part: list[TokenizedText]) -> np.ndarray:
+        return readout(readout.batch(part)).double().cpu().numpy()
+
     with evaluation_mode(readout):
-        for start in range(0, len(order), batch_size):
-            batch = readout.batch([texts[row] for row in order[start : start + batch_size]])
-            found.append(readout(batch).double().cpu().numpy())
-    scores = np.concatenate(found)
-    scores[order] = scores.copy()
-    return scores
+        return encode_batches(texts, forward, device=readout.device, most_texts=batch_size)
 
 
 def batches_of_like_length(lengths: np.ndarray, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:

@@ -1,0 +1,136 @@
+"""``lexframe encode``: texts into a latent store, resumable."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lexframe.cli import options, show
+from lexframe.cli.adapt import open_language_space
+
+LEAST_BYTES_FOR_WORKERS = 1_000_000
+TEXTS_TO_COMPARE = 32
+
+
+def encode(
+    texts: Annotated[list[Path], typer.Argument(help="Texts: .jsonl(.gz), .csv, .tsv, .parquet or .txt; one file or several.")],
+    out: Annotated[str, typer.Option(help="Folder of the store, or an address such as s3://bucket/latents. Goes on where it was.")],
+    text: options.Text = "text",
+    pair: options.Pair = None,
+    id_column: Annotated[str | None, typer.Option("--id", help="Column of ids. Default: the name of the file and the row.")] = None,
+    keep: Annotated[str | None, typer.Option(help="Other columns to keep, comma-separated, such as label,year.")] = None,
+    source: Annotated[str | None, typer.Option(help="Name for the ids in place of the file's.")] = None,
+    model: options.Model = "embedded",
+    layer: Annotated[str, typer.Option("--layer", "--layers", help="Layers, comma-separated; -1 is the last state.")] = "-1",
+    pooling: Annotated[str, typer.Option("--pooling", "--pool", help="last, mean, first or span; several comma-separated.")] = "last",
+    template: options.Template = "{text}",
+    max_length: options.MaxLength = None,
+    truncation: options.Truncation = "right",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16, float16, or auto: bfloat16 where it is faster here.")] = "auto",
+    device: options.Device = None,
+    revision: options.Revision = None,
+    trust_remote_code: options.TrustRemoteCode = False,
+    precision: Annotated[str, typer.Option(help="float32 or float16: of the points in the store.")] = "float32",
+    keep_text: Annotated[bool, typer.Option("--keep-text/--no-text", help="Keep the texts in the store too.")] = True,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes of one thread; 0: none. Default: a core each for a long file.")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="local, or ray: a Ray cluster (RAY_ADDRESS), or this machine as one.")] = "local",
+    block_rows: Annotated[int, typer.Option(min=1, help="Texts of one commit: what a killed run does again at most.")] = 2048,
+    as_json: options.Json = False,
+) -> None:
+    """Encode texts: points of several layers and poolings in one pass, kept in a store. Run it again to go on or to add texts."""
+    from itertools import islice
+
+    from lexframe.datasets import count_rows, stream_rows
+    from lexframe.exceptions import DataError
+    from lexframe.latents import encode_to_store, row_blocks
+    from lexframe.latents.encoding import precision_deviation
+    from lexframe.latents.store import LatentStore
+    from lexframe.spaces.precision import fastest_precision
+
+    columns = tuple(name.strip() for name in (keep or "").split(",") if name.strip())
+    asked = [*columns, *([id_column] if id_column and id_column not in columns else [])]
+
+    def rows() -> Iterator[tuple[str, str, dict[str, Any]]]:
+        for path in texts:
+            for row in stream_rows(path, text=text, pair=pair, columns=asked):
+                name = f"{source or path.name}:{row.number}" if id_column is None else str(row.columns[id_column])
+                yield name, row.text, {column: row.columns[column] for column in columns}
+
+    first = [found[1] for found in islice(rows(), TEXTS_TO_COMPARE)]  # reads the head of the file, so that it fails before the model loads
+    if not first:
+        raise DataError(f"{', '.join(map(str, texts))} holds no text. Give a file with at least one row of text.")
+    representations = parse_representations(layer, pooling)
+    settings: dict[str, Any] = {
+        "layer": representations[0].layer, "pooling": representations[0].pooling, "template": template, "max_length": max_length,
+        "truncation": truncation, "device": device, "revision": revision, "trust_remote_code": trust_remote_code,
+    }  # fmt: skip
+    kept = next(iter(LatentStore(out).vectors.values())) if LatentStore.exists(out) else None
+    chosen = dtype
+    if dtype == "auto":  # a store goes on as it began, on whatever machine
+        chosen = kept.fingerprint.dtype if kept else fastest_precision(device and device.split(":")[0])
+    space = open_language_space(model, dtype=chosen, **settings)
+    layered = representations if hasattr(space, "encode_representations") else ()
+    facts: dict[str, Any] = {}
+    if chosen != "float32" and kept is None:
+        exact = open_language_space(model, dtype="float32", **settings)
+        facts["deviation_from_float32"] = precision_deviation(space, exact, first, layered)
+        del exact
+    if workers is None:
+        long = sum(path.stat().st_size for path in texts) >= LEAST_BYTES_FOR_WORKERS
+        on_cpu = str(next(space.model.parameters()).device) == "cpu"
+        workers = (os.cpu_count() or 1) if long and on_cpu else 0
+    counts = [count_rows(path) for path in texts]
+    with show.throughput(None if None in counts else sum(counts)) as watch:  # type: ignore[arg-type]
+        result = encode_to_store(
+            space, row_blocks(rows(), block_rows=block_rows), out, representations=layered, precision=precision, keep_text=keep_text,
+            n_workers=workers, engine=engine, facts=facts, progress=watch,
+        )  # fmt: skip
+    store = LatentStore(out)
+    if as_json:
+        show.document({"result": result.to_dict(), "store": store.info().to_dict()})
+        return
+    _print(result, store)
+
+
+def parse_representations(layers: str, poolings: str) -> list[Any]:
+    """Every pair of a layer and a pooling."""
+    from lexframe.exceptions import InputError
+    from lexframe.spaces.base import Representation
+
+    names = [name.strip() for name in poolings.split(",") if name.strip()]
+    numbers = [number.strip() for number in layers.split(",") if number.strip()]
+    found = [Representation.parse(f"{number}:{name}") for number in numbers for name in names]
+    if not found:
+        raise InputError(f"No layer or no pooling is named in {layers!r} and {poolings!r}; write such as --layer 4,-1 --pooling mean,last.")
+    return found
+
+
+def _print(result: Any, store: Any) -> None:
+    info = store.info()
+    show.table(
+        ["column", "dimensions", "layer", "pooling", "model runs in", "stored in"],
+        [
+            [column.name, f"{column.n_dims:,}", str(column.fingerprint.layer), column.fingerprint.pooling, column.fingerprint.dtype,
+             column.precision]
+            for column in info.vectors
+        ],
+    )  # fmt: skip
+    show.note(f"\n{result.store}: {info.n_rows:,} rows, {info.n_bytes / 1e6:,.1f} MB, version {info.version}.")
+    if result.n_encoded:
+        show.note(
+            f"{result.n_encoded:,} texts ({result.n_tokens:,} tokens) encoded in {result.seconds:.1f} s: "
+            f"{result.texts_per_second:,.0f} texts/s, {result.tokens_per_second:,.0f} tokens/s."
+        )
+    if result.n_kept:
+        show.note(f"{result.n_kept:,} texts were in the store already.")
+    if result.n_truncated:
+        show.note(f"{result.n_truncated:,} texts were cut to the context of the model; the column 'truncated' names them.")
+    for name, cosines in info.facts.get("deviation_from_float32", {}).items():
+        show.note(
+            f"{name}: cosine with float32 {cosines['mean_cosine']:.5f} on average, {cosines['least_cosine']:.5f} at least, "
+            f"over {cosines['n_texts']:.0f} texts. --dtype float32 is exact."
+        )

@@ -1,0 +1,520 @@
+"""From texts to a store: block by block, each committed whole, so that a run that was stopped goes on where it was."""
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from itertools import count, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Bool, UInt64
+
+from lexframe.exceptions import InputError
+from lexframe.latents.store import CHECKSUM, ID, TEXT, LatentStore, VectorColumn, store_schema, table_of, write_fragment
+from lexframe.latents.workers import WorkerPool
+from lexframe.spaces.base import Representation, Space, TokenSpace, resolve_layer
+
+BLOCK_ROWS = 2048
+"""Texts of one commit: what a killed run loses at most, for every worker."""
+TRUNCATED, N_TOKENS = "truncated", "n_tokens"
+IDS_IN_A_SET = 65_536
+ENGINES = ("local", "ray")
+
+
+@dataclass(frozen=True, slots=True)
+class TextBlock:
+    """Texts that are encoded and committed together.
+
+    Attributes
+    ----------
+    ids : tuple of str
+    texts : tuple of str
+    metadata : dict of str to sequence
+        Other columns, by name.
+    """
+
+    ids: tuple[str, ...]
+    texts: tuple[str, ...]
+    metadata: dict[str, Sequence[Any]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def only(self, rows: Sequence[int]) -> "TextBlock":
+        """Some of its rows."""
+        return TextBlock(
+            tuple(self.ids[row] for row in rows),
+            tuple(self.texts[row] for row in rows),
+            {name: [values[row] for row in rows] for name, values in self.metadata.items()},
+        )
+
+
+def text_blocks(
+    texts: Iterable[str],
+    *,
+    ids: Iterable[str] | None = None,
+    metadata: Mapping[str, Iterable[Any]] | None = None,
+    source: str = "text",
+    block_rows: int = BLOCK_ROWS,
+) -> Iterator[TextBlock]:
+    """Cut texts into blocks, without holding more than one of them.
+
+    Parameters
+    ----------
+    texts : iterable of str
+    ids : iterable of str, optional
+        One a text. Default: `source` and the number of the text.
+    metadata : mapping of str to iterable, optional
+        Other columns, a value a text.
+    source : str
+        Where the texts come from, for the ids.
+    block_rows : int
+        Texts of a block.
+
+    Raises
+    ------
+    InputError
+        If there are fewer or more ids or values than texts.
+    """
+    names = [*(metadata or {})]
+    chosen = (f"{source}:{number}" for number in count()) if ids is None else ids
+    columns = [iter(values) for values in (metadata or {}).values()]
+    # Endless ids must not make the rows look unequal.
+    rows = zip(texts, *columns, strict=True) if ids is None else zip(texts, chosen, *columns, strict=True)
+    try:
+        for part in _chunks(rows, block_rows):
+            split = list(zip(*part, strict=True))
+            own = tuple(islice(chosen, len(part))) if ids is None else split.pop(1)
+            yield TextBlock(own, split[0], dict(zip(names, split[1:], strict=True)))
+    except ValueError as error:
+        if "zip()" not in str(error):
+            raise
+        raise InputError("There are not as many ids or values of metadata as texts. Give one a text.") from error
+
+
+def row_blocks(rows: Iterable[tuple[str, str, Mapping[str, Any]]], *, block_rows: int = BLOCK_ROWS) -> Iterator[TextBlock]:
+    """Cut rows into blocks, without holding more than one of them.
+
+    Parameters
+    ----------
+    rows : iterable of (str, str, mapping)
+        Id, text, and the other columns by name, which are the same for every row.
+    block_rows : int
+        Texts of a block.
+    """
+    for part in _chunks(rows, block_rows):
+        ids, texts, columns = zip(*part, strict=True)
+        yield TextBlock(ids, texts, {name: [found[name] for found in columns] for name in columns[0]})
+
+
+def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    source = iter(items)
+    while part := list(islice(source, size)):
+        yield part
+
+
+@dataclass(frozen=True, slots=True)
+class BlockResult:
+    """One block, encoded and written but not committed.
+
+    Attributes
+    ----------
+    fragment : str
+        What :meth:`LatentStore.writer` commits.
+    n_texts, n_tokens, n_truncated : int
+    """
+
+    fragment: str
+    n_texts: int
+    n_tokens: int
+    n_truncated: int
+
+
+@dataclass(frozen=True, slots=True)
+class EncodingResult:
+    """What a run of :func:`encode_to_store` did.
+
+    Attributes
+    ----------
+    store : str
+    version : int
+    n_texts : int
+        Texts of the source.
+    n_encoded : int
+        Texts encoded in this run.
+    n_kept : int
+        Texts that were in the store already.
+    n_tokens, n_truncated : int
+        Of the texts encoded in this run; the latter are longer than the model takes and were cut.
+    n_workers : int
+        0: in the process itself.
+    engine : str
+    seconds : float
+    """
+
+    store: str
+    version: int
+    n_texts: int
+    n_encoded: int
+    n_kept: int
+    n_tokens: int
+    n_truncated: int
+    n_workers: int
+    engine: str
+    seconds: float
+
+    @property
+    def texts_per_second(self) -> float:
+        """Texts encoded in a second of this run."""
+        return self.n_encoded / self.seconds if self.seconds else 0.0
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Tokens read in a second of this run."""
+        return self.n_tokens / self.seconds if self.seconds else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain types, for JSON."""
+        return asdict(self) | {"texts_per_second": self.texts_per_second, "tokens_per_second": self.tokens_per_second}
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that a worker needs to know to turn a block into files of a store."""
+
+    path: str
+    schema: bytes
+    representations: tuple[Representation, ...]
+    storage_options: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def columns(self) -> dict[str, Representation]:
+        """Names of the columns of points, in the order of `representations`."""
+        return {column_name(asked): asked for asked in self.representations}
+
+
+def column_name(asked: Representation) -> str:
+    """Name of a column, such as ``layer_6_mean``; the last state is ``layer_last_mean``."""
+    layer = "last" if asked.layer == -1 else str(asked.layer) if asked.layer >= 0 else f"minus_{-asked.layer}"
+    return f"layer_{layer}_{asked.pooling}"
+
+
+def vector_columns(space: Space, representations: Sequence[Representation] = (), *, precision: str = "float32") -> list[VectorColumn]:
+    """Columns that a space fills.
+
+    Parameters
+    ----------
+    space : Space
+    representations : sequence of Representation
+        Layers and poolings, where the space has them. None: the points of the space itself, in the column ``points``.
+    precision : {"float32", "float16"}
+        In the store.
+
+    Raises
+    ------
+    InputError
+        If the space has no layers, or a layer does not exist.
+    """
+    if not representations:
+        return [VectorColumn("points", space.n_dims, space.fingerprint, precision)]
+    if not isinstance(space, TokenSpace):
+        raise InputError(f"{type(space).__name__} has no layers to choose from; leave the representations out.")
+    columns = []
+    for asked in representations:
+        resolved = resolve_layer(asked.layer, space.n_layers)
+        layer = -1 if resolved == space.n_layers else resolved
+        fingerprint = replace(space.fingerprint, layer=layer, pooling=asked.pooling)
+        columns.append(VectorColumn(column_name(Representation(layer, asked.pooling)), space.n_dims, fingerprint, precision))
+    return columns
+
+
+def encode_to_store(
+    space: Space,
+    blocks: Iterable[TextBlock],
+    path: str | Path,
+    *,
+    representations: Sequence[Representation] = (),
+    precision: str = "float32",
+    keep_text: bool = True,
+    n_workers: int = 0,
+    engine: str = "local",
+    facts: Mapping[str, Any] | None = None,
+    storage_options: Mapping[str, str] | None = None,
+    progress: Callable[["EncodingResult"], None] | None = None,
+) -> EncodingResult:
+    """Encode texts into a store, a new one or one that holds a part of them already.
+
+    Texts whose id is in the store are passed over, so the same call after a stop goes on where it was, and with a longer
+    source adds the rest. A stopped and resumed run ends with the same rows, bit for bit and in the same order.
+
+    Parameters
+    ----------
+    space : Space
+    blocks : iterable of TextBlock
+        See :func:`text_blocks`.
+    path : str or Path
+        Folder or address of the store.
+    representations : sequence of Representation
+        Layers and poolings, all in one pass. Default: the points of the space itself.
+    precision : {"float32", "float16"}
+        Of the points in the store.
+    keep_text : bool
+        Keep the texts too, in the column ``text``.
+    n_workers : int
+        Single-threaded processes; 0 encodes in this one.
+    engine : {"local", "ray"}
+        Where the workers are: on this machine, or on a Ray cluster (the extra ``ray``).
+    facts : mapping, optional
+        Plain values to keep with a new store.
+    storage_options : mapping of str to str, optional
+        Of an object store.
+    progress : callable, optional
+        Gets what has been done so far, after every block.
+
+    Returns
+    -------
+    EncodingResult
+
+    Raises
+    ------
+    FingerprintMismatch
+        If the store holds points of another space.
+    InputError
+        If an id stands for another text in the store or twice in the source, or the store cannot be written.
+    InterruptedRunError
+        If workers die again and again.
+    """
+    if engine not in ENGINES:
+        raise InputError(f"engine is {engine!r}; expected one of {', '.join(ENGINES)}.")
+    started = time.perf_counter()
+    columns = vector_columns(space, representations, precision=precision)
+    source = iter(blocks)
+    first = next(source, None)
+    store = _opened(path, columns, first, keep_text, facts or {}, storage_options)
+    recipe = Recipe(
+        store.path,
+        store.schema.serialize().to_pybytes(),
+        tuple(Representation(column.fingerprint.layer, column.fingerprint.pooling) for column in columns) if representations else (),
+        tuple((storage_options or {}).items()),
+    )
+    done = EncodingResult(store.path, store.version, 0, 0, 0, 0, 0, n_workers, engine, 0.0)
+    missing = _Missing(store, [] if first is None else [first], source)
+    with ExitStack() as stack:
+        write = stack.enter_context(store.writer())
+        for result in _results(space, missing, recipe, n_workers, engine, stack):
+            write([result.fragment])
+            done = replace(
+                done,
+                version=store.version,
+                n_texts=missing.n_texts,
+                n_kept=missing.n_kept,
+                n_encoded=done.n_encoded + result.n_texts,
+                n_tokens=done.n_tokens + result.n_tokens,
+                n_truncated=done.n_truncated + result.n_truncated,
+                seconds=time.perf_counter() - started,
+            )
+            if progress is not None:
+                progress(done)
+    return replace(done, n_texts=missing.n_texts, n_kept=missing.n_kept, seconds=time.perf_counter() - started)
+
+
+def precision_deviation(
+    fast: Space, exact: Space, texts: Sequence[str], representations: Sequence[Representation] = ()
+) -> dict[str, dict[str, float]]:
+    """How far points in a fast precision stray from those in float32: cosines of the same texts, by column.
+
+    Parameters
+    ----------
+    fast, exact : Space
+        The same model in both precisions.
+    texts : sequence of str
+        Some of those to be encoded.
+    representations : sequence of Representation
+        See :func:`encode_to_store`.
+
+    Returns
+    -------
+    dict of str to dict
+        ``mean_cosine``, ``least_cosine`` and ``n_texts`` of every column.
+    """
+    found = {}
+    for number, column in enumerate(vector_columns(exact, representations)):
+        pair = []
+        for space in (fast, exact):
+            if representations:
+                assert isinstance(space, TokenSpace)
+                pair.append(space.encode_representations(texts, representations)[:, number])
+            else:
+                pair.append(space.encode(texts))
+        products = (pair[0].astype(np.float64) * pair[1]).sum(axis=1)
+        lengths = np.linalg.norm(pair[0], axis=1).astype(np.float64) * np.linalg.norm(pair[1], axis=1)
+        cosines = products / np.maximum(lengths, 1e-30)
+        found[column.name] = {"mean_cosine": float(cosines.mean()), "least_cosine": float(cosines.min()), "n_texts": float(len(texts))}
+    return found
+
+
+def encode_block(space: Space, block: TextBlock, recipe: Recipe) -> BlockResult:
+    """Encode one block and write it as data files that are not committed yet; runs in any process."""
+    schema = pa.ipc.read_schema(pa.py_buffer(recipe.schema))
+    names = [item.name for item in schema]
+    if recipe.representations:
+        assert isinstance(space, TokenSpace)
+        states = space.encode_representations(block.texts, recipe.representations)
+        points = {name: states[:, number] for number, name in enumerate(recipe.columns)}
+    else:
+        points = {"points": space.encode(block.texts)}
+    cut, counts = space.truncated(block.texts), space.token_counts(block.texts)
+    metadata = {**block.metadata, TRUNCATED: cut.tolist(), N_TOKENS: counts.tolist()}
+    if TEXT in names:
+        metadata[TEXT] = list(block.texts)
+    rows = table_of(block.ids, points, metadata, schema)
+    fragment = write_fragment(recipe.path, rows, schema, storage_options=dict(recipe.storage_options))
+    return BlockResult(fragment, len(block), int(counts.sum()), int(cut.sum()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What a worker does with a block; picklable, unlike a closure."""
+
+    recipe: Recipe
+
+    def __call__(self, space: Space, block: TextBlock) -> BlockResult:
+        return encode_block(space, block, self.recipe)
+
+
+def _results(
+    space: Space, blocks: Iterable[TextBlock], recipe: Recipe, n_workers: int, engine: str, stack: ExitStack
+) -> Iterator[BlockResult]:
+    if engine == "ray":
+        from lexframe.latents.ray_engine import encode_on_ray
+
+        return encode_on_ray(space, blocks, recipe, n_workers or (os.cpu_count() or 1))
+    if n_workers:
+        return stack.enter_context(WorkerPool(space, n_workers)).map(_Task(recipe), blocks)
+    return (encode_block(space, block, recipe) for block in blocks)
+
+
+def _opened(
+    path: str | Path,
+    columns: Sequence[VectorColumn],
+    first: TextBlock | None,
+    keep_text: bool,
+    facts: Mapping[str, Any],
+    storage_options: Mapping[str, str] | None,
+) -> LatentStore:
+    wanted = {} if first is None else metadata_types(first.metadata)
+    taken = {ID, TEXT, N_TOKENS, TRUNCATED, CHECKSUM}.intersection(wanted)
+    if taken:
+        raise InputError(f"The store has a column {sorted(taken)[0]!r} of its own. Rename that column of metadata.")
+    if keep_text:
+        wanted = {TEXT: pa.string(), **wanted}
+    wanted |= {N_TOKENS: pa.int32(), TRUNCATED: pa.bool_()}
+    if not LatentStore.exists(path, storage_options=storage_options):
+        store_schema(columns, wanted, facts)  # refuses names that collide before anything is made
+        return LatentStore.create(path, columns, metadata=wanted, facts=facts, storage_options=storage_options)
+    store = LatentStore(path, storage_options=storage_options)
+    store.require(columns)
+    own = {name for name in store.metadata if name != ID}
+    if own != set(wanted):
+        differing = sorted(own ^ set(wanted))
+        raise InputError(
+            f"{path} holds the columns {', '.join(sorted(own))}; this run writes {', '.join(sorted(wanted))}: {differing[0]!r} differs."
+            " Keep the same columns, or use another store."
+        )
+    return store
+
+
+def metadata_types(metadata: Mapping[str, Sequence[Any]]) -> dict[str, pa.DataType]:
+    """Arrow types of columns by their first values; a column of nothing, or of mixed types, is text."""
+    found = {}
+    for name, values in metadata.items():
+        try:
+            kind = pa.array(values).type
+        except (pa.ArrowException, TypeError, ValueError):
+            kind = pa.string()
+        found[name] = pa.string() if pa.types.is_null(kind) else kind
+    return found
+
+
+class _Missing:
+    """The blocks of a source without the rows that a store holds already.
+
+    A store is looked at once, at the beginning; ids and texts are remembered as two hashes of eight bytes, so that a
+    million rows take sixteen megabytes.
+    """
+
+    def __init__(self, store: LatentStore, first: Sequence[TextBlock], rest: Iterator[TextBlock]):
+        self._path, self._first, self._rest = store.path, first, rest
+        self._has_text = TEXT in store.schema.names
+        ids, texts = _known(store, self._has_text)
+        order = np.argsort(ids)
+        self._ids, self._texts = ids[order], texts[order]
+        self._seen = _SeenIds()
+        self.n_texts = self.n_kept = 0
+
+    def __iter__(self) -> Iterator[TextBlock]:
+        for blocks in (self._first, self._rest):
+            for block in blocks:
+                self.n_texts += len(block)
+                present = self._present(block)
+                self.n_kept += int(present.sum())
+                if not present.all():
+                    yield block.only(np.flatnonzero(~present).tolist()) if present.any() else block
+
+    def _present(self, block: TextBlock) -> Bool[np.ndarray, " n"]:
+        ids = hashes(block.ids)
+        repeated = self._seen.add(ids)
+        if repeated is not None:
+            raise InputError(f"The id {block.ids[repeated]!r} stands for several texts. Give every text an id of its own, or none.")
+        if not len(self._ids):
+            return np.zeros(len(block), dtype=bool)
+        place = np.minimum(np.searchsorted(self._ids, ids), len(self._ids) - 1)
+        present = self._ids[place] == ids
+        if self._has_text:
+            changed = np.flatnonzero(present & (self._texts[place] != hashes(block.texts)))
+            if len(changed):
+                raise InputError(
+                    f"{self._path} holds another text under the id {block.ids[changed[0]]!r}. Give the texts ids of their own (--id), "
+                    "another name (--source), or use another store."
+                )
+        return present
+
+
+class _SeenIds:
+    """Ids of a run, as hashes of eight bytes: sorted ones, and those of the last blocks in a set until they are many."""
+
+    def __init__(self) -> None:
+        self._sorted = np.zeros(0, dtype=np.uint64)
+        self._recent: set[int] = set()
+
+    def add(self, ids: UInt64[np.ndarray, " n"]) -> int | None:
+        """The place of the first one that was there before; None if all are new, which then are remembered."""
+        place = np.minimum(np.searchsorted(self._sorted, ids), max(len(self._sorted) - 1, 0))
+        before = self._sorted[place] == ids if len(self._sorted) else np.zeros(len(ids), dtype=bool)
+        for row, value in enumerate(ids.tolist()):
+            if before[row] or value in self._recent:
+                return row
+            self._recent.add(value)
+        if len(self._recent) >= IDS_IN_A_SET:
+            self._sorted = np.sort(np.concatenate([self._sorted, np.fromiter(self._recent, np.uint64, len(self._recent))]))
+            self._recent.clear()
+        return None
+
+
+def _known(store: LatentStore, has_text: bool) -> tuple[UInt64[np.ndarray, " n"], UInt64[np.ndarray, " n"]]:
+    ids, texts = [np.zeros(0, dtype=np.uint64)], [np.zeros(0, dtype=np.uint64)]
+    for batch in store.batches([ID, TEXT] if has_text else [ID]):
+        ids.append(hashes(batch.column(ID).to_pylist()))
+        texts.append(hashes(batch.column(TEXT).to_pylist()) if has_text else np.zeros(batch.num_rows, dtype=np.uint64))
+    return np.concatenate(ids), np.concatenate(texts)
+
+
+def hashes(texts: Sequence[str]) -> UInt64[np.ndarray, " n"]:
+    """Eight bytes of BLAKE2 of every text."""
+    joined = b"".join(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest() for text in texts)
+    return np.frombuffer(joined, dtype=np.uint64)

@@ -1,0 +1,107 @@
+"""Texts to points inside a scikit-learn pipeline."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from lexframe.exceptions import InputError
+from lexframe.latents.encoding import TextBlock, encode_to_store, vector_columns
+from lexframe.latents.store import ID, LatentStore
+from lexframe.spaces.base import Space
+from lexframe.typing import Points
+
+
+class TextEncoder(TransformerMixin, BaseEstimator):
+    """Turns texts into points of a space, as a step of a pipeline.
+
+    Parameters
+    ----------
+    space : Space
+        Frozen; clones of the estimator share it.
+    cache : str or Path, optional
+        Folder of a store. A text that is in it is not encoded again, in this process or any later one, so that
+        cross-validation and a grid search encode every text once.
+    batch_size : int, optional
+        Texts in one forward pass. Default: what suits the device.
+
+    Attributes
+    ----------
+    n_features_out_ : int
+        Dimensions of a point.
+
+    Examples
+    --------
+    >>> from lexframe import ToySpace
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> space = ToySpace({"cat": [1.0, 0.0], "dog": [0.0, 1.0]})
+    >>> pipeline = make_pipeline(TextEncoder(space), LogisticRegression())
+    >>> pipeline.fit(["cat cat", "dog", "cat", "dog dog cat"], ["cat", "dog", "cat", "dog"]).predict(["a cat"]).tolist()
+    ['cat']
+    """
+
+    def __init__(self, space: Space, *, cache: str | Path | None = None, batch_size: int | None = None):
+        self.space = space
+        self.cache = cache
+        self.batch_size = batch_size
+
+    def fit(self, X: Any, y: Any = None) -> "TextEncoder":
+        """Check the texts, a list, array or column of them; there is nothing to learn."""
+        texts_of(X)
+        self.n_features_out_ = self.space.n_dims
+        return self
+
+    def transform(self, X: Any) -> Points:
+        """Points of texts, float32 of shape (n_texts, n_dims)."""
+        check_is_fitted(self)
+        texts = texts_of(X)
+        if self.cache is None:
+            return self.space.encode(texts, batch_size=self.batch_size)
+        return self._cached(texts, self.cache)
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the coordinates: ``point0``, ``point1`` and so on."""
+        check_is_fitted(self)
+        return np.array([f"point{number}" for number in range(self.n_features_out_)], dtype=object)
+
+    def _cached(self, texts: list[str], cache: str | Path) -> Points:
+        names = [hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest() for text in texts]
+        first = dict(zip(names, texts, strict=True))
+        if first or not LatentStore.exists(cache):
+            encode_to_store(self.space, [TextBlock(tuple(first), tuple(first.values()))], cache, keep_text=False)
+        store = LatentStore(cache)
+        store.require(vector_columns(self.space))
+        places = {name: row for row, name in enumerate(store.query(columns=[ID])[ID])}
+        return store.take([places[name] for name in names])
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "n_features_out_")
+
+
+def texts_of(X: Any) -> list[str]:
+    """A list of texts out of a list, an array or a column.
+
+    Raises
+    ------
+    InputError
+        If it is one text, or holds something else than texts.
+    """
+    if isinstance(X, str):
+        raise InputError("One text was given where a list of texts is expected. Put it in brackets: [text].")
+    if getattr(X, "ndim", 1) != 1:
+        raise InputError(f"Texts of shape {X.shape} were given; expected one dimension, such as a column of a table.")
+    texts = list(X)
+    for row, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise InputError(f"Text {row} is {type(text).__name__}, not a string: {text!r:.60}.")
+    return [str(text) for text in texts]
