@@ -32,7 +32,7 @@ PARTS = {  # methods, labels a class, draws: what reads or trains the model for 
     "points": [("quick,posterior-labels-only,posterior-without-prior", "0,1,4,16,64,256,all", 5)],
     "ablations": [("ablations", "4,64", 3)],
     "prompts": [("icl-random,icl-nearest,knn-prompting", "1,4,16,64", 1)],
-    "tuned": [("lora,ia3", "1,4,16", 2), ("lora,ia3", "64", 1)],
+    "tuned": [("lora,ia3", "1,4,16", 2), ("lora,ia3", "64", 2)],
     "ceiling": [("fine-tuning", "16,64", 1)],
 }
 

@@ -119,6 +119,50 @@ def test_an_id_that_stands_in_two_blocks(space, texts, tmp_path, monkeypatch, in
     assert encode_to_store(space, text_blocks(texts[:49], ids=ids[:49], block_rows=7), tmp_path / "s").n_kept == 49
 
 
+def test_values_are_never_cut_to_the_type_of_the_first_block(space, texts, tmp_path):
+    ratings = [5, 4, 4.5, *range(47)]
+    with pytest.raises(InputError, match="'rating' holds int64, and a value does not fit"):
+        encode_to_store(space, text_blocks(texts, metadata={"rating": ratings}, block_rows=2), tmp_path / "s")
+    assert len(LatentStore(tmp_path / "s")) == 2
+    mixed = [None, None, 7, "x", 2.5, *([True] * 45)]
+    encode_to_store(space, text_blocks(texts, metadata={"mixed": mixed}, block_rows=2), tmp_path / "t")
+    assert LatentStore(tmp_path / "t").query()["mixed"].tolist()[2:6] == ["7", "x", "2.5", "True"]
+    huge = [2**70] * 50
+    encode_to_store(space, text_blocks(texts, metadata={"huge": huge}), tmp_path / "u")
+    assert LatentStore(tmp_path / "u").query()["huge"][0] == str(2**70)
+
+
+def test_a_run_that_was_stopped_before_its_first_commit_does_not_block_the_place(space, texts, tmp_path):
+    (tmp_path / "s" / "_versions").mkdir(parents=True)
+    (tmp_path / "s" / ".writer.lock").touch()
+    assert encode_to_store(space, text_blocks(texts), tmp_path / "s").n_encoded == 50
+    encode_to_store(space, text_blocks([]), tmp_path / "t")  # without texts, without columns
+    encode_to_store(space, text_blocks(texts, metadata={"n": list(range(50))}), tmp_path / "t", precision="float16")
+    assert LatentStore(tmp_path / "t").query("n = 3")["id"].tolist() == ["text:3"]
+    with pytest.raises(InputError, match="not empty any more"):
+        LatentStore(tmp_path / "t").make_anew(vector_columns(space))
+
+
+def test_rows_that_come_before_the_store_is_held_are_seen(space, texts, tmp_path, monkeypatch):
+    opened = module._opened
+
+    def and_another_run(path, *rest):
+        store = opened(path, *rest)
+        if len(store) == 0 and store.version == 1:
+            monkeypatch.setattr(module, "_opened", opened)
+            encode_to_store(space, text_blocks(texts), path)
+        return store
+
+    monkeypatch.setattr(module, "_opened", and_another_run)
+    assert encode_to_store(space, text_blocks(texts), tmp_path / "s").n_kept == 50
+    assert LatentStore(tmp_path / "s").verify().holds
+
+
+def test_ids_that_are_no_strings(space, tmp_path, without_type_checks):
+    with pytest.raises(InputError, match="is int, not a string"):
+        encode_to_store(space, text_blocks(["w1", "w2"], ids=[1, 2]), tmp_path / "s")
+
+
 def test_an_address_instead_of_a_folder(space, texts, tmp_path):
     """What an object store sees of us, at an address that needs none."""
     address = f"file://{tmp_path}/s"

@@ -120,6 +120,9 @@ def test_saved_and_loaded_it_answers_the_same(tmp_path, kind, metric, rng):
     for found, expected in ((again.search(points[:9], 7), index.search(points[:9], 7)),):
         np.testing.assert_array_equal(found.rows, expected.rows)
         np.testing.assert_array_equal(found.scores, expected.scores)
+    facts = (tmp_path / "index" / "written.json").read_bytes()
+    index.save(tmp_path / "index")
+    assert (tmp_path / "index" / "written.json").read_bytes() == facts
     (tmp_path / "index" / "index.faiss").write_bytes(b"nothing")
     with pytest.raises(DataError, match="Build it again"):
         NeighborIndex.load(tmp_path / "index")

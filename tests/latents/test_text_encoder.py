@@ -77,6 +77,15 @@ def test_the_cache_of_another_space_is_refused(space, texts, tmp_path):
         TextEncoder(ToySpace({"w1": [0.0] * 6}), cache=tmp_path / "cache").fit(texts).transform(texts)
 
 
+def test_a_full_cache_is_read_while_another_process_writes(space, texts, tmp_path):
+    encoder = TextEncoder(space, cache=tmp_path / "cache").fit(texts)
+    expected = encoder.transform(texts)
+    with LatentStore(tmp_path / "cache").writer():
+        np.testing.assert_array_equal(encoder.transform(texts), expected)
+        with pytest.raises(InputError, match="another process"):
+            encoder.transform(["w1 w1 w1 w1 w1 w1 w1 w1 w1 w1"])
+
+
 def test_no_texts(space, tmp_path):
     assert TextEncoder(space, cache=tmp_path / "cache").fit(["w1"]).transform([]).shape == (0, 6)
 

@@ -121,6 +121,22 @@ def test_an_array_of_objects_is_never_unpickled(tmp_path):
         import_vectors(tmp_path / "v.txt", tmp_path / "s", made_by="m")
 
 
+def test_an_import_is_all_or_nothing_and_numbers_on(tmp_path):
+    points = np.ones((140_000, 2), np.float32)
+    points[-1, 0] = np.nan
+    with pytest.raises(InputError, match="not finite"):
+        import_vectors(points, tmp_path / "s", made_by="m")
+    assert len(LatentStore(tmp_path / "s")) == 0
+    import_vectors(POINTS, tmp_path / "t", made_by="m").delete("id = '0'")
+    assert import_vectors(POINTS[:2], tmp_path / "t", made_by="m").query()["id"].tolist() == ["1", "2", "3", "4", "5", "6", "7"]
+
+
+def test_a_column_that_npz_cannot_hold(space, texts, tmp_path):
+    encode_to_store(space, text_blocks(texts, metadata={"file": texts}), tmp_path / "s")
+    with pytest.raises(InputError, match="a column named 'file'"):
+        export_store(LatentStore(tmp_path / "s"), tmp_path / "o.npz")
+
+
 def test_out_to_parquet_and_back(space, texts, tmp_path):
     encode_to_store(space, text_blocks(texts, metadata={"n": list(range(50))}, block_rows=20), tmp_path / "s")
     store = LatentStore(tmp_path / "s")

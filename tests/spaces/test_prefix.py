@@ -79,6 +79,13 @@ def test_a_model_that_looks_ahead_shares_nothing(family):
     assert Prefix.of(tiny_model(family), ids, [1], torch.device("cpu")) is None
 
 
+def test_a_model_that_could_generate_but_looks_ahead():
+    torch.manual_seed(0)
+    config = tf.BertConfig(vocab_size=320, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=48)
+    ids = [np.arange(2, 14), np.arange(2, 12)]
+    assert Prefix.of(tf.BertLMHeadModel(config).eval(), ids, [1], torch.device("cpu")) is None
+
+
 def test_a_memory_of_another_kind_is_not_copied(monkeypatch):
     config = tf.MambaConfig(vocab_size=320, hidden_size=32, state_size=4, num_hidden_layers=2, intermediate_size=48, pad_token_id=1)
     torch.manual_seed(0)

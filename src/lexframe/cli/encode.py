@@ -57,9 +57,13 @@ def encode(
     def rows() -> Iterator[tuple[str, str, dict[str, Any]]]:
         for path in texts:
             for row in stream_rows(path, text=text, pair=pair, columns=asked):
-                name = f"{source or path.name}:{row.number}" if id_column is None else str(row.columns[id_column])
+                place = f"{source}/{path.name}" if source and len(texts) > 1 else source or path.name
+                name = f"{place}:{row.number}" if id_column is None else str(row.columns[id_column])
                 yield name, row.text, {column: row.columns[column] for column in columns}
 
+    absent = [path for path in texts if not path.is_file()]
+    if absent:
+        raise DataError(f"{absent[0]}: no such file. Name files of texts.")
     first = [found[1] for found in islice(rows(), TEXTS_TO_COMPARE)]  # reads the head of the file, so that it fails before the model loads
     if not first:
         raise DataError(f"{', '.join(map(str, texts))} holds no text. Give a file with at least one row of text.")

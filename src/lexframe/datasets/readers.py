@@ -192,7 +192,7 @@ def _field(row: dict[str, Any], name: str, where: str) -> str:
     value = row[name]
     if value is None:
         return ""
-    if isinstance(value, (dict, list)):
+    if isinstance(value, (dict, list, bytes)):
         raise DataError(f"{where}: the field {name!r} holds {type(value).__name__}, not text.")
     value = str(value)
     if "\0" in value:

@@ -303,9 +303,9 @@ def encode_to_store(
         tuple((storage_options or {}).items()),
     )
     done = EncodingResult(store.path, store.version, 0, 0, 0, 0, 0, n_workers, engine, 0.0)
-    missing = _Missing(store, [] if first is None else [first], source)
     with ExitStack() as stack:
         write = stack.enter_context(store.writer())
+        missing = _Missing(store, [] if first is None else [first], source)  # while the store is held: nobody adds rows behind our back
         for result in _results(space, missing, recipe, n_workers, engine, stack):
             write([result.fragment])
             done = replace(
@@ -391,12 +391,22 @@ def _results(
     space: Space, blocks: Iterable[TextBlock], recipe: Recipe, n_workers: int, engine: str, stack: ExitStack
 ) -> Iterator[BlockResult]:
     if engine == "ray":
+        if _on_gpu(space):
+            raise InputError(
+                "Ray's actors encode on the CPU so far, and the space is on a GPU. Open it with device='cpu', or use the local engine."
+            )
         from lexframe.latents.ray_engine import encode_on_ray
 
         return encode_on_ray(space, blocks, recipe, n_workers or (os.cpu_count() or 1))
+    if n_workers and _on_gpu(space):
+        raise InputError("Workers run on the CPU, and the space is on a GPU. Leave the workers out: one process keeps a GPU busy.")
     if n_workers:
         return stack.enter_context(WorkerPool(space, n_workers)).map(_Task(recipe), blocks)
     return (encode_block(space, block, recipe) for block in blocks)
+
+
+def _on_gpu(space: Space) -> bool:
+    return str(getattr(getattr(space, "model", None), "device", "cpu")).startswith("cuda")
 
 
 def _opened(
@@ -418,6 +428,9 @@ def _opened(
         store_schema(columns, wanted, facts)  # refuses names that collide before anything is made
         return LatentStore.create(path, columns, metadata=wanted, facts=facts, storage_options=storage_options)
     store = LatentStore(path, storage_options=storage_options)
+    if store.version == 1 and not len(store):  # a first run that ended before its first commit: what it would have held is open
+        store.make_anew(columns, metadata=wanted, facts=facts)
+        return store
     store.require(columns)
     own = {name for name in store.metadata if name != ID}
     if own != set(wanted):
@@ -435,7 +448,7 @@ def metadata_types(metadata: Mapping[str, Sequence[Any]]) -> dict[str, pa.DataTy
     for name, values in metadata.items():
         try:
             kind = pa.array(values).type
-        except (pa.ArrowException, TypeError, ValueError):
+        except (pa.ArrowException, TypeError, ValueError, OverflowError):
             kind = pa.string()
         found[name] = pa.string() if pa.types.is_null(kind) else kind
     return found
@@ -516,5 +529,8 @@ def _known(store: LatentStore, has_text: bool) -> tuple[UInt64[np.ndarray, " n"]
 
 def hashes(texts: Sequence[str]) -> UInt64[np.ndarray, " n"]:
     """Eight bytes of BLAKE2 of every text."""
+    wrong = next((text for text in texts if not isinstance(text, str)), None)
+    if wrong is not None:
+        raise InputError(f"An id or text is {type(wrong).__name__}, not a string: {wrong!r:.60}.")
     joined = b"".join(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest() for text in texts)
     return np.frombuffer(joined, dtype=np.uint64)

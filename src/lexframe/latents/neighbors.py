@@ -19,7 +19,7 @@ METRICS = ("cosine", "inner-product", "euclidean", "whitened")
 MOST_EXACT_ROWS = 20_000
 WIDTHS = (64, 96, 128, 192, 256, 384, 512, 768, 1024)
 RECALL_AIMED_AT, QUERIES_TO_CHOOSE = 0.993, 500
-GRAPH_NAME, FACTS_NAME, ROWS_NAME, WHITENING_NAME = "index.faiss", "index.json", "rows.npy", "whitening.npz"
+GRAPH_NAME, FACTS_NAME, ROWS_NAME, WHITENING_NAME = "index.faiss", "written.json", "rows.npy", "whitening.npz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ class NeighborIndex:
         return float(np.mean([len(np.intersect1d(a, b)) / max(len(b), 1) for a, b in zip(found, exact, strict=True)]))
 
     def save(self, folder: str | Path, *, facts: dict[str, Any] | None = None) -> None:
-        """Write the index to a folder, which then holds all of it or what was there before."""
+        """Write the index to a folder, which then holds all of it; after a stop in between it holds none."""
         import faiss
 
         document = {
@@ -183,6 +183,8 @@ class NeighborIndex:
             "is_exact": self.is_exact_,
             "facts": facts or {},
         }
+        # The facts go first and come last (files move in the order of their names), so that a stop in between leaves no index.
+        (Path(folder) / FACTS_NAME).unlink(missing_ok=True)
         with replacing_files(folder) as temporary:
             faiss.write_index(self._index, str(temporary / GRAPH_NAME))
             (temporary / FACTS_NAME).write_text(json.dumps(document), encoding="utf-8")

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from lexframe.exceptions import InterruptedRunError, MissingExtraError
 from lexframe.files import replacing
-from lexframe.latents.store import ID, TEXT, cannot_write
+from lexframe.latents.store import ID, TEXT, cannot_write, metadata_array
 from lexframe.latents.workers import mapped_copy, weights_path
 from lexframe.spaces.base import Space
 
@@ -36,7 +36,7 @@ def encode_on_ray(space: Space, blocks: "Iterable[TextBlock]", recipe: "Recipe",
     recipe : Recipe
         Its store must be reachable from every node: an object store, or a disk that all share.
     n_workers : int
-        Actors, each with one core, or one GPU where the space is on a GPU.
+        Actors, each with one core.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def encode_on_ray(space: Space, blocks: "Iterable[TextBlock]", recipe: "Recipe",
     from lexframe.latents.encoding import BlockResult
 
     staged = recipe.path.rstrip("/") + STAGED_SUFFIX
-    n_blocks = stage(blocks, staged, dict(recipe.storage_options))
+    n_blocks = stage(blocks, staged, recipe)
     try:
         if not n_blocks:
             return
@@ -67,7 +67,6 @@ def encode_on_ray(space: Space, blocks: "Iterable[TextBlock]", recipe: "Recipe",
         context = ray.data.DataContext.get_current()
         context.execution_options.preserve_order = True
         context.enable_progress_bars = False
-        on_gpu = str(getattr(getattr(space, "model", None), "device", "cpu")).startswith("cuda")
         shared = _shared(space)  # held until the end: an actor that is started again fetches it again
         numbers = ray.data.from_items([{"block": number} for number in range(n_blocks)], override_num_blocks=n_blocks)
         done = numbers.map_batches(
@@ -75,8 +74,7 @@ def encode_on_ray(space: Space, blocks: "Iterable[TextBlock]", recipe: "Recipe",
             fn_constructor_args=(*shared, recipe, staged),
             batch_size=1,
             compute=ray.data.ActorPoolStrategy(size=min(n_workers, n_blocks)),
-            num_cpus=None if on_gpu else 1,
-            num_gpus=1 if on_gpu else None,
+            num_cpus=1,
         )
         try:
             for row in done.iter_rows():
@@ -93,23 +91,26 @@ def encode_on_ray(space: Space, blocks: "Iterable[TextBlock]", recipe: "Recipe",
             shutil.rmtree(staged, ignore_errors=True)
 
 
-def stage(blocks: "Iterable[TextBlock]", path: str, storage_options: dict[str, str]) -> int:
+def stage(blocks: "Iterable[TextBlock]", path: str, recipe: "Recipe") -> int:
     """Write blocks as a Lance dataset, a fragment a block; returns how many. One block at a time is in memory."""
     import lance
     from lance.fragment import write_fragments
 
+    storage_options = dict(recipe.storage_options) or None
+    types = {item.name: item for item in pa.ipc.read_schema(pa.py_buffer(recipe.schema))}
     fragments: list[Any] = []
     schema: pa.Schema | None = None
     try:
         if "://" not in path:
             shutil.rmtree(path, ignore_errors=True)  # of a driver that was killed
         for block in blocks:
-            table = pa.table({ID: list(block.ids), TEXT: list(block.texts), **block.metadata}, schema=schema)
-            schema = table.schema
-            fragments += write_fragments(table, path, schema=schema, mode="create", storage_options=storage_options or None)
+            schema = pa.schema([(ID, pa.string()), (TEXT, pa.string()), *(types[name] for name in block.metadata)])
+            columns = [metadata_array(values, types[name], len(block)) for name, values in block.metadata.items()]
+            table = pa.table([pa.array(block.ids), pa.array(block.texts), *columns], schema=schema)
+            fragments += write_fragments(table, path, schema=schema, mode="create", storage_options=storage_options)
         if schema is not None:
             operation = lance.LanceOperation.Overwrite(schema, fragments)
-            lance.LanceDataset.commit(path, operation, storage_options=storage_options or None)
+            lance.LanceDataset.commit(path, operation, storage_options=storage_options)
     except OSError as error:
         raise cannot_write(path, error) from error
     return len(fragments)

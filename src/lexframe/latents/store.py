@@ -28,6 +28,8 @@ METADATA_KEY = b"lexframe.store"
 FORMAT = 1
 ID, TEXT, CHECKSUM = "id", "text", "checksum"
 LOCK_NAME = ".writer.lock"
+UNFINISHED = (LOCK_NAME, "_transactions", "data")
+"""What a run leaves that was killed before its store had a first version."""
 PRECISIONS = {"float32": pa.float32(), "float16": pa.float16()}
 ROWS_AT_ONCE = 8192
 
@@ -191,20 +193,47 @@ class LatentStore:
         import lance
 
         schema = store_schema(vectors, metadata or {}, facts or {})
-        if not _is_remote(path) and Path(path).exists() and (Path(path).is_file() or any(Path(path).iterdir())):
-            raise InputError(f"{path} exists already. Open it to add rows, or name another place.")
+        if not _is_remote(path) and Path(path).is_file():
+            raise InputError(f"{path} exists already and is a file. Name another place.")
         try:
             with _writer(path):
+                if not _is_remote(path) and any(found.name not in UNFINISHED for found in Path(path).iterdir() if not _is_empty(found)):
+                    raise InputError(f"{path} exists already. Open it to add rows, or name another place.")
                 lance.write_dataset(schema.empty_table(), str(path), mode="create", storage_options=dict(storage_options or {}) or None)
         except OSError as error:
             raise cannot_write(path, error) from error
         return cls(path, storage_options=storage_options)
 
+    def make_anew(
+        self, vectors: Sequence[VectorColumn], *, metadata: Mapping[str, pa.DataType] | None = None, facts: Mapping[str, Any] | None = None
+    ) -> None:
+        """Give a store that holds nothing and never held anything other columns.
+
+        Parameters
+        ----------
+        vectors, metadata, facts
+            As for :meth:`create`.
+
+        Raises
+        ------
+        InputError
+            If it has rows or older versions.
+        """
+        import lance
+
+        schema = store_schema(vectors, metadata or {}, facts or {})
+        with _writer(self.path):
+            self._dataset = self._open(None)
+            if self.version != 1 or len(self):
+                raise InputError(f"{self.path} is not empty any more: another process has written it. Run the same again.")
+            lance.write_dataset(schema.empty_table(), self.path, mode="overwrite", storage_options=self._options)
+        self.__init__(self.path, storage_options=self._options)  # type: ignore[misc]
+
     @classmethod
     def exists(cls, path: str | Path, *, storage_options: Mapping[str, str] | None = None) -> bool:
         """Whether a dataset stands at `path`."""
         if not _is_remote(path):
-            return (Path(path) / "_versions").is_dir()
+            return any((Path(path) / "_versions").glob("*.manifest"))
         import lance
 
         try:
@@ -405,8 +434,9 @@ class LatentStore:
 
     def delete(self, where: str) -> int:
         """Delete the rows that meet an SQL condition; returns how many. :meth:`restore` brings them back."""
-        before = len(self)
         with _writer(self.path):
+            self._dataset = self._open(None)
+            before = len(self)
             self._guarded(lambda: self._dataset.delete(where))
             self._dataset = self._open(None)
         return before - len(self)
@@ -629,7 +659,7 @@ def table_of(
         elif item.name in points:
             columns.append(_vector_array(points[item.name], item))
         else:
-            columns.append(_metadata_array(metadata.get(item.name), item, len(ids)))
+            columns.append(metadata_array(metadata.get(item.name), item, len(ids)))
     batch = pa.record_batch(columns, schema=pa.schema([item for item in schema if item.name != CHECKSUM]))
     sums = pa.array(checksums(batch, points), pa.uint64())
     return pa.table([*columns, sums], schema=schema)
@@ -650,11 +680,15 @@ def _vector_array(values: np.ndarray, item: pa.Field) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(pa.array(stored.ravel()), n_dims)
 
 
-def _metadata_array(values: Any, item: pa.Field, n_rows: int) -> pa.Array:
+def metadata_array(values: Any, item: pa.Field, n_rows: int) -> pa.Array:
+    """A column of metadata: in a column of text anything is written out, in others what does not fit whole is refused."""
     if values is None:
         return pa.nulls(n_rows, item.type)
+    if pa.types.is_string(item.type):
+        values = [value if value is None or isinstance(value, str) else str(value) for value in values]
     try:
-        return pa.array(values, item.type)
+        inferred = pa.array(values)  # first by itself: a type that is given would cut fractions off without a word
+        return inferred.cast(item.type, safe=True)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"Column {item.name!r} holds {item.type}, and a value does not fit: {_first_line(error)}.") from error
 
@@ -731,6 +765,10 @@ def _writer(path: str | Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
 
 
 def _is_remote(path: str | Path) -> bool:

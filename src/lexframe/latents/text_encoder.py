@@ -71,11 +71,14 @@ class TextEncoder(TransformerMixin, BaseEstimator):
     def _cached(self, texts: list[str], cache: str | Path) -> Points:
         names = [hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest() for text in texts]
         first = dict(zip(names, texts, strict=True))
-        if first or not LatentStore.exists(cache):
+        store = LatentStore(cache) if LatentStore.exists(cache) else None
+        if store is not None:
+            store.require(vector_columns(self.space))
+        places = {} if store is None else {name: row for row, name in enumerate(store.query(columns=[ID])[ID])}
+        if store is None or not places.keys() >= first.keys():  # a store that holds everything is only read, by any number of processes
             encode_to_store(self.space, [TextBlock(tuple(first), tuple(first.values()))], cache, keep_text=False)
-        store = LatentStore(cache)
-        store.require(vector_columns(self.space))
-        places = {name: row for row, name in enumerate(store.query(columns=[ID])[ID])}
+            store = LatentStore(cache)
+            places = {name: row for row, name in enumerate(store.query(columns=[ID])[ID])}
         return store.take([places[name] for name in names])
 
     def __sklearn_tags__(self) -> Any:

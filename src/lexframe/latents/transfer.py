@@ -69,25 +69,32 @@ def import_vectors(
     fingerprint = SpaceFingerprint(kind="imported", model=made_by, weights=made_by, template="")
     vectors = VectorColumn("vector", points.shape[1], fingerprint, precision)
     exists = LatentStore.exists(path)
-    n_before = len(LatentStore(path)) if exists else 0
-    own_ids = _ids(ids, columns, len(points), n_before)
+    known = set(LatentStore(path).query(columns=[ID])[ID]) if exists else set()
+    free = max((int(name) + 1 for name in known if name.isdecimal()), default=0)
+    own_ids = _ids(ids, columns, len(points), free)
     if exists:
         store = LatentStore(path)
         store.require([vectors])
         unknown = sorted(set(columns) - set(store.metadata))
         if unknown:
             raise InputError(f"{path} has no column {unknown[0]!r}; leave it out, or use another store.")
-        known = set(store.query(columns=[ID])[ID])
         again = [name for name in own_ids if name in known]
         if again:
             raise InputError(f"{path} holds a row with the id {again[0]!r} already. Give other ids, or delete those rows first.")
     else:
         store = LatentStore.create(path, [vectors], metadata=metadata_types(columns))
+    fragments = []
     with store.writer() as write:
+        if len(store) != len(known):
+            raise InputError(f"{path} was written by another process at the same time. Run the same again.")
         for start in range(0, len(points), 16 * ROWS_AT_ONCE):
             rows = slice(start, start + 16 * ROWS_AT_ONCE)
             part = {name: values[rows] for name, values in columns.items()}
-            write([write_fragment(store.path, table_of(own_ids[rows], {"vector": points[rows]}, part, store.schema), store.schema)])
+            fragments.append(
+                write_fragment(store.path, table_of(own_ids[rows], {"vector": points[rows]}, part, store.schema), store.schema)
+            )
+        if fragments:
+            write(fragments)  # all or none
     return store
 
 
@@ -178,7 +185,7 @@ def _as_points(array: np.ndarray, where: str) -> np.ndarray:
     return np.asarray(array, dtype=np.float32)
 
 
-def _ids(ids: Sequence[str] | str | None, columns: dict[str, list[Any]], n_rows: int, n_before: int) -> list[str]:
+def _ids(ids: Sequence[str] | str | None, columns: dict[str, list[Any]], n_rows: int, free: int) -> list[str]:
     """An id a row; the column they come from is taken out of `columns`."""
     name = ids if isinstance(ids, str) else ID if ids is None and ID in columns else None
     if name is not None:
@@ -188,7 +195,7 @@ def _ids(ids: Sequence[str] | str | None, columns: dict[str, list[Any]], n_rows:
     elif ids is not None:
         found = [str(value) for value in ids]
     else:
-        found = [str(n_before + row) for row in range(n_rows)]
+        found = [str(free + row) for row in range(n_rows)]
     if len(found) != n_rows:
         raise InputError(f"There are {len(found)} ids for {n_rows} vectors. Give one a row.")
     if len(set(found)) != n_rows:
@@ -224,6 +231,9 @@ def export_store(store: LatentStore, path: str | Path, *, where: str | None = No
     if path.suffix.lower() == ".parquet":
         return _export_parquet(store, path, where, names)
     if path.suffix.lower() == ".npz":
+        taken = {"file", "allow_pickle"}.intersection(names)
+        if taken:
+            raise InputError(f"{path}: numpy cannot write a column named {sorted(taken)[0]!r} to .npz. Export to .parquet.")
         return _export_npz(store, path, where, names)
     raise InputError(f"{path}: a store is exported to .parquet or .npz.")
 

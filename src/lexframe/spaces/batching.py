@@ -14,6 +14,10 @@ TOKENS_AT_ONCE = {"cpu": 2048, "cuda": 65_536}
 """Tokens of one forward pass. On a CPU the states of a block then stay in its caches; a GPU needs many to be busy."""
 
 
+COPIES_AT_ONCE = 8
+"""Tokens of a shared beginning that may be copied, for every token of a pass: copying is cheap, but takes memory."""
+
+
 def length_batches(lengths: Int[np.ndarray, " n_texts"], *, most_tokens: int, most_texts: int | None = None) -> list[np.ndarray]:
     """Rows by falling length, cut into batches.
 
@@ -88,7 +92,12 @@ def encode_batches(
     lengths = np.array([len(texts[row].ids) - n_shared for row in first_rows], dtype=np.int64)
     budget = TOKENS_AT_ONCE.get(device.type, TOKENS_AT_ONCE["cuda"])
     results: np.ndarray | None = None
-    for batch in progress(length_batches(lengths, most_tokens=budget if most_texts is None else 2**62, most_texts=most_texts)):
+    if most_texts is None and n_shared:  # what is shared is not computed again, but copied for every text
+        most_texts = max(1, COPIES_AT_ONCE * budget // n_shared)
+        most_tokens = budget
+    else:
+        most_tokens = budget if most_texts is None else 2**62
+    for batch in progress(length_batches(lengths, most_tokens=most_tokens, most_texts=most_texts)):
         part = _forward_in_memory([texts[first_rows[number]] for number in batch], forward)
         if results is None:
             results = np.empty((len(first_rows), *part.shape[1:]), dtype=part.dtype)

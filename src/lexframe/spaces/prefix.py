@@ -12,6 +12,12 @@ from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingW
 
 from lexframe.spaces.layers import base_model, read_states, text_config
 
+BOTH_WAYS = frozenset(
+    {"bert", "bert-generation", "roberta", "roberta-prelayernorm", "electra", "camembert", "xlm-roberta", "xlm-roberta-xl", "data2vec-text",
+     "ernie", "megatron-bert", "rembert", "roformer", "xmod", "big_bird", "convbert", "mobilebert"}
+)  # fmt: skip
+"""Kinds of models that look back only where their configuration says ``is_decoder``."""
+
 LEAST_SHARED = 8
 """Tokens in common below which reading them once saves nothing."""
 
@@ -74,4 +80,7 @@ def _looks_back_only(model: nn.Module) -> bool:
     """Whether the model remembers what it has read, and a token's state depends on nothing to its right."""
     can_generate = getattr(model, "can_generate", None)
     remembers = "past_key_values" in inspect.signature(base_model(model).forward).parameters
-    return remembers and bool(can_generate and can_generate())
+    config = text_config(model)
+    # BERT and its kin have a head for generation, but look ahead unless they are told to be decoders.
+    turned = getattr(config, "model_type", "") in BOTH_WAYS and not getattr(config, "is_decoder", False)
+    return remembers and not turned and bool(can_generate and can_generate())

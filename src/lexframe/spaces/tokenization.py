@@ -16,6 +16,8 @@ from torch import Tensor
 from lexframe.exceptions import InputError, ModelError
 
 PLACEHOLDER = "{text}"
+MOST_REMEMBERED = 4096
+"""Texts whose ids are remembered until the next question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +101,16 @@ class Tokenization:
         The last answer is remembered: points, lengths and cuts of the same texts are asked for one after another.
         """
         texts = list(texts)
-        question = (self.template, self.max_length, self.truncation, texts, None if spans is None else list(spans))
-        if self._last[0] != question:
-            self._last = (question, self._tokenize(texts, spans))
-        return self._last[1]
+        asked = None if spans is None else [(int(start), int(stop)) for start, stop in spans]
+        question = (self.template, self.max_length, self.truncation, texts, asked)
+        known, answer = self._last
+        if known != question:
+            answer = self._tokenize(texts, asked)
+            self._last = (question, answer) if len(texts) <= MOST_REMEMBERED else ((), [])
+        return answer
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_last": ((), [])}
 
     def _tokenize(self, texts: list[str], spans: Sequence[tuple[int, int]] | None) -> list[TokenizedText]:
         if spans is not None and len(spans) != len(texts):
