@@ -3,7 +3,7 @@
     python benchmarks/store_faults.py [--quick] [--kills 200]
 
 Each run encodes 1,200 texts with the first layer of the embedded model, in this process's child, in blocks of 60, and is killed with
-SIGKILL at a random moment from its start to a little after its first commits, then started again until it gets through; then a new store
+SIGKILL at a random moment from its start to the time that a whole run takes, then started again until it gets through; then a new store
 begins. The disk is filled and made read-only on a small file system of its own, where one may be mounted.
 """
 
@@ -57,8 +57,7 @@ def main() -> None:
         lanes = 1 if options.quick else 2
         with ThreadPoolExecutor(lanes) as pool:
             jobs = [
-                pool.submit(kill_again_and_again, folder / f"lane{lane}", -(-n_kills // lanes), 1.3 * whole_run, lane)
-                for lane in range(lanes)
+                pool.submit(kill_again_and_again, folder / f"lane{lane}", -(-n_kills // lanes), whole_run, lane) for lane in range(lanes)
             ]
             results = [job.result() for job in jobs]
         kills, finished = sum(result[0] for result in results), [path for result in results for path in result[1]]
@@ -87,7 +86,7 @@ def kill_again_and_again(folder: Path, n_kills: int, longest: float, seed: int) 
         while True:
             child = subprocess.Popen([sys.executable, "-c", JOB, str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             try:
-                child.wait(timeout=rng.uniform(0.3, 1) * longest)
+                child.wait(timeout=rng.uniform(0.2, 1) * longest)
             except subprocess.TimeoutExpired:
                 child.send_signal(signal.SIGKILL)
                 child.wait()
