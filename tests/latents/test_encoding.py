@@ -251,9 +251,7 @@ def test_what_is_sent_to_a_worker_is_small(tmp_path, monkeypatch):
     assert (tmp_path / "x" / "weights.safetensors").stat().st_size >= n_bytes
 
 
-@pytest.mark.parametrize(
-    ("layer", "pooling", "name"), [(3, "mean", "layer_3_mean"), (-1, "last", "layer_last_last"), (-2, "first", "layer_minus_2_first")]
-)
+@pytest.mark.parametrize(("layer", "pooling", "name"), [(3, "mean", "layer_3_mean"), (-1, "last", "layer_last_last")])
 def test_names_of_columns(layer, pooling, name):
     assert column_name(Representation(layer, pooling)) == name
 

@@ -17,6 +17,7 @@ from jaxtyping import Bool, UInt64
 from lexframe.exceptions import InputError
 from lexframe.latents.store import CHECKSUM, ID, TEXT, LatentStore, VectorColumn, store_schema, table_of, write_fragment
 from lexframe.latents.workers import WorkerPool
+from lexframe.linalg import unit_rows
 from lexframe.spaces.base import Representation, Space, TokenSpace, resolve_layer
 
 BLOCK_ROWS = 2048
@@ -200,8 +201,7 @@ class Recipe:
 
 def column_name(asked: Representation) -> str:
     """Name of a column, such as ``layer_6_mean``; the last state is ``layer_last_mean``."""
-    layer = "last" if asked.layer == -1 else str(asked.layer) if asked.layer >= 0 else f"minus_{-asked.layer}"
-    return f"layer_{layer}_{asked.pooling}"
+    return f"layer_{'last' if asked.layer == -1 else asked.layer}_{asked.pooling}"
 
 
 def vector_columns(space: Space, representations: Sequence[Representation] = (), *, precision: str = "float32") -> list[VectorColumn]:
@@ -342,18 +342,16 @@ def precision_deviation(
     dict of str to dict
         ``mean_cosine``, ``least_cosine`` and ``n_texts`` of every column.
     """
+    pair = []
+    for space in (fast, exact):
+        if representations:
+            assert isinstance(space, TokenSpace)
+            pair.append(space.encode_representations(texts, representations))
+        else:
+            pair.append(space.encode(texts)[:, np.newaxis])
     found = {}
     for number, column in enumerate(vector_columns(exact, representations)):
-        pair = []
-        for space in (fast, exact):
-            if representations:
-                assert isinstance(space, TokenSpace)
-                pair.append(space.encode_representations(texts, representations)[:, number])
-            else:
-                pair.append(space.encode(texts))
-        products = (pair[0].astype(np.float64) * pair[1]).sum(axis=1)
-        lengths = np.linalg.norm(pair[0], axis=1).astype(np.float64) * np.linalg.norm(pair[1], axis=1)
-        cosines = products / np.maximum(lengths, 1e-30)
+        cosines = (unit_rows(pair[0][:, number]) * unit_rows(pair[1][:, number])).sum(axis=1)
         found[column.name] = {"mean_cosine": float(cosines.mean()), "least_cosine": float(cosines.min()), "n_texts": float(len(texts))}
     return found
 

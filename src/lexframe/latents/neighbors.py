@@ -295,7 +295,7 @@ class NeighborIndex:
 
 
 def unit_length(points: np.ndarray) -> np.ndarray:
-    """Rows scaled to length one; a zero row stays zero."""
+    """Rows scaled to length one, in float32: `linalg.unit_rows` would hold a large table in float64 twice. A zero row stays zero."""
     lengths = np.linalg.norm(points, axis=1, keepdims=True)
     return np.ascontiguousarray(points / np.where(lengths > 0, lengths, 1))
 

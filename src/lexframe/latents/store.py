@@ -136,7 +136,7 @@ class Verification:
 class LatentStore:
     """Points of texts on disk.
 
-    Use :meth:`create` and :meth:`open`. Nothing but the list of files is read until points are asked for.
+    ``LatentStore(path)`` opens one, :meth:`create` makes one. Nothing but the list of files is read until points are asked for.
 
     Parameters
     ----------
