@@ -13,17 +13,8 @@ import pytest
 
 from tests.cli.test_main import run
 from tests.planted import planted_table
-from tests.tiny_models import tiny_model, tiny_tokenizer
 
 COLUMNS = ("--text", "message", "--label", "category")
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tiny") / "model"
-    tiny_model("llama").save_pretrained(folder)
-    tiny_tokenizer().save_pretrained(folder)
-    return str(folder)
 
 
 @pytest.fixture(scope="module")

@@ -12,17 +12,8 @@ from lexframe.exceptions import InputError
 from lexframe.latents import LatentStore
 from lexframe.spaces import LanguageModelSpace, precision
 from lexframe.spaces.base import Representation
-from tests.tiny_models import tiny_model, tiny_tokenizer
 
 TEXTS = ["the cat sat", "a dog ran on the mat", "two cats", "the dog sat on the cat", "three", "mat and one"]
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tiny") / "model"
-    tiny_model("llama").save_pretrained(folder)
-    tiny_tokenizer().save_pretrained(folder)
-    return str(folder)
 
 
 @pytest.fixture

@@ -12,14 +12,6 @@ from tests.planted import planted_table
 from tests.tiny_models import tiny_model, tiny_tokenizer
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tiny") / "model"
-    tiny_model("llama").save_pretrained(folder)
-    tiny_tokenizer().save_pretrained(folder)
-    return str(folder)
-
-
 @pytest.fixture
 def files(tmp_path):
     paths = []
