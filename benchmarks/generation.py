@@ -4,7 +4,7 @@ Each domain is a small text drawn from a set's training file, held-out text come
 Controls: the affine move fitted on the next domain's text, and fitted on next tokens that were shuffled among the positions.
 Shuffled tokens keep their frequencies, so the second control may gain what counts alone give (``unigram``), and no more.
 
-    python benchmarks/generation.py [--quick] [--model embedded] [--domains trec,subj,...] [--n-tokens 30000] [--join 1]
+    python benchmarks/generation.py [--quick] [--model embedded] [--domains trec,subj,...] [--n-tokens 8000] [--lora-times 1] [--join 1]
 
 `--join n` writes n texts into one document, so that the frozen model has the domain in its context too.
 """
@@ -32,12 +32,14 @@ def main() -> None:
     parser.add_argument("--model", default="embedded")
     parser.add_argument("--domains", default=",".join(DOMAINS))
     parser.add_argument("--seeds", type=int, default=len(SEEDS))
-    parser.add_argument("--n-tokens", type=int, default=30_000, help="of each domain text")
-    parser.add_argument("--n-held-out", type=int, default=10_000, help="tokens at most")
+    parser.add_argument("--n-tokens", type=int, default=8_000, help="of each domain text")
+    parser.add_argument("--lora-times", default="1", help="how many times the time of the calibration LoRA trains, such as 1,10")
+    parser.add_argument("--n-held-out", type=int, default=5_000, help="tokens at most")
     parser.add_argument("--context", type=int, default=256)
     parser.add_argument("--join", type=int, default=1, help="texts in a document, a line each")
     options = parser.parse_args()
-    names, seeds, multiples = options.domains.split(","), range(options.seeds), (1.0, 10.0)
+    names, seeds = options.domains.split(","), range(options.seeds)
+    multiples = tuple(float(times) for times in options.lora_times.split(","))
     n_tokens, n_held_out = options.n_tokens, options.n_held_out
     if options.quick:
         names, seeds, multiples, n_tokens, n_held_out = ["trec", "subj"], range(1), (1.0,), 3_000, 1_500
