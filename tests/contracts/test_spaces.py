@@ -8,8 +8,19 @@ import pytest
 import torch
 import transformers as tf
 
+from lexframe.exceptions import InputError
 from lexframe.provenance import SpaceFingerprint
-from lexframe.spaces import LanguageModelSpace, SentenceEncoderSpace, Space, TokenSpace, ToySpace, VocabularySpace
+from lexframe.spaces import (
+    LanguageModelSpace,
+    LensSpace,
+    SentenceEncoderSpace,
+    Space,
+    StateMove,
+    SteerableSpace,
+    TokenSpace,
+    ToySpace,
+    VocabularySpace,
+)
 from tests.tiny_models import tiny_model, tiny_space, tiny_tokenizer
 
 TOLERANCE = 1e-5  # float32
@@ -220,3 +231,46 @@ def test_states_of_tokens(space):
     close(last.states[0], states.states[-1])
     with pytest.raises(ValueError, match="does not exist"):
         space.token_states("the cat sat", layers=[99])
+
+
+def test_the_lens_on_the_last_layer_is_the_head(space):
+    needs(space, LensSpace)
+    states = space.token_states("the cat sat", layers=[-1]).states[0]
+    logits = space.lens_logits(space.lens_input(states, layer=-1))
+    assert logits.shape == (len(states), space.n_vocab)
+    assert logits.dtype == np.float32
+    if isinstance(space, LanguageModelSpace):
+        ids = torch.tensor([space.token_states("the cat sat", layers=[0]).ids])
+        with torch.no_grad():
+            expected = space.model(input_ids=ids).logits[0, :, : space.n_vocab].numpy()
+        np.testing.assert_allclose(logits, expected, atol=TOLERANCE * max(1, np.abs(expected).max()))
+
+
+def test_a_moved_space_is_another_and_leaves_no_trace(space):
+    needs(space, SteerableSpace)
+    texts = TEXTS[:5]
+    before, fingerprint = space.encode(texts), space.fingerprint
+    vector = np.linspace(-1, 2, space.n_dims, dtype=np.float32) ** 2  # a layer norm does not see what all coordinates share
+    move = StateMove(layer=0, vector=vector, strength=0.5)
+    with space.moved([move]):
+        inside = space.encode(texts)
+        assert space.fingerprint.digest != fingerprint.digest
+        with space.moved([replace(move, strength=1.0)]):
+            assert space.fingerprint.digest != fingerprint.digest
+            assert not np.allclose(space.encode(texts), inside)
+        np.testing.assert_array_equal(space.encode(texts), inside)
+    assert not np.allclose(inside, before)
+    with pytest.raises(RuntimeError, match="within"), space.moved([move]):
+        raise RuntimeError("within")
+    np.testing.assert_array_equal(space.encode(texts), before)
+    assert space.fingerprint == fingerprint
+    with space.moved([replace(move, strength=0.0)]):
+        np.testing.assert_array_equal(space.encode(texts), before)
+
+
+def test_a_move_fits_the_space_or_is_refused(space):
+    needs(space, SteerableSpace)
+    with pytest.raises(InputError, match="dimensions"), space.moved([StateMove(layer=0, vector=np.ones(3, dtype=np.float32))]):
+        pass
+    with pytest.raises(InputError, match="does not exist"), space.moved([StateMove(layer=99, vector=np.ones(space.n_dims))]):
+        pass

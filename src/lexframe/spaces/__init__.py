@@ -5,8 +5,11 @@ from typing import Any
 
 _HOME = {
     "LanguageModelSpace": "language_model",
+    "LensSpace": "base",
     "SentenceEncoderSpace": "sentence_encoder",
     "Space": "base",
+    "StateMove": "base",
+    "SteerableSpace": "base",
     "TokenSpace": "base",
     "TokenStates": "base",
     "ToySpace": "toy",

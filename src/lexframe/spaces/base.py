@@ -5,6 +5,7 @@ An instrument names one of these contracts in its signature and never a concrete
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -184,6 +185,153 @@ class TokenSpace(Space):
         self, texts: Sequence[str], representations: Sequence[Representation], *, batch_size: int | None = None, progress: Progress = iter
     ) -> Float[np.ndarray, "n_texts n_representations n_dims"]:
         """Points of several layers and poolings in one pass, float32; see :meth:`Space.encode` for the rest."""
+
+
+class LensSpace(VocabularySpace, TokenSpace):
+    """A space whose output head can be put on the states of any layer."""
+
+    @abstractmethod
+    def lens_input(self, states: Float[np.ndarray, "n n_dims"], *, layer: int) -> Float[np.ndarray, "n n_dims"]:
+        """What the unembedding multiplies when the head reads states of `layer`.
+
+        Parameters
+        ----------
+        states : ndarray of shape (n, n_dims)
+        layer : int
+            0 is the embedding output, k the output of block k, -1 the last state, after the final norm. States of inner
+            layers pass the final norm; a masked LM's transform follows.
+
+        Returns
+        -------
+        ndarray of shape (n, n_dims), float32
+        """
+
+    @abstractmethod
+    def lens_logits(self, lens_inputs: Float[np.ndarray, "n n_dims"], *, precision: str = "float32") -> Float[np.ndarray, "n n_vocab"]:
+        """Logits of what :meth:`lens_input` gives, with bias, scale and soft cap.
+
+        Parameters
+        ----------
+        lens_inputs : ndarray of shape (n, n_dims)
+        precision : {"float32", "bfloat16"}
+            Of the factors of the product, where the model is in float32; sums are float32.
+
+        Returns
+        -------
+        ndarray of shape (n, n_vocab), float32
+        """
+
+
+MOVES = ("add", "replace", "remove")
+PLACES = ("all", "last")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StateMove:
+    """What is done to the states of one layer while a model reads or writes.
+
+    Attributes
+    ----------
+    layer : int
+        0 is the embedding output, k the output of block k, -1 the last state, after the final norm.
+    vector : ndarray of shape (n_dims,)
+        In the units of the states.
+    strength : float
+        Factor on the vector.
+    how : {"add", "replace", "remove"}
+        ``add`` gives h + strength v; ``replace`` gives (1 - strength) h + strength v; ``remove`` takes `strength` times the part
+        of h along v away. A strength of 0 changes nothing.
+    where : {"all", "last"}
+        Every token, or the last of each text; of a text that is being written, the last is each new token in turn.
+    keep_norm : bool
+        Give every moved state back the length it had.
+
+    Raises
+    ------
+    InputError
+        If the vector holds no finite numbers, or a word is none of those above.
+    """
+
+    layer: int
+    vector: Float[np.ndarray, " n_dims"]
+    strength: float = 1.0
+    how: str = "add"
+    where: str = "all"
+    keep_norm: bool = False
+
+    def __post_init__(self) -> None:
+        if self.how not in MOVES or self.where not in PLACES:
+            raise InputError(
+                f"A move is {self.how!r} at {self.where!r}; expected how to be one of {', '.join(MOVES)} and where of {', '.join(PLACES)}."
+            )
+        if not (np.isfinite(self.vector).all() and np.isfinite(self.strength)):
+            raise InputError(
+                f"The vector that moves states of layer {self.layer}, or its strength, is not finite. Fit the direction again."
+            )
+
+
+class SteerableSpace(TokenSpace):
+    """A space whose states can be moved while it reads, and which writes on from a text."""
+
+    @abstractmethod
+    def moved(self, moves: Sequence[StateMove]) -> AbstractContextManager[None]:
+        """Within this context every state, point and word of the space comes from moved states.
+
+        Moves apply in their order, within those of a surrounding context. Nothing stays when it is left, by whatever way. The
+        fingerprint is another within, so points of the moved space are not taken for those of the space.
+
+        Parameters
+        ----------
+        moves : sequence of StateMove
+            Any number, none included.
+
+        Raises
+        ------
+        InputError
+            If a layer does not exist or a vector has another width than its states.
+        """
+
+    @abstractmethod
+    def generate(
+        self,
+        prompts: Sequence[str],
+        *,
+        max_new_tokens: int = 40,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+        batch_size: int | None = None,
+        progress: Progress = iter,
+    ) -> list[str]:
+        """What the model writes after each prompt.
+
+        Parameters
+        ----------
+        prompts : sequence of str
+            The template is not put around them.
+        max_new_tokens : int
+            A text ends there, or where the model ends it.
+        temperature : float
+            0 takes the likeliest token each time; above, tokens are drawn.
+        top_p : float
+            Draw from the likeliest tokens that together have this probability.
+        seed : int
+            Of the draws; the global generators are left alone.
+        batch_size : int, optional
+            Prompts in one pass.
+        progress : callable
+            Wraps the iteration over batches.
+
+        Returns
+        -------
+        list of str
+            Without the prompts.
+
+        Raises
+        ------
+        InputError
+            If the model does not write, or a prompt leaves it no room.
+        """
 
 
 def resolve_layer(layer: int, n_layers: int) -> int:

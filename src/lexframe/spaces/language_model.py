@@ -1,6 +1,8 @@
 """Any layer of any transformers language model as a space."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -11,18 +13,20 @@ from torch import nn
 
 from lexframe.exceptions import InputError, ModelError, VocabularyError
 from lexframe.provenance import SpaceFingerprint, array_hash
-from lexframe.spaces.base import Progress, Representation, TokenSpace, TokenStates, VocabularySpace, resolve_layer
+from lexframe.spaces.base import LensSpace, Progress, Representation, StateMove, SteerableSpace, TokenStates, resolve_layer
 from lexframe.spaces.batching import encode_batches
+from lexframe.spaces.generation import write_on
 from lexframe.spaces.layers import evaluation_mode, find_blocks, longest_input, read_states
 from lexframe.spaces.loading import load_config, load_tokenizer, load_weights, resolve_model
-from lexframe.spaces.output_head import OutputHead, output_head
+from lexframe.spaces.moves import moves_hash, moving_states
+from lexframe.spaces.output_head import CoarseHead, OutputHead, output_head
 from lexframe.spaces.pooling import Pooling, pooling_function
 from lexframe.spaces.prefix import Prefix
 from lexframe.spaces.tokenization import PLACEHOLDER, Batch, Tokenization, TokenizedText, pad_batch, tokenizer_hash
 from lexframe.typing import Points
 
 
-class LanguageModelSpace(VocabularySpace, TokenSpace):
+class LanguageModelSpace(LensSpace, SteerableSpace):
     """A layer of a causal or masked language model, with its vocabulary.
 
     Neither the model nor the tokenizer that is passed in is changed: no padding side, no mode, no hook stays.
@@ -96,6 +100,7 @@ class LanguageModelSpace(VocabularySpace, TokenSpace):
         if max_length is not None and not 1 <= max_length <= limit:
             raise InputError(f"max_length is {max_length}, but {self.model_name} takes 1 to {limit} tokens.")
         self.tokenization = Tokenization(tokenizer, template=template, max_length=max_length or limit, truncation=truncation)
+        self._moves: tuple[StateMove, ...] = ()
 
     @property
     def n_layers(self) -> int:
@@ -116,9 +121,14 @@ class LanguageModelSpace(VocabularySpace, TokenSpace):
         """Vocabulary items the tokenizer knows; rows that only pad the head are left out."""
         return min(len(self.tokenizer), self._head.weight.shape[0])
 
-    @cached_property
+    @property
     def fingerprint(self) -> SpaceFingerprint:
-        """Weights and tokenizer by hash, layer, pooling, template, length, side of truncation and precision."""
+        """Weights and tokenizer by hash, layer, pooling, template, length, side of truncation and precision; moves, while there are any."""
+        found = self._fingerprint
+        return replace(found, weights=f"{found.weights} moved {moves_hash(self._moves)}") if self._moves else found
+
+    @cached_property
+    def _fingerprint(self) -> SpaceFingerprint:
         return SpaceFingerprint(
             kind=type(self).__name__,
             model=self.model_name,
@@ -197,7 +207,10 @@ class LanguageModelSpace(VocabularySpace, TokenSpace):
             return np.zeros((0, len(asked), self.n_dims), dtype=np.float32)
         tokenized = self.tokenization(texts, spans=spans)
         with evaluation_mode(self.model):
-            prefix = Prefix.of(self.model, [text.ids for text in tokenized], [layer for layer, _ in asked], self._device)
+            shared = not self._moves  # the last token of a beginning that is read once is the last of no text
+            prefix = (
+                Prefix.of(self.model, [text.ids for text in tokenized], [layer for layer, _ in asked], self._device) if shared else None
+            )
 
             def forward(batch: list[TokenizedText]) -> np.ndarray:
                 return self._pooled(pad_batch(batch, padding_id=self._padding_id, device=self._device), asked, prefix)
@@ -248,16 +261,77 @@ class LanguageModelSpace(VocabularySpace, TokenSpace):
 
     def head_input(self, points: Points) -> Points:
         """Final norm (for inner layers) and transform (for masked LMs), applied to points."""
-        states = torch.from_numpy(np.ascontiguousarray(points)).to(self._device, self._head.weight.dtype)
-        with evaluation_mode(self.model):
-            return self._head.head_input(states, inner=self.layer < self._n_layers).float().cpu().numpy()
+        return self.lens_input(points, layer=self.layer)
 
     def logits(self, points: Points) -> Float[np.ndarray, "n_texts n_vocab"]:
         """The model's own logits at these points; at inner layers, those of the logit lens."""
-        states = torch.from_numpy(np.ascontiguousarray(points)).to(self._device, self._head.weight.dtype)
+        states = self._as_tensor(points)
         with evaluation_mode(self.model):
             logits = self._head.logits(self._head.head_input(states, inner=self.layer < self._n_layers))
         return logits[:, : self.n_vocab].float().cpu().numpy()
+
+    def lens_input(self, states: Float[np.ndarray, "n n_dims"], *, layer: int) -> Float[np.ndarray, "n n_dims"]:
+        """Final norm (for inner layers) and transform (for masked LMs), applied to states of `layer`."""
+        inner = resolve_layer(layer, self._n_layers) < self._n_layers
+        with evaluation_mode(self.model):
+            return self._head.head_input(self._as_tensor(states), inner=inner).float().cpu().numpy()
+
+    def lens_logits(self, lens_inputs: Float[np.ndarray, "n n_dims"], *, precision: str = "float32") -> Float[np.ndarray, "n n_vocab"]:
+        """Logits of what :meth:`lens_input` gives; rows that only pad the head are left out."""
+        if precision not in ("float32", "bfloat16"):
+            raise InputError(f"precision is {precision!r}; expected float32 or bfloat16.")
+        coarse = precision == "bfloat16" and self._head.weight.dtype == torch.float32
+        with evaluation_mode(self.model):
+            logits = (self._coarse_head if coarse else self._head).logits(self._as_tensor(lens_inputs))
+        return logits[:, : self.n_vocab].float().cpu().numpy()
+
+    def _as_tensor(self, points: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(points)).to(self._device, self._head.weight.dtype)
+
+    @contextmanager
+    def moved(self, moves: Sequence[StateMove]) -> Iterator[None]:
+        """Within this context states are moved while the model runs; see :meth:`SteerableSpace.moved`."""
+        moves = [replace(move, layer=resolve_layer(move.layer, self._n_layers)) for move in moves]
+        for move in moves:
+            width = self.encode_layers([""], layers=[move.layer]).shape[-1]
+            if move.vector.shape != (width,):
+                raise InputError(
+                    f"The vector that moves layer {move.layer} has {move.vector.size} dimensions, but states of {self.model_name} have {width} "
+                    "there. Use a direction that was found on this model."
+                )
+        before = self._moves
+        with moving_states(self.model, moves):
+            self._moves = (*before, *moves)
+            try:
+                yield
+            finally:
+                self._moves = before
+
+    def generate(
+        self,
+        prompts: Sequence[str],
+        *,
+        max_new_tokens: int = 40,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+        batch_size: int | None = None,
+        progress: Progress = iter,
+    ) -> list[str]:
+        """What the model writes after each prompt; see :meth:`SteerableSpace.generate`."""
+        bare = Tokenization(self.tokenizer, max_length=self.tokenization.max_length, truncation="left")
+        return write_on(
+            self.model,
+            self.tokenizer,
+            [text.ids for text in bare(list(prompts))],
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            top_p=top_p,
+            seed=seed,
+            batch_size=batch_size or 32,
+            longest=self.tokenization.max_length,
+            progress=progress,
+        )
 
     def word_ids(self, word: str) -> tuple[int, ...]:
         """Ids of `word` as it continues a text: with a blank before it where the tokenizer marks word beginnings."""
@@ -278,6 +352,10 @@ class LanguageModelSpace(VocabularySpace, TokenSpace):
     @cached_property
     def _head(self) -> OutputHead:
         return output_head(self.model)
+
+    @cached_property
+    def _coarse_head(self) -> CoarseHead:
+        return CoarseHead.of(self._head)
 
     @property
     def _device(self) -> torch.device:

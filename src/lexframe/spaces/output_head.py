@@ -52,11 +52,40 @@ class OutputHead:
 
     def logits(self, head_input: Tensor) -> Tensor:
         """Logits of what :meth:`head_input` gives."""
-        logits = head_input @ self.weight.mT
+        return self.finish(head_input @ self.weight.mT)
+
+    def finish(self, products: Tensor) -> Tensor:
+        """Logits of the products with the rows of U."""
         if self.bias is not None:
-            logits = logits + self.bias
-        logits = logits * self.scale
-        return self.soft_cap * torch.tanh(logits / self.soft_cap) if self.soft_cap else logits
+            products = products + self.bias
+        if self.scale != 1:
+            products = products * self.scale
+        return self.soft_cap * torch.tanh(products / self.soft_cap) if self.soft_cap else products
+
+
+@dataclass(frozen=True, slots=True)
+class CoarseHead:
+    """The same head with a product in bfloat16: several times as fast on many machines, logits to three digits.
+
+    The mean row of U adds the same to every logit of a state, often much more than they differ. It is multiplied apart in
+    float32, so that the three digits are those of the differences.
+    """
+
+    head: OutputHead
+    mean_row: Tensor
+    rows: Tensor
+
+    @classmethod
+    def of(cls, head: OutputHead) -> "CoarseHead":
+        """From a head in float32."""
+        weight = head.weight.detach()
+        mean_row = weight.mean(dim=0)
+        return cls(head, mean_row, (weight - mean_row).bfloat16())
+
+    def logits(self, head_input: Tensor) -> Tensor:
+        """Logits of what :meth:`OutputHead.head_input` gives, in float32."""
+        common = (head_input @ self.mean_row).unsqueeze(-1)
+        return self.head.finish(head_input.bfloat16() @ self.rows.mT + common)
 
 
 def output_head(model: Any) -> OutputHead:

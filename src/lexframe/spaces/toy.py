@@ -9,13 +9,13 @@ from jaxtyping import Float
 
 from lexframe.exceptions import InputError, VocabularyError
 from lexframe.provenance import SpaceFingerprint, array_hash
-from lexframe.spaces.base import Progress, Representation, TokenSpace, TokenStates, VocabularySpace, resolve_layer
+from lexframe.spaces.base import LensSpace, Progress, Representation, TokenStates, resolve_layer
 from lexframe.typing import Points
 
 _WORD = re.compile(r"\w+")
 
 
-class ToySpace(VocabularySpace, TokenSpace):
+class ToySpace(LensSpace):
     """A text is the mean of the vectors of its known words; a text without known words is zero.
 
     It has one block: layer 0 holds the word vectors, layer 1 (or -1) the running mean up to each word, so the
@@ -119,6 +119,15 @@ class ToySpace(VocabularySpace, TokenSpace):
     def logits(self, points: Points) -> Float[np.ndarray, "n_texts n_vocab"]:
         """Products with the rows of the head."""
         return points @ self._unembedding.T
+
+    def lens_input(self, states: Float[np.ndarray, "n n_dims"], *, layer: int) -> Float[np.ndarray, "n n_dims"]:
+        """The states themselves, of either layer."""
+        resolve_layer(layer, 1)
+        return states.astype(np.float32)
+
+    def lens_logits(self, lens_inputs: Float[np.ndarray, "n n_dims"], *, precision: str = "float32") -> Float[np.ndarray, "n n_vocab"]:
+        """Products with the rows of the head, in float32 always."""
+        return lens_inputs.astype(np.float32) @ self._unembedding.T
 
     def word_ids(self, word: str) -> tuple[int, ...]:
         """The id of a known word; several words give several ids."""
