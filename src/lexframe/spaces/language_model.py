@@ -296,8 +296,8 @@ class LanguageModelSpace(LensSpace, SteerableSpace):
             width = self.encode_layers([""], layers=[move.layer]).shape[-1]
             if move.vector.shape != (width,):
                 raise InputError(
-                    f"The vector that moves layer {move.layer} has {move.vector.size} dimensions, but states of {self.model_name} have {width} "
-                    "there. Use a direction that was found on this model."
+                    f"The vector that moves layer {move.layer} has {move.vector.size} dimensions, but states of {self.model_name} have "
+                    f"{width} there. Use a direction that was found on this model."
                 )
         before = self._moves
         with moving_states(self.model, moves):
