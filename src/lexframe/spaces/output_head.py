@@ -84,8 +84,8 @@ class CoarseHead:
 
     def logits(self, head_input: Tensor) -> Tensor:
         """Logits of what :meth:`OutputHead.head_input` gives, in float32."""
-        common = (head_input @ self.mean_row).unsqueeze(-1)
-        return self.head.finish(head_input.bfloat16() @ self.rows.mT + common)
+        products = nn.functional.linear(head_input.bfloat16(), self.rows).float()
+        return self.head.finish(products.add_((head_input @ self.mean_row).unsqueeze(-1)))
 
 
 def output_head(model: Any) -> OutputHead:

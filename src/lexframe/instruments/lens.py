@@ -1,0 +1,262 @@
+r"""Lenses: what the output head reads in the states of any layer.
+
+A lens maps a state of layer l to what the unembedding multiplies, and so to a distribution over the vocabulary. On the
+last layer every lens is the model itself. Statistics of these distributions are worked out a layer at a time, so layers ×
+tokens × vocabulary never stand in memory.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lexframe.instruments.vocabulary_frame import VocabularyFrame
+from lexframe.provenance import SpaceFingerprint
+from lexframe.spaces.base import LensSpace, resolve_layer
+
+LENSES = ("logit", "frame", "tuned")
+_MAX_LOGITS = 1 << 22
+"""Numbers in one block of logits, 16 MiB in float32: what is done to a block then mostly stays near the processor."""
+_GROUP = 256
+_TINY = 1e-38
+_LN_2 = math.log(2)
+
+
+class Lens(ABC):
+    """A way to read states of any layer in the vocabulary."""
+
+    name: str
+
+    def inputs(self, space: LensSpace, states: Float[np.ndarray, "n n_dims"], *, layer: int) -> Float[np.ndarray, "n n_dims"]:
+        """What the unembedding multiplies: by default what the head makes of a state of `layer`."""
+        return space.lens_input(states, layer=layer)
+
+    @abstractmethod
+    def logits(
+        self, space: LensSpace, inputs: Float[np.ndarray, "n n_dims"], *, layer: int, precision: str = "float32"
+    ) -> Float[np.ndarray, "n n_vocab"]:
+        """Logits of what :meth:`inputs` gives, up to a constant a row."""
+
+
+class LogitLens(Lens):
+    """The final norm and the head, put on any layer."""
+
+    name = "logit"
+
+    def logits(
+        self, space: LensSpace, inputs: Float[np.ndarray, "n n_dims"], *, layer: int, precision: str = "float32"
+    ) -> Float[np.ndarray, "n n_vocab"]:
+        """The head's own logits."""
+        return space.lens_logits(inputs, precision=precision)
+
+
+class FrameLens(Lens):
+    r"""The frame readout of inner layers as a distribution.
+
+    With leverages :math:`l_i` and the mean logit taken off, the invariant readout is
+    :math:`c_i = z_i / (\sqrt{l_i} \|z\|)`. The lens is the softmax of :math:`\sqrt{\bar l}\, \|z\|\, c_i = z_i \sqrt{\bar l / l_i}`:
+    the words in the order of the frame, in the units of the model's logits. Rows that the head has made long no longer win by
+    their length.
+
+    Parameters
+    ----------
+    frame : VocabularyFrame
+        Centred, of the output side, of the space that is read.
+    """
+
+    name = "frame"
+
+    def __init__(self, frame: VocabularyFrame):
+        self.frame = frame
+        leverages = np.maximum(frame.leverages(), np.finfo(np.float64).tiny)
+        self._factors = np.sqrt(leverages.mean() / leverages).astype(np.float32)
+
+    @classmethod
+    def of(cls, space: LensSpace) -> "FrameLens":
+        """The lens of the space's own frame."""
+        return cls(VocabularyFrame(space, center=True))
+
+    def logits(
+        self, space: LensSpace, inputs: Float[np.ndarray, "n n_dims"], *, layer: int, precision: str = "float32"
+    ) -> Float[np.ndarray, "n n_vocab"]:
+        """The head's logits without their mean, each by the root of the mean leverage over its own; the last layer is the model's."""
+        logits = space.lens_logits(inputs, precision=precision)
+        if resolve_layer(layer, space.n_layers) == space.n_layers:
+            return logits
+        return (logits - logits.mean(axis=1, keepdims=True)) * self._factors
+
+
+@dataclass(frozen=True, slots=True)
+class LensStatistics:
+    """What a lens shows at some layers and tokens.
+
+    Attributes
+    ----------
+    entropy : ndarray of shape (n_layers, n_tokens)
+        Of the distribution, in nats.
+    kl_to_final : ndarray of shape (n_layers, n_tokens)
+        Kullback-Leibler divergence of the model's own distribution from the lens's, in nats; 0 on the last layer.
+    js_to_previous : ndarray of shape (n_layers, n_tokens)
+        Jensen-Shannon divergence between a layer and the one before it in the table, in nats, at most ln 2; 0 on the first row.
+    answer_rank : ndarray of int, shape (n_layers, n_tokens)
+        Vocabulary items that are likelier than the answer; 0 where it is the likeliest.
+    answer_probability : ndarray of shape (n_layers, n_tokens)
+        Of the answer.
+    top_ids : ndarray of int, shape (n_layers, n_tokens, n_top)
+        Likeliest items, the likeliest first.
+    top_probabilities : ndarray of shape (n_layers, n_tokens, n_top)
+    """
+
+    entropy: Float[np.ndarray, "n_layers n_tokens"]
+    kl_to_final: Float[np.ndarray, "n_layers n_tokens"]
+    js_to_previous: Float[np.ndarray, "n_layers n_tokens"]
+    answer_rank: Int[np.ndarray, "n_layers n_tokens"]
+    answer_probability: Float[np.ndarray, "n_layers n_tokens"]
+    top_ids: Int[np.ndarray, "n_layers n_tokens n_top"]
+    top_probabilities: Float[np.ndarray, "n_layers n_tokens n_top"]
+
+
+def read_through(
+    space: LensSpace,
+    lens: Lens,
+    states: Float[np.ndarray, "n_layers n_tokens n_dims"],
+    layers: Sequence[int],
+    *,
+    answers: Int[np.ndarray, " n_tokens"] | None = None,
+    n_top: int = 5,
+    precision: str = "float32",
+) -> LensStatistics:
+    """Statistics of a lens at every layer and token.
+
+    Parameters
+    ----------
+    space : LensSpace
+        Whose states they are.
+    lens : Lens
+    states : ndarray of shape (n_layers, n_tokens, n_dims)
+        The last state of the model last.
+    layers : sequence of int
+        Which layers the rows of `states` are, counted from the front, the last layer of the model last.
+    answers : ndarray of int, shape (n_tokens,), optional
+        Vocabulary item to follow at each token. Default: the one the model itself finds likeliest there.
+    n_top : int
+        Likeliest items to keep.
+    precision : {"float32", "bfloat16"}
+        Of the products at inner layers; the last layer is always in float32.
+
+    Returns
+    -------
+    LensStatistics
+    """
+    n_layers, n_tokens, _ = states.shape
+    n_top = min(n_top, space.n_vocab)
+    shape = (n_layers, n_tokens)
+    found = LensStatistics(
+        *(np.zeros(shape, dtype=np.float32) for _ in range(3)),
+        np.zeros(shape, dtype=np.int64),
+        np.zeros(shape, dtype=np.float32),
+        np.zeros((*shape, n_top), dtype=np.int64),
+        np.zeros((*shape, n_top), dtype=np.float32),
+    )
+    inputs = [lens.inputs(space, state, layer=layer) for state, layer in zip(states, layers, strict=True)]
+    size = max(1, _MAX_LOGITS // space.n_vocab)
+    for start in range(0, n_tokens, size):
+        rows = slice(start, start + size)
+        final = _Distribution.of(lens, space, inputs[-1][rows], layers[-1], "float32")
+        asked = final.logits.argmax(dim=1) if answers is None else torch.from_numpy(answers[rows])
+        previous: _Distribution | None = None
+        for number, layer in enumerate(layers):
+            last = number == n_layers - 1
+            current = final if last else _Distribution.of(lens, space, inputs[number][rows], layer, precision)
+            _fill(found, number, rows, current, previous, final, asked)
+            previous = current
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Distribution:
+    """Logits, probabilities, log normalizer and entropy of some tokens at one layer."""
+
+    logits: Tensor
+    probabilities: Tensor
+    log_normalizer: Tensor
+    entropy: Tensor
+
+    @classmethod
+    def of(cls, lens: Lens, space: LensSpace, inputs: np.ndarray, layer: int, precision: str) -> "_Distribution":
+        logits = torch.from_numpy(lens.logits(space, inputs, layer=layer, precision=precision))
+        probabilities = torch.softmax(logits, dim=1)
+        # The normalizer follows from the likeliest item alone, and the entropy from one product: no pass for a logarithm.
+        log_normalizer = logits.amax(dim=1) - probabilities.amax(dim=1).log()
+        return cls(logits, probabilities, log_normalizer, log_normalizer - _dot(probabilities, logits))
+
+
+def _dot(left: Tensor, right: Tensor) -> Tensor:
+    """Products of rows with rows."""
+    return torch.linalg.vecdot(left, right)
+
+
+def _jensen_shannon(first: _Distribution, second: _Distribution) -> Tensor:
+    """Divergence of rows, in nats: the entropy of the mixture minus the mean of both entropies."""
+    total = first.probabilities + second.probabilities
+    mixture = _LN_2 - _dot(total, (total + _TINY).log_()) / 2
+    return mixture - (first.entropy + second.entropy) / 2
+
+
+def _likeliest(probabilities: Tensor, n_top: int) -> tuple[Tensor, Tensor]:
+    """The `n_top` largest of each row and where they are.
+
+    They lie in the groups whose largest are largest, so most items are looked at once, for the maximum of their group.
+    """
+    n_rows, n_items = probabilities.shape
+    n_groups = n_items // _GROUP
+    if n_groups <= n_top:
+        return tuple(probabilities.topk(n_top, dim=1))
+    grouped = probabilities[:, : n_groups * _GROUP].unflatten(1, (n_groups, _GROUP))
+    groups = grouped.amax(dim=2).topk(n_top, dim=1).indices
+    members = (groups[:, :, None] * _GROUP + torch.arange(_GROUP)).flatten(1)
+    rest = torch.arange(n_groups * _GROUP, n_items).expand(n_rows, -1)
+    members = torch.cat([members, rest], dim=1)
+    values, where = probabilities.gather(1, members).topk(n_top, dim=1)
+    return values, members.gather(1, where)
+
+
+def _fill(
+    found: LensStatistics,
+    number: int,
+    rows: slice,
+    current: _Distribution,
+    previous: _Distribution | None,
+    final: _Distribution,
+    answers: Tensor,
+) -> None:
+    """Write one layer of some tokens."""
+    probability = current.probabilities.gather(1, answers[:, None])
+    found.entropy[number, rows] = current.entropy.clamp(min=0).numpy()
+    found.answer_probability[number, rows] = probability[:, 0].numpy()
+    found.answer_rank[number, rows] = torch.count_nonzero(current.probabilities > probability, dim=1).numpy()
+    if current is not final:
+        # Sum of p (log p - log q) without a logarithm an item: log q is a logit minus its normalizer.
+        kl = current.log_normalizer - final.entropy - _dot(final.probabilities, current.logits)
+        found.kl_to_final[number, rows] = kl.clamp(min=0).numpy()
+    if previous is not None:
+        found.js_to_previous[number, rows] = _jensen_shannon(current, previous).clamp(min=0).numpy()
+    values, ids = _likeliest(current.probabilities, found.top_ids.shape[-1])
+    found.top_ids[number, rows] = ids.numpy()
+    found.top_probabilities[number, rows] = values.numpy()
+
+
+def lens_named(name: str, space: LensSpace) -> Lens:
+    """The lens ``logit`` or ``frame`` of a space; a tuned one is fitted or loaded."""
+    return FrameLens.of(space) if name == "frame" else LogitLens()
+
+
+def fits(fingerprint: SpaceFingerprint, space: LensSpace) -> bool:
+    """Whether something fitted on a space belongs to the same weights, tokenizer and precision, whatever its layer and pooling."""
+    found = space.fingerprint
+    return (fingerprint.weights, fingerprint.tokenizer, fingerprint.dtype) == (found.weights, found.tokenizer, found.dtype)
