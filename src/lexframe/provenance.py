@@ -62,6 +62,10 @@ class SpaceFingerprint:
         if self.digest != found.digest:
             raise FingerprintMismatch(str(self), str(found), what)
 
+    def same_model(self, found: "SpaceFingerprint") -> bool:
+        """Whether both read the same weights with the same tokenizer in the same precision, whatever the layer, pooling and template."""
+        return (self.weights, self.tokenizer, self.dtype) == (found.weights, found.tokenizer, found.dtype)
+
     def to_dict(self) -> dict[str, Any]:
         """As plain types, with the digest."""
         return asdict(self) | {"digest": self.digest}

@@ -274,3 +274,14 @@ def test_a_move_fits_the_space_or_is_refused(space):
         pass
     with pytest.raises(InputError, match="does not exist"), space.moved([StateMove(layer=99, vector=np.ones(space.n_dims))]):
         pass
+
+
+def test_states_read_together_are_those_read_alone(space):
+    needs(space, TokenSpace)
+    texts = [text for text in TEXTS if text.strip()]
+    together = space.token_states_of(texts, layers=[0, -1])
+    for text, found in zip(texts, together, strict=True):
+        alone = space.token_states(text, layers=[0, -1])
+        assert (found.ids, found.tokens, found.layers) == (alone.ids, alone.tokens, alone.layers)
+        close(found.states, alone.states)
+    assert space.token_states_of([]) == []

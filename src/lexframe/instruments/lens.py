@@ -16,7 +16,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lexframe.instruments.vocabulary_frame import VocabularyFrame
-from lexframe.provenance import SpaceFingerprint
 from lexframe.spaces.base import LensSpace, resolve_layer
 
 LENSES = ("logit", "frame", "tuned")
@@ -254,9 +253,3 @@ def _fill(
 def lens_named(name: str, space: LensSpace) -> Lens:
     """The lens ``logit`` or ``frame`` of a space; a tuned one is fitted or loaded."""
     return FrameLens.of(space) if name == "frame" else LogitLens()
-
-
-def fits(fingerprint: SpaceFingerprint, space: LensSpace) -> bool:
-    """Whether something fitted on a space belongs to the same weights, tokenizer and precision, whatever its layer and pooling."""
-    found = space.fingerprint
-    return (fingerprint.weights, fingerprint.tokenizer, fingerprint.dtype) == (found.weights, found.tokenizer, found.dtype)

@@ -180,6 +180,10 @@ class TokenSpace(Space):
         final norm.
         """
 
+    def token_states_of(self, texts: Sequence[str], *, layers: Sequence[int] | None = None) -> list[TokenStates]:
+        """States of every token of some texts, read together where the space can; equal to those read alone."""
+        return [self.token_states(text, layers=layers) for text in texts]
+
     @abstractmethod
     def encode_representations(
         self, texts: Sequence[str], representations: Sequence[Representation], *, batch_size: int | None = None, progress: Progress = iter
@@ -219,6 +223,24 @@ class LensSpace(VocabularySpace, TokenSpace):
         Returns
         -------
         ndarray of shape (n, n_vocab), float32
+        """
+
+    @abstractmethod
+    def lens_pullback(
+        self, lens_inputs: Float[np.ndarray, "n n_dims"], gradient: Float[np.ndarray, "n n_vocab"], *, precision: str = "float32"
+    ) -> Float[np.ndarray, "n n_dims"]:
+        """Gradient by `lens_inputs` of whatever has `gradient` by the logits of :meth:`lens_logits`.
+
+        Parameters
+        ----------
+        lens_inputs : ndarray of shape (n, n_dims)
+        gradient : ndarray of shape (n, n_vocab)
+        precision : {"float32", "bfloat16"}
+            See :meth:`lens_logits`.
+
+        Returns
+        -------
+        ndarray of shape (n, n_dims), float32
         """
 
 

@@ -233,14 +233,27 @@ class LanguageModelSpace(LensSpace, SteerableSpace):
 
     def token_states(self, text: str, *, layers: Sequence[int] | None = None) -> TokenStates:
         """States of every token of `text`, within the template."""
+        return self.token_states_of([text], layers=layers)[0]
+
+    def token_states_of(self, texts: Sequence[str], *, layers: Sequence[int] | None = None) -> list[TokenStates]:
+        """States of every token of some texts, within the template, in one pass: give texts that fit into memory together."""
         chosen = [resolve_layer(layer, self._n_layers) for layer in (range(self._n_layers + 1) if layers is None else layers)]
-        (tokenized,) = self.tokenization([text])
-        batch = pad_batch([tokenized], padding_id=self._padding_id, device=self._device)
+        tokenized = self.tokenization(texts)
+        if not tokenized:
+            return []
+        batch = pad_batch(tokenized, padding_id=self._padding_id, device=self._device)
         with evaluation_mode(self.model):
-            states = read_states(self.model, batch.ids, batch.mask, chosen)
-        ids = tuple(int(i) for i in tokenized.ids)
-        stacked = np.stack([states[layer][0].float().cpu().numpy() for layer in chosen])
-        return TokenStates(tokens=tuple(self.token_texts(ids)), ids=ids, layers=tuple(chosen), states=stacked)
+            read = read_states(self.model, batch.ids, batch.mask, chosen)
+        states = np.stack([read[layer].float().cpu().numpy() for layer in chosen])
+        return [
+            TokenStates(
+                tokens=tuple(self.token_texts(text.ids)),
+                ids=tuple(text.ids.tolist()),
+                layers=tuple(chosen),
+                states=np.ascontiguousarray(states[:, row, : len(text.ids)]),
+            )
+            for row, text in enumerate(tokenized)
+        ]
 
     def truncated(self, texts: Sequence[str]) -> np.ndarray:
         """Which texts are longer than `max_length` allows."""
@@ -278,12 +291,21 @@ class LanguageModelSpace(LensSpace, SteerableSpace):
 
     def lens_logits(self, lens_inputs: Float[np.ndarray, "n n_dims"], *, precision: str = "float32") -> Float[np.ndarray, "n n_vocab"]:
         """Logits of what :meth:`lens_input` gives; rows that only pad the head are left out."""
+        with evaluation_mode(self.model):
+            logits = self._head_in(precision).logits(self._as_tensor(lens_inputs))
+        return logits[:, : self.n_vocab].float().cpu().numpy()
+
+    def lens_pullback(
+        self, lens_inputs: Float[np.ndarray, "n n_dims"], gradient: Float[np.ndarray, "n n_vocab"], *, precision: str = "float32"
+    ) -> Float[np.ndarray, "n n_dims"]:
+        """Gradient by `lens_inputs` of whatever has `gradient` by their logits."""
+        with evaluation_mode(self.model):
+            return self._head_in(precision).pullback(self._as_tensor(lens_inputs), self._as_tensor(gradient)).float().cpu().numpy()
+
+    def _head_in(self, precision: str) -> OutputHead | CoarseHead:
         if precision not in ("float32", "bfloat16"):
             raise InputError(f"precision is {precision!r}; expected float32 or bfloat16.")
-        coarse = precision == "bfloat16" and self._head.weight.dtype == torch.float32
-        with evaluation_mode(self.model):
-            logits = (self._coarse_head if coarse else self._head).logits(self._as_tensor(lens_inputs))
-        return logits[:, : self.n_vocab].float().cpu().numpy()
+        return self._coarse_head if precision == "bfloat16" and self._head.weight.dtype == torch.float32 else self._head
 
     def _as_tensor(self, points: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(points)).to(self._device, self._head.weight.dtype)

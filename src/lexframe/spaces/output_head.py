@@ -62,6 +62,13 @@ class OutputHead:
             products = products * self.scale
         return self.soft_cap * torch.tanh(products / self.soft_cap) if self.soft_cap else products
 
+    def pullback(self, head_input: Tensor, gradient: Tensor) -> Tensor:
+        """Gradient by `head_input` of whatever has `gradient` by the logits; rows that `gradient` lacks at the end have none."""
+        rows = self.weight[: gradient.shape[1]]
+        if self.soft_cap:
+            gradient = gradient * (1 - (self.logits(head_input)[:, : gradient.shape[1]] / self.soft_cap) ** 2)
+        return self.scale * (gradient @ rows)
+
 
 @dataclass(frozen=True, slots=True)
 class CoarseHead:
@@ -86,6 +93,14 @@ class CoarseHead:
         """Logits of what :meth:`OutputHead.head_input` gives, in float32."""
         products = nn.functional.linear(head_input.bfloat16(), self.rows).float()
         return self.head.finish(products.add_((head_input @ self.mean_row).unsqueeze(-1)))
+
+    def pullback(self, head_input: Tensor, gradient: Tensor) -> Tensor:
+        """See :meth:`OutputHead.pullback`."""
+        rows = self.rows[: gradient.shape[1]]
+        if self.head.soft_cap:
+            gradient = gradient * (1 - (self.logits(head_input)[:, : gradient.shape[1]] / self.head.soft_cap) ** 2)
+        common = gradient.sum(dim=1, keepdim=True) * self.mean_row
+        return self.head.scale * ((gradient.bfloat16() @ rows).float() + common)
 
 
 def output_head(model: Any) -> OutputHead:

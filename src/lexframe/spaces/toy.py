@@ -129,6 +129,12 @@ class ToySpace(LensSpace):
         """Products with the rows of the head, in float32 always."""
         return lens_inputs.astype(np.float32) @ self._unembedding.T
 
+    def lens_pullback(
+        self, lens_inputs: Float[np.ndarray, "n n_dims"], gradient: Float[np.ndarray, "n n_vocab"], *, precision: str = "float32"
+    ) -> Float[np.ndarray, "n n_dims"]:
+        """Products with the columns of the head, in float32 always."""
+        return gradient.astype(np.float32) @ self._unembedding
+
     def word_ids(self, word: str) -> tuple[int, ...]:
         """The id of a known word; several words give several ids."""
         ids = self._known(word)
