@@ -247,7 +247,7 @@ class LanguageModelSpace(LensSpace, SteerableSpace):
         states = np.stack([read[layer].float().cpu().numpy() for layer in chosen])
         return [
             TokenStates(
-                tokens=tuple(self.token_texts(text.ids)),
+                tokens=tuple(self.token_texts(text.ids.tolist())),
                 ids=tuple(text.ids.tolist()),
                 layers=tuple(chosen),
                 states=np.ascontiguousarray(states[:, row, : len(text.ids)]),
