@@ -14,7 +14,12 @@ _HOME = {
     "SentenceEncoderSpace": "lexframe.spaces",
     "ToySpace": "lexframe.spaces",
     "open_space": "lexframe.spaces",
+    "Retrofitting": "lexframe.instruments",
     "VocabularyFrame": "lexframe.instruments",
+    "WordVectors": "lexframe.instruments",
+    "evaluate_analogies": "lexframe.instruments",
+    "solve_analogy": "lexframe.instruments",
+    "vocabulary_vectors": "lexframe.instruments",
     "LogisticProbe": "lexframe.instruments",
     "NearestBasis": "lexframe.instruments",
     "PosteriorCalibration": "lexframe.instruments",
@@ -28,7 +33,10 @@ _HOME = {
     "encode_to_store": "lexframe.latents",
     "import_vectors": "lexframe.latents",
     "load_adapter": "lexframe.evidence",
+    "read_edges": "lexframe.datasets",
+    "read_questions": "lexframe.datasets",
     "read_table": "lexframe.datasets",
+    "read_word_vectors": "lexframe.datasets",
     "desk": "lexframe.datasets",
 }
 

@@ -217,7 +217,7 @@ def _records(path: Path, text: str) -> Iterator[dict[str, Any]]:
     if name.endswith(".tsv"):
         return _delimited(path, "\t")
     if name.endswith(".txt"):
-        return ({text: line.removesuffix("\n").removesuffix("\r")} for line in _lines(path))
+        return ({text: line.removesuffix("\n").removesuffix("\r")} for line in text_lines(path))
     raise DataError(f"{path}: unknown kind of file. Expected one of {', '.join(SUFFIXES)}.")
 
 
@@ -246,14 +246,14 @@ def _not_utf8(path: Path) -> DataError:
     return DataError(f"{path}: not UTF-8. Convert the file to UTF-8.")
 
 
-def _lines(path: Path) -> Iterator[str]:
+def text_lines(path: Path) -> Iterator[str]:
     """Lines that end in a line feed; other separators, which str.splitlines also takes, belong to the text."""
     with _opened(path, "\n") as file:
         yield from file
 
 
 def _jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(_lines(path), start=1):
+    for number, line in enumerate(text_lines(path), start=1):
         if not line.strip():
             continue
         try:

@@ -4,18 +4,32 @@ import importlib
 from typing import Any
 
 _HOME = {
+    "Analogy": "analogy",
+    "AnalogyEvaluation": "analogy_evaluation",
+    "AnalogyQuestion": "analogy",
+    "AnalogyScore": "analogy_evaluation",
+    "Edge": "lexical_graph",
     "LabelBases": "vocabulary_frame",
     "LogisticProbe": "linear_probe",
     "NearestBasis": "nearest_basis",
     "PosteriorCalibration": "posterior_calibration",
+    "QuartileScore": "analogy_evaluation",
+    "Retrofitting": "retrofitting",
     "SemanticCalibration": "semantic_calibration",
     "ShrinkageLDA": "linear_probe",
     "VocabularyFrame": "vocabulary_frame",
     "WordCard": "vocabulary_frame",
+    "WordVectors": "word_vectors",
+    "evaluate_analogies": "analogy_evaluation",
     "leverage": "vocabulary_frame",
     "load_instrument": "persistence",
+    "retrofit": "retrofitting",
     "save_instrument": "persistence",
     "semantic_basis": "vocabulary_frame",
+    "solve_analogy": "analogy",
+    "state_vectors": "word_sources",
+    "vocabulary_vectors": "word_sources",
+    "whole_words": "word_sources",
 }
 
 __all__ = sorted(_HOME)
