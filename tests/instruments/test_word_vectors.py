@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lexframe.exceptions import InputError, VocabularyError
-from lexframe.instruments import VocabularyFrame, WordVectors, state_vectors, vocabulary_vectors, whole_words
-from lexframe.spaces import ToySpace
+from lexframe.instruments import VocabularyFrame, WordVectors, space_vectors, state_vectors, vocabulary_vectors, whole_words
+from lexframe.spaces import Space, ToySpace
 from tests.tiny_models import tiny_space
 
 
@@ -97,13 +97,31 @@ def test_tables_of_a_toy_space():
     found = vocabulary_vectors(SPACE, words)
     assert found.words == ("sky", "cat dog", "cat")
     np.testing.assert_allclose(found.vectors, [[2, 2], [0.5, 0.5], [1, 0]])
-    assert vocabulary_vectors(SPACE, words, single_token_only=True).words == ("sky", "cat")
     np.testing.assert_allclose(vocabulary_vectors(SPACE, ["cat dog"], table="head").vectors, [[2, 1.5]])
     frame = VocabularyFrame(SPACE)
     np.testing.assert_allclose(vocabulary_vectors(SPACE, ["cat dog"], table="basis").vectors[0], frame.word_basis("cat dog"), rtol=1e-6)
     with pytest.raises(InputError, match="table is 'rows'; expected one of embedding, head, basis"):
         vocabulary_vectors(SPACE, words, table="rows")
     assert len(vocabulary_vectors(SPACE, [])) == 0
+
+
+def test_all_whole_words_and_some_more():
+    found = space_vectors(SPACE, "embedding", ["dog sky", "zebra", "x1", "cat"])
+    assert found.words == ("cat", "dog", "sky", "dog sky", "x1")
+    assert space_vectors(SPACE, "basis", ["dog sky", "zebra", "x1"], single_token_only=True).words == ("cat", "dog", "sky", "x1")
+    states = space_vectors(SPACE, "states", ["dog sky"])
+    np.testing.assert_allclose(states.of(["dog sky"]), [[1, 1.5]])
+    with pytest.raises(InputError, match="source is 'magic'; expected one of embedding, head, basis, states"):
+        space_vectors(SPACE, "magic")
+
+    class Plain(Space):
+        n_dims, fingerprint = 2, SPACE.fingerprint
+
+        def encode(self, texts, *, batch_size=None, progress=iter):
+            return np.zeros((len(texts), 2), dtype=np.float32)
+
+    with pytest.raises(InputError, match="toy has no vocabulary to take words from"):
+        space_vectors(Plain(), "embedding")
 
 
 def test_states_are_means_over_templates():

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lexframe import __version__
-from lexframe.cli import adapt, compare, encode, evidence, frame, predict, pretrain, store
+from lexframe.cli import adapt, analogy, compare, encode, evidence, frame, predict, pretrain, retrofit, store
 from lexframe.exceptions import InterruptedRunError, LexframeError
 
 app = typer.Typer(
@@ -21,9 +21,12 @@ app = typer.Typer(
 )
 app.command("demo")(adapt.demo)
 app.command("adapt")(adapt.adapt)
+app.command("analogy")(analogy.analogy)
+app.command("analogies")(analogy.analogies)
 app.command("compare")(compare.compare)
 app.command("predict")(predict.predict)
 app.command("encode")(encode.encode)
+app.command("retrofit")(retrofit.retrofit)
 app.command("neighbors")(store.neighbors)
 app.add_typer(evidence.app, name="evidence")
 app.add_typer(frame.app, name="frame")

@@ -27,6 +27,7 @@ _HOME = {
     "save_instrument": "persistence",
     "semantic_basis": "vocabulary_frame",
     "solve_analogy": "analogy",
+    "space_vectors": "word_sources",
     "state_vectors": "word_sources",
     "vocabulary_vectors": "word_sources",
     "whole_words": "word_sources",

@@ -38,9 +38,7 @@ def whole_words(space: VocabularySpace) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for number, text in alphabetic if _ids(space, text) == (number,)))
 
 
-def vocabulary_vectors(
-    space: VocabularySpace, words: Sequence[str], *, table: str = "embedding", single_token_only: bool = False
-) -> WordVectors:
+def vocabulary_vectors(space: VocabularySpace, words: Sequence[str], *, table: str = "embedding") -> WordVectors:
     """Vectors of words from a table of the vocabulary; a word of several tokens is the mean of theirs.
 
     Parameters
@@ -51,8 +49,6 @@ def vocabulary_vectors(
         The most frequent first; repeated ones count once. Words that the vocabulary cannot write are left out.
     table : {"embedding", "head", "basis"}
         Rows of the input embedding, rows of the output head, or semantic bases (see :class:`VocabularyFrame`).
-    single_token_only : bool
-        Leave words of several tokens out.
 
     Returns
     -------
@@ -66,14 +62,14 @@ def vocabulary_vectors(
     if table not in TABLES:
         raise InputError(f"table is {table!r}; expected one of {', '.join(TABLES)}.")
     ids = {word: _ids(space, word) for word in dict.fromkeys(words)}
-    kept = {word: found for word, found in ids.items() if found and (len(found) == 1 or not single_token_only)}
+    kept = {word: found for word, found in ids.items() if found}
     used = sorted({number for found in kept.values() for number in found})
     mean = _averaging(list(kept.values()), {number: row for row, number in enumerate(used)})
     return WordVectors(
         tuple(kept),
         np.ascontiguousarray(mean @ _table_rows(space, table, used), dtype=np.float32),
         source=f"{space.fingerprint.model}, {table}",
-        provenance=Provenance(space=space.fingerprint, parameters={"table": table, "single_token_only": single_token_only}),
+        provenance=Provenance(space=space.fingerprint, parameters={"table": table}),
     )
 
 
@@ -121,6 +117,54 @@ def state_vectors(
         source=f"{space.fingerprint.model}, states of layer {space.fingerprint.layer}",
         provenance=Provenance(space=space.fingerprint, parameters={"templates": list(templates)}),
     )
+
+
+SOURCES = (*TABLES, "states")
+
+
+def space_vectors(
+    space: Space,
+    source: str,
+    extra: Sequence[str] = (),
+    *,
+    single_token_only: bool = False,
+    templates: Sequence[str] = ("{text}",),
+    progress: Progress = iter,
+) -> WordVectors:
+    """Vectors of all whole words of a space's vocabulary, and of some more words.
+
+    Parameters
+    ----------
+    space : Space
+        Must have a vocabulary, which is where the candidates come from.
+    source : {"embedding", "head", "basis", "states"}
+        See :func:`vocabulary_vectors` and :func:`state_vectors`.
+    extra : sequence of str
+        Words that are wanted even if they are no whole words of the vocabulary; they come last.
+    single_token_only : bool
+        Leave words of several tokens out. As means of shared tokens they lie near their own inflections for no other reason.
+    templates, progress
+        For states; see :func:`state_vectors`.
+
+    Returns
+    -------
+    WordVectors
+
+    Raises
+    ------
+    InputError
+        If there is no such source, or the space has no vocabulary.
+    """
+    if source not in SOURCES:
+        raise InputError(f"source is {source!r}; expected one of {', '.join(SOURCES)}, or a file of word vectors.")
+    if not isinstance(space, VocabularySpace):
+        raise InputError(
+            f"{space.fingerprint.model} has no vocabulary to take words from. Name a language model, or a file of word vectors."
+        )
+    words = [*whole_words(space), *(word for word in extra if not single_token_only or len(_ids(space, word)) == 1)]
+    if source == "states":
+        return state_vectors(space, words, templates=templates, progress=progress)
+    return vocabulary_vectors(space, words, table=source)
 
 
 def _ids(space: VocabularySpace, word: str) -> tuple[int, ...]:

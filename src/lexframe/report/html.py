@@ -6,6 +6,7 @@ people's data can run.
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lexframe.evidence.adaptation import DESCRIPTIONS, TRAINED
 from lexframe.files import write_text
+from lexframe.report.analogy_charts import analogy_chart
 from lexframe.report.charts import (
     MAX_POINTS,
     confusion_chart,
@@ -104,6 +106,33 @@ def comparison_report(result: Any, path: str | Path, *, title: str = "Ways to ad
         n_shown=len(shown_methods(result, result.models[0])),
         n_seeds=len({cell.seed for cell in result.cells}),
         provenance=_as_json(result.provenance),
+    )
+
+
+def analogy_report(results: Sequence[Any], path: str | Path, *, title: str = "Analogies by vector arithmetic") -> Path:
+    """Write the report of analogies.
+
+    Parameters
+    ----------
+    results : sequence of lexframe.instruments.AnalogyEvaluation
+        One a source of vectors, of the same questions.
+    path : str or Path
+        The HTML file; replaced atomically.
+    title : str
+        Heading.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+    """
+    return _write(
+        path,
+        "analogies.html",
+        title=title,
+        results=results,
+        charts=[svg(analogy_chart(result)) for result in results],
+        provenance=json.dumps([result.provenance.to_dict() for result in results], indent=2, ensure_ascii=False),
     )
 
 
