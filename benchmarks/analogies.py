@@ -12,6 +12,7 @@ import json
 import sys
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -41,6 +42,7 @@ def main() -> None:
     options = parser.parse_args()
     questions = read_questions(DATA / "analogies_google" / "questions.jsonl.gz")
     claims = timing(questions, 300 if options.quick else 2000)
+    claims += growth(questions, (2_000, 20_000) if options.quick else (2_000, 20_000, 200_000))
     asked = replace(questions, questions=questions.questions[::10]) if options.quick else questions
     claims += by_source(asked, quick=options.quick)
     claims += outside_the_graph(1 if options.quick else SEEDS, quick=options.quick)
@@ -190,11 +192,31 @@ def planted(questions: AnalogyQuestions, n_words: int, n_dims: int) -> WordVecto
         vectors.setdefault(asked.answers[0].lower(), source + offset + 1.3 * rng.normal(size=n_dims))
         vectors.setdefault(asked.a.lower(), rng.normal(size=n_dims))
         vectors.setdefault(asked.a_.lower(), rng.normal(size=n_dims))
-    filler = {f"filler{i}": rng.normal(size=n_dims) for i in range(n_words - len(vectors))}
-    everything = {**vectors, **filler}
-    order = rng.permutation(len(everything))
-    words = list(everything)
-    return WordVectors(tuple(words[i] for i in order), np.array([everything[words[i]] for i in order], dtype=np.float32))
+    n_filler = n_words - len(vectors)
+    words = [*vectors, *(f"filler{i}" for i in range(n_filler))]
+    rows = np.vstack([np.array(list(vectors.values()), dtype=np.float32), rng.standard_normal((n_filler, n_dims), dtype=np.float32)])
+    order = rng.permutation(n_words)
+    return WordVectors(tuple(words[i] for i in order), rows[order])
+
+
+def growth(questions: AnalogyQuestions, sizes: Sequence[int]) -> list[Claim]:
+    """Seconds and memory beside the vectors, as the vocabulary grows tenfold and tenfold again."""
+    seconds, copies = [], []
+    for n_words in sizes:
+        vectors = planted(questions, n_words, 256)
+        start = time.perf_counter()
+        evaluate_analogies(vectors, questions, methods=["3cosadd"], n_resamples=10)
+        seconds.append(time.perf_counter() - start)
+        tracemalloc.start()
+        evaluate_analogies(vectors, questions.questions[::20], methods=["3cosadd"], n_resamples=10)
+        copies.append(tracemalloc.get_traced_memory()[1] / vectors.vectors.nbytes)
+        tracemalloc.stop()
+        print(f"{n_words:,} words: {seconds[-1]:.2f} s, memory {copies[-1]:.2f} times that of the vectors", flush=True)
+    exponent = float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
+    return [
+        Claim(f"exponent of the time from {sizes[0]:,} to {sizes[-1]:,} words", exponent, None, "<= 1.1", exponent <= 1.1),
+        Claim(f"memory at {sizes[-1]:,} words, times that of the vectors", copies[-1], None, "<= 1.5", copies[-1] <= 1.5),
+    ]
 
 
 # --- retrofitting ---

@@ -23,7 +23,6 @@ from jaxtyping import Float32, Int
 
 from lexframe.exceptions import InputError, VocabularyError
 from lexframe.instruments.word_vectors import WordVectors
-from lexframe.linalg import unit_rows
 
 EPSILON = 0.001
 """Keeps the denominator of 3CosMul from zero; the paper's value."""
@@ -174,8 +173,10 @@ class Vocabulary:
 
     @cached_property
     def units(self) -> Float32[np.ndarray, "n_words n_dims"]:
-        """Vectors of length 1."""
-        return unit_rows(self.vectors.vectors).astype(np.float32)
+        """Vectors of length 1, without a double-precision copy of all of them; a zero vector stays zero."""
+        vectors = self.vectors.vectors
+        lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
+        return vectors / np.where(lengths > 0, lengths, 1.0).astype(np.float32)[:, np.newaxis]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from lexframe.provenance import Provenance
 from lexframe.spaces.base import Progress, Space, VocabularySpace
 
 TABLES = ("embedding", "head", "basis")
+SOURCES = (*TABLES, "states")
 
 
 def whole_words(space: VocabularySpace) -> tuple[str, ...]:
@@ -117,9 +118,6 @@ def state_vectors(
         source=f"{space.fingerprint.model}, states of layer {space.fingerprint.layer}",
         provenance=Provenance(space=space.fingerprint, parameters={"templates": list(templates)}),
     )
-
-
-SOURCES = (*TABLES, "states")
 
 
 def space_vectors(

@@ -2,12 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
-from lexframe.report.charts import ACCENT, INK, MUTED, PALETTE, themed
+from lexframe.instruments.analogy_evaluation import BASELINES
+from lexframe.report.charts import INK, MUTED, PALETTE, themed
 
 if TYPE_CHECKING:
     import altair as alt
-
-BASELINES = ("b-only", "a'-only")
 
 
 def analogy_chart(result: Any) -> "alt.LayerChart":
@@ -41,7 +40,7 @@ def analogy_chart(result: Any) -> "alt.LayerChart":
         color=alt.Color(
             "method:N",
             sort=[*learned, *baselines],
-            scale=alt.Scale(domain=[*learned, *baselines], range=colours or [ACCENT]),
+            scale=alt.Scale(domain=[*learned, *baselines], range=colours),
             legend=alt.Legend(title=None, orient="top"),
         ),
     )
