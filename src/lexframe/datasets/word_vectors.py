@@ -111,8 +111,9 @@ def write_word_vectors(vectors: WordVectors, path: str | Path) -> Path:
         (gzip.open if path.suffix == ".gz" else open)(temporary, "wt", encoding="utf-8", newline="\n") as file,
     ):
         file.write(f"{len(vectors)} {vectors.n_dims}\n")
+        numbers = " ".join(["%.9g"] * vectors.n_dims)  # nine digits hold every single-precision number
         for word, vector in zip(vectors.words, vectors.vectors, strict=True):
-            file.write(f"{word} {' '.join(map(str, vector))}\n")  # as many digits as single precision needs
+            file.write(f"{word} {numbers % tuple(vector.tolist())}\n")
     return path
 
 
