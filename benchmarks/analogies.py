@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="two sources, every tenth question, one split")
     options = parser.parse_args()
     questions = read_questions(DATA / "analogies_google" / "questions.jsonl.gz")
-    claims = timing(questions, 300 if options.quick else 2000)
+    claims = timing(questions, 300 if options.quick else 1000)
     claims += growth(questions, (2_000, 20_000) if options.quick else (2_000, 20_000, 200_000))
     asked = replace(questions, questions=questions.questions[::10]) if options.quick else questions
     claims += by_source(asked, quick=options.quick)
