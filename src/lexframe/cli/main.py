@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lexframe import __version__
-from lexframe.cli import adapt, analogy, compare, encode, evidence, frame, predict, pretrain, retrofit, store
+from lexframe.cli import adapt, analogy, compare, encode, evidence, frame, predict, pretrain, retrofit, store, trace
 from lexframe.exceptions import InterruptedRunError, LexframeError
 
 app = typer.Typer(
@@ -30,6 +30,8 @@ app.command("retrofit")(retrofit.retrofit)
 app.command("neighbors")(store.neighbors)
 app.add_typer(evidence.app, name="evidence")
 app.add_typer(frame.app, name="frame")
+app.command("trace")(trace.trace)
+app.add_typer(trace.lens_app, name="lens")
 app.add_typer(pretrain.app, name="pretrain")
 app.add_typer(store.app, name="store")
 
