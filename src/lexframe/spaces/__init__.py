@@ -4,8 +4,11 @@ import importlib
 from typing import Any
 
 _HOME = {
+    "HeadMove": "base",
+    "HeadSpace": "base",
     "LanguageModelSpace": "language_model",
     "LensSpace": "base",
+    "PatchableSpace": "base",
     "SentenceEncoderSpace": "sentence_encoder",
     "Space": "base",
     "StateMove": "base",

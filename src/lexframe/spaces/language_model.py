@@ -13,9 +13,10 @@ from torch import nn
 
 from lexframe.exceptions import InputError, ModelError, VocabularyError
 from lexframe.provenance import SpaceFingerprint, array_hash
-from lexframe.spaces.base import LensSpace, Progress, Representation, StateMove, SteerableSpace, TokenStates, resolve_layer
+from lexframe.spaces.base import HeadMove, HeadSpace, Progress, Representation, StateMove, TokenStates, resolve_layer
 from lexframe.spaces.batching import encode_batches
 from lexframe.spaces.generation import write_on
+from lexframe.spaces.heads import AttentionHeads, check_head_moves, find_heads, head_moves_hash, reading_heads, replacing_heads
 from lexframe.spaces.layers import evaluation_mode, find_blocks, longest_input, read_states
 from lexframe.spaces.loading import load_config, load_tokenizer, load_weights, resolve_model
 from lexframe.spaces.moves import moves_hash, moving_states
@@ -26,7 +27,7 @@ from lexframe.spaces.tokenization import PLACEHOLDER, Batch, Tokenization, Token
 from lexframe.typing import Points
 
 
-class LanguageModelSpace(LensSpace, SteerableSpace):
+class LanguageModelSpace(HeadSpace):
     """A layer of a causal or masked language model, with its vocabulary.
 
     Neither the model nor the tokenizer that is passed in is changed: no padding side, no mode, no hook stays.
@@ -101,6 +102,7 @@ class LanguageModelSpace(LensSpace, SteerableSpace):
             raise InputError(f"max_length is {max_length}, but {self.model_name} takes 1 to {limit} tokens.")
         self.tokenization = Tokenization(tokenizer, template=template, max_length=max_length or limit, truncation=truncation)
         self._moves: tuple[StateMove, ...] = ()
+        self._head_moves: tuple[HeadMove, ...] = ()
 
     @property
     def n_layers(self) -> int:
@@ -125,7 +127,9 @@ class LanguageModelSpace(LensSpace, SteerableSpace):
     def fingerprint(self) -> SpaceFingerprint:
         """Weights and tokenizer by hash, layer, pooling, template, length, side of truncation and precision; moves, while there are any."""
         found = self._fingerprint
-        return replace(found, weights=f"{found.weights} moved {moves_hash(self._moves)}") if self._moves else found
+        moved = f" moved {moves_hash(self._moves)}" if self._moves else ""
+        replaced = f" heads {head_moves_hash(self._head_moves)}" if self._head_moves else ""
+        return replace(found, weights=found.weights + moved + replaced)
 
     @cached_property
     def _fingerprint(self) -> SpaceFingerprint:
@@ -207,7 +211,7 @@ class LanguageModelSpace(LensSpace, SteerableSpace):
             return np.zeros((0, len(asked), self.n_dims), dtype=np.float32)
         tokenized = self.tokenization(texts, spans=spans)
         with evaluation_mode(self.model):
-            shared = not self._moves  # the last token of a beginning that is read once is the last of no text
+            shared = not (self._moves or self._head_moves)  # the last token of a beginning that is read once is the last of no text
             prefix = (
                 Prefix.of(self.model, [text.ids for text in tokenized], [layer for layer, _ in asked], self._device) if shared else None
             )
@@ -328,6 +332,53 @@ class LanguageModelSpace(LensSpace, SteerableSpace):
                 yield
             finally:
                 self._moves = before
+
+    @cached_property
+    def _heads(self) -> AttentionHeads:
+        return find_heads(self.model)
+
+    @property
+    def n_heads(self) -> int:
+        """Attention heads of a block."""
+        return self._heads.n_heads
+
+    def head_outputs(
+        self, texts: Sequence[str], *, batch_size: int | None = None, progress: Progress = iter
+    ) -> Float[np.ndarray, "n_texts n_layers n_heads n_head_dims"]:
+        """What every head hands to the output projection at the last token; see :meth:`HeadSpace.head_outputs`."""
+        if not len(texts):
+            return np.zeros((0, self._n_layers, self.n_heads, self._heads.n_head_dims), dtype=np.float32)
+
+        def forward(part: list[TokenizedText]) -> np.ndarray:
+            batch = pad_batch(part, padding_id=self._padding_id, device=self._device)
+            with reading_heads(self.model, self._heads) as outputs:
+                read_states(self.model, batch.ids, batch.mask, [self._n_layers])
+            return torch.stack(outputs, dim=1).float().cpu().numpy()
+
+        with evaluation_mode(self.model):
+            return encode_batches(self.tokenization(texts), forward, device=self._device, most_texts=batch_size, progress=progress)
+
+    def project_heads(self, outputs: Float[np.ndarray, "n_layers n_heads n_head_dims"]) -> Float[np.ndarray, "n_layers n_heads n_dims"]:
+        """What head outputs become in the output projection, without its bias, float32."""
+        if outputs.shape != (self._n_layers, self.n_heads, self._heads.n_head_dims):
+            raise InputError(
+                f"Head outputs have the shape {outputs.shape}; {self.model_name} has {self._n_layers} layers of {self.n_heads} heads with "
+                f"{self._heads.n_head_dims} dimensions. Give what head_outputs gives, averaged over texts."
+            )
+        with evaluation_mode(self.model):
+            return self._heads.project(self._as_tensor(outputs)).float().cpu().numpy()
+
+    @contextmanager
+    def heads_replaced(self, moves: Sequence[HeadMove]) -> Iterator[None]:
+        """Within this context heads hand on what the moves say; see :meth:`HeadSpace.heads_replaced`."""
+        check_head_moves(moves, self._heads)
+        before = self._head_moves
+        with replacing_heads(self.model, self._heads, moves):
+            self._head_moves = (*before, *moves)
+            try:
+                yield
+            finally:
+                self._head_moves = before
 
     def generate(
         self,

@@ -29,7 +29,7 @@ def moving_states(model: nn.Module, moves: Sequence[StateMove]) -> Iterator[None
         Layers counted from the front: 0 … n_layers. Those of one layer apply in their order.
     """
     base, blocks = base_model(model), find_blocks(model)
-    last_tokens = _LastTokens()
+    last_tokens = LastTokens()
     hooks = []
     if any(move.where == "last" for move in moves):
         hooks.append(base.register_forward_pre_hook(last_tokens.watch, with_kwargs=True))
@@ -54,7 +54,7 @@ def moves_hash(moves: Sequence[StateMove]) -> str:
     )
 
 
-class _LastTokens:
+class LastTokens:
     """Where the texts of the pass that is running end."""
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class _LastTokens:
         return n_tokens - 1 - mask.flip(1).long().argmax(dim=1)
 
 
-def _step(move: StateMove, last_tokens: _LastTokens, like: Tensor) -> Any:
+def _step(move: StateMove, last_tokens: LastTokens, like: Tensor) -> Any:
     vector = torch.from_numpy(np.asarray(move.vector, dtype=np.float32)).to(like.device, like.dtype)
     unit = vector / vector.norm().clamp(min=torch.finfo(torch.float32).tiny)
 
