@@ -91,8 +91,8 @@ def _head_width(model: nn.Module, n_inputs: int, n_heads: int) -> int:
 
 def _not_understood(model: nn.Module, what: str) -> ModelError:
     return ModelError(
-        f"The attention heads of {type(model).__name__} are not understood: {what}. Use a model whose blocks have multi-head attention with "
-        "an output projection; task vectors need no heads."
+        f"The attention heads of {type(model).__name__} are not understood: {what}. Use a model whose blocks have multi-head "
+        "attention with an output projection; task vectors need no heads."
     )
 
 
@@ -198,7 +198,8 @@ def check_head_moves(moves: Sequence[HeadMove], heads: AttentionHeads) -> None:
     for move in moves:
         if not (1 <= move.layer <= len(heads.projections) and 0 <= move.head < heads.n_heads):
             raise InputError(
-                f"There is no head {move.head} in layer {move.layer}: layers are 1 to {len(heads.projections)}, heads 0 to {heads.n_heads - 1}."
+                f"There is no head {move.head} in layer {move.layer}: layers are 1 to {len(heads.projections)}, "
+                f"heads 0 to {heads.n_heads - 1}."
             )
         if move.output.shape != (heads.n_head_dims,):
             raise InputError(

@@ -61,6 +61,7 @@ class LastTokens:
         self._mask: Tensor | None = None
 
     def watch(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Forward pre-hook of the base model: keeps the mask of the pass."""
         mask = kwargs.get("attention_mask")
         self._mask = mask if isinstance(mask, Tensor) and mask.ndim == 2 else None
 
