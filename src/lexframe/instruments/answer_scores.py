@@ -1,4 +1,4 @@
-"""How a space answers prompts: is the answer the likeliest next token of the whole vocabulary, how likely is it, how far down?"""
+"""How a space answers prompts: whether the answer is the likeliest next token of the vocabulary, how likely it is, how far down."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
