@@ -8,7 +8,7 @@ import torch
 
 from lexframe.exceptions import InputError, VocabularyError
 from lexframe.instruments import Task, composed, task_vector_study, task_vectors, top_words
-from lexframe.instruments.answer_scores import answer_scores, first_tokens
+from lexframe.instruments.answer_scores import answer_scores
 from lexframe.instruments.patch_result import PatchTally
 from lexframe.instruments.task import draw_dummies
 from lexframe.instruments.task_vector import choose_move, inner_layers, patched_scores

@@ -1,0 +1,174 @@
+"""Task vectors and function vectors: a toy whose truth is planted, the same toy without it, and a language model on word tasks.
+
+    python benchmarks/task_vectors.py [--quick] [--model embedded]
+
+- the toy, trained at every seed with the auxiliary loss: share of the few-shot accuracy, wrong task, random vector, layer, heads
+- the toy trained on prompts alone: whether a task vector comes by itself
+- v_AD + v_BC - v_AC on the toy's parallelogram of tasks
+- word tasks from the relations of the Google analogies, read from the shared folder, on the model, with the same controls
+"""
+
+import argparse
+import gzip
+import json
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from common import SHARED, Claim, finish
+from lexframe import LanguageModelSpace
+from lexframe.instruments import PatchResult, Task, composed, function_vector_study, task_vector_study, task_vectors
+from lexframe.instruments.answer_scores import first_tokens
+from lexframe.instruments.task_vector import patched_scores
+from lexframe.spaces import StateMove
+from lexframe.training.in_context_toy import InContextToy, train_in_context_toy
+
+SEEDS = (0, 1, 2)
+RELATIONS = {
+    "comparative": "gram3-comparative",
+    "superlative": "gram4-superlative",
+    "adverb": "gram1-adjective-to-adverb",
+    "opposite": "gram2-opposite",
+    "plural": "gram8-plural",
+    "capital": "capital-common-countries",
+}
+"""Neighbours share inputs where they can: most adjectives have a comparative and a superlative here."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="one seed, the planted toy and two word tasks")
+    parser.add_argument("--model", default="embedded")
+    options = parser.parse_args()
+    seeds = SEEDS[:1] if options.quick else SEEDS
+
+    claims = planted_claims([train_in_context_toy(seed=seed) for seed in seeds])
+    if not options.quick:
+        claims += plain_claims([train_in_context_toy(seed=seed, planted_layer=None) for seed in seeds])
+    if (SHARED / "data" / "analogies_google").is_dir():
+        claims += word_claims(options.model, seeds, quick=options.quick)
+    finish(claims, keep_as=None if options.quick else "task_vectors")
+
+
+def planted_claims(toys: Sequence[InContextToy]) -> list[Claim]:
+    """The planted toys: what is known to be there is found, and the controls stay where they should."""
+    start = time.perf_counter()
+    studies = [task_vector_study(toy.space(), toy.tasks()) for toy in toys]
+    seconds = (time.perf_counter() - start) / len(toys)
+    show("toy, planted", studies)
+    heads = [function_vector_study(toy.space(), toy.tasks(), n_top=3)[0] for toy in toys]
+    show("toy, planted: function vectors of 3 of 12 heads", heads)
+    at_planted = np.mean([choice.layer == 2 for study in studies for choice in study.choices])
+    random, zero = accuracies(studies, "random vector"), accuracies(studies, "zero-shot")
+    drawn = accuracies(heads, "random heads")
+    vector = accuracies(heads, "function vector")
+    return [
+        over_seeds("toy: patched, share of the few-shot accuracy", shares(studies, "patched"), ">= 0.8", lambda v: min(v) >= 0.8),
+        over_seeds("toy: vector of another task, answers of that task", others(studies, "other task"), ">= 0.8", lambda v: min(v) >= 0.8),
+        over_seeds("toy: the same in demonstrations of the own task", others(studies, "overridden"), ">= 0.5", lambda v: min(v) >= 0.5),
+        over_seeds("toy: random vector less zero-shot", random - zero, "<= 0.1", lambda v: max(v) <= 0.1),
+        over_seeds("toy: vector of shuffled demonstrations less zero-shot", accuracies(studies, "shuffled labels") - zero, "<= 0.1",
+                   lambda v: max(v) <= 0.1),
+        Claim("toy: splits in which development pairs choose the planted layer", float(at_planted), None, "1", bool(at_planted == 1)),
+        over_seeds("toy: function vector of 3 heads less 3 random heads", vector - drawn, "> 0", lambda v: min(v) > 0),
+        over_seeds("toy: v_AD + v_BC - v_AC, accuracy on B -> D", np.array([composition(toy) for toy in toys]), "none", lambda v: True),
+        Claim("toy: seconds of a study of 8 tasks, 3 splits", seconds, None, "< 10", seconds < 10),
+    ]  # fmt: skip
+
+
+def plain_claims(toys: Sequence[InContextToy]) -> list[Claim]:
+    """Trained on prompts alone: demonstrations work, and a vector from the separator carries nothing."""
+    studies = [task_vector_study(toy.space(), toy.tasks()) for toy in toys]
+    show("toy, trained on prompts alone", studies)
+    few, patched = accuracies(studies, "few-shot"), shares(studies, "patched")
+    return [
+        over_seeds("toy without planting: few-shot accuracy", few, ">= 0.9", lambda v: min(v) >= 0.9),
+        over_seeds("toy without planting: patched, share of the few-shot accuracy", patched, ">= 0.8", lambda v: min(v) >= 0.8),
+    ]
+
+
+def word_claims(model: str, seeds: Sequence[int], *, quick: bool) -> list[Claim]:
+    """Word tasks on a language model; every seed draws its own splits and demonstrations."""
+    space = LanguageModelSpace(model)
+    tasks = word_tasks()[: 2 if quick else None]
+    sizes = {"n_splits": 1 if quick else 2, "n_shots": 5, "n_prompts": 10}
+    studies = [task_vector_study(space, tasks, random_state=seed, **sizes) for seed in seeds]
+    show(f"{space.model_name}, {', '.join(task.name for task in tasks)}", studies)
+    for task in tasks:
+        few, patched = (np.mean([study.score(name, task.name).accuracy.value for study in studies]) for name in ("few-shot", "patched"))
+        words = " ".join(repr(word) for word, _ in studies[0].words[task.name][:5])
+        print(f"  {task.name:12s} few-shot {few:.3f}, patched {patched:.3f}; the head reads {words}")
+    few, zero, patched = (accuracies(studies, name) for name in ("few-shot", "zero-shot", "patched"))
+    claims = [
+        over_seeds(f"{model}: few-shot less zero-shot accuracy", few - zero, "> 0", lambda v: min(v) > 0),
+        over_seeds(f"{model}: few-shot accuracy", few, "none", lambda v: True),
+        over_seeds(f"{model}: patched less zero-shot accuracy", patched - zero, "> 0", lambda v: min(v) > 0),
+        over_seeds(f"{model}: patched less random vector", patched - accuracies(studies, "random vector"), "> 0", lambda v: min(v) > 0),
+        over_seeds(f"{model}: patched less shuffled demonstrations", patched - accuracies(studies, "shuffled labels"), "> 0",
+                   lambda v: min(v) > 0),
+    ]  # fmt: skip
+    ranks = np.array([study.score("patched").median_rank / study.score("shuffled labels").median_rank for study in studies])
+    claims.append(
+        over_seeds(f"{model}: median rank of the answer, patched over shuffled demonstrations", ranks, "< 1", lambda v: max(v) < 1)
+    )
+    if quick:
+        return claims
+    heads = [function_vector_study(space, tasks, n_splits=1, n_prompts=30, n_effect_prompts=15, random_state=seed)[0] for seed in seeds]
+    show(f"{space.model_name}: function vectors of 10 heads", heads)
+    gain = accuracies(heads, "function vector") - accuracies(heads, "random heads")
+    return [*claims, over_seeds(f"{model}: function vector of 10 heads less 10 random heads", gain, "> 0", lambda v: min(v) > 0)]
+
+
+def word_tasks() -> list[Task]:
+    """Relations of the set, the first output for every input."""
+    pairs: dict[str, dict[str, str]] = {}
+    with gzip.open(SHARED / "data" / "analogies_google" / "questions.jsonl.gz", "rt", encoding="utf-8") as lines:
+        for line in lines:
+            question = json.loads(line)
+            for source, target in ((question["a"], question["b"]), (question["c"], question["d"])):
+                pairs.setdefault(question["category"], {}).setdefault(source, target)
+    return [Task(name, tuple(sorted(pairs[relation].items()))) for name, relation in RELATIONS.items()]
+
+
+def composition(toy: InContextToy) -> float:
+    """Accuracy of "mirrored second next" from the vectors of its three neighbours, at the planted layer."""
+    space, tasks = toy.space(), {task.name: task for task in toy.tasks()}
+    ad, bc, ac = (task_vectors(space, tasks[name], layers=[2]).at(2) for name in ("second next", "mirrored next", "next"))
+    goal = tasks["mirrored second next"]
+    move = StateMove(layer=2, vector=composed(ad, bc, ac), how="replace", where="last")
+    answers = first_tokens(space, [target for _, target in goal.pairs])[:, np.newaxis]
+    return float(patched_scores(space, [goal.prompt((), source) for source, _ in goal.pairs], answers, move).right.mean())
+
+
+def accuracies(studies: Sequence[PatchResult], condition: str) -> np.ndarray:
+    return np.array([study.score(condition).accuracy.value for study in studies])
+
+
+def shares(studies: Sequence[PatchResult], condition: str) -> np.ndarray:
+    found = [study.score(condition).few_shot_share for study in studies]
+    return np.array([share.value if share else np.nan for share in found])
+
+
+def others(studies: Sequence[PatchResult], condition: str) -> np.ndarray:
+    found = [study.score(condition).other_accuracy for study in studies]
+    return np.array([share.value if share else np.nan for share in found])
+
+
+def over_seeds(claim: str, values: np.ndarray, goal: str, reached) -> Claim:
+    """Mean over seeds with their range."""
+    return Claim(claim, float(values.mean()), (float(values.min()), float(values.max())), goal, bool(reached(values)))
+
+
+def show(title: str, studies: Sequence[PatchResult]) -> None:
+    """Every condition at the first seed, with the interval over test pairs, and the mean over seeds."""
+    print(f"\n{title}")
+    for condition in studies[0].conditions:
+        score = studies[0].score(condition)
+        other = f"   other task's {score.other_accuracy}" if score.other_accuracy else ""
+        mean = accuracies(studies, condition).mean()
+        print(f"  {condition:26s} {mean:.3f} over seeds; {score.accuracy} rank {score.median_rank:.0f}, {score.n_pairs} pairs{other}")
+
+
+if __name__ == "__main__":
+    main()
