@@ -165,7 +165,21 @@ def choose_move(
 def composed(
     a_to_d: Float[np.ndarray, " n_dims"], b_to_c: Float[np.ndarray, " n_dims"], a_to_c: Float[np.ndarray, " n_dims"]
 ) -> Float[np.ndarray, " n_dims"]:
-    """The vector of B → D that three others give, if tasks add up: v_AD + v_BC - v_AC (Todd et al., 2023)."""
+    """The vector of B → D that three others give, if tasks add up: v_AD + v_BC - v_AC.
+
+    Parameters
+    ----------
+    a_to_d, b_to_c, a_to_c : ndarray of shape (n_dims,)
+        Task or function vectors of one layer, of tasks such as "the first of a list, in capitals" (A → D).
+
+    Returns
+    -------
+    ndarray of shape (n_dims,)
+
+    References
+    ----------
+    Todd et al. (2023), Function Vectors in Large Language Models, arXiv:2310.15213.
+    """
     return a_to_d + b_to_c - a_to_c
 
 

@@ -1,10 +1,10 @@
 r"""A small transformer that learns functions from demonstrations: a model whose task vectors are known to be there, or not to be.
 
-Prompts read ``a -> f(a) b -> f(b) c ->``. Trained on them alone, a small model works out the answer at the *input*, and the
-state of the separator holds no task that could be moved (Yang et al., 2025, find tasks weakly and not locally encoded, too).
-With `planted_layer` an auxiliary loss like theirs is added: the state of a separator at that layer, put into a question without
-demonstrations or behind those of another function, must answer it. Then the truth is known, and an instrument that looks for
-task vectors can be held against it.
+Prompts read ``a -> f(a) b -> f(b) c ->``. Trained on them alone, a small model brings task and input together in the state of
+the separator and never looks the input up again, so that no state stands for the task alone; Yang et al. (2025) find tasks weakly
+and not locally encoded, too. With `planted_layer` an auxiliary loss like theirs is added: the state of a separator at that layer,
+put into a question without demonstrations or behind those of another function, must answer it. Then the truth is known, and an
+instrument that looks for task vectors can be held against it.
 """
 
 from collections.abc import Iterator
