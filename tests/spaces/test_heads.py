@@ -95,6 +95,14 @@ def test_batches_do_not_change_what_a_head_hands_on():
     assert space.n_heads == 4
 
 
+def test_a_beginning_that_texts_share_has_no_last_token():
+    """Read once for all texts, its last token would get the output that belongs to the last of each text."""
+    space = tiny_space("llama")
+    texts = [f"one two three four five six seven {word}" for word in ("cat", "dog")]
+    with space.heads_replaced([HeadMove(layer=1, head=0, output=np.full(8, 5, dtype=np.float32))]):
+        np.testing.assert_allclose(space.encode(texts), np.concatenate([space.encode([text]) for text in texts]), atol=1e-5)
+
+
 def test_nothing_stays_and_the_space_is_another_within():
     space = tiny_space("gpt2")
     move = HeadMove(layer=1, head=0, output=np.ones(8, dtype=np.float32))
@@ -103,7 +111,7 @@ def test_nothing_stays_and_the_space_is_another_within():
         assert space.fingerprint.digest != fingerprint.digest
         assert np.abs(space.encode(WORDS) - before).max() > 1e-3
     with pytest.raises(InputError), space.heads_replaced([move]):
-        space.encode([3])
+        space.generate(["cat"], max_new_tokens=0)
     assert space.fingerprint == fingerprint
     np.testing.assert_array_equal(space.encode(WORDS), before)
 
