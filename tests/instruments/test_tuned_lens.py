@@ -14,7 +14,7 @@ from lexframe.provenance import SpaceFingerprint
 from lexframe.spaces.base import LensSpace, TokenStates
 from tests.tiny_models import FAMILIES, tiny_space
 
-WORDS = "the cat sat on mat a dog one two three four five six seven eight nine ten".split()
+WORDS = ["the", "cat", "sat", "on", "mat", "a", "dog", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 
 
 class LinearResidualSpace(LensSpace):

@@ -156,11 +156,13 @@ def read_through(
     n_top = min(n_top, space.n_vocab)
     shape = (n_layers, n_tokens)
     found = LensStatistics(
-        *(np.zeros(shape, dtype=np.float32) for _ in range(3)),
-        np.zeros(shape, dtype=np.int64),
-        np.zeros(shape, dtype=np.float32),
-        np.zeros((*shape, n_top), dtype=np.int64),
-        np.zeros((*shape, n_top), dtype=np.float32),
+        entropy=np.zeros(shape, dtype=np.float32),
+        kl_to_final=np.zeros(shape, dtype=np.float32),
+        js_to_previous=np.zeros(shape, dtype=np.float32),
+        answer_rank=np.zeros(shape, dtype=np.int64),
+        answer_probability=np.zeros(shape, dtype=np.float32),
+        top_ids=np.zeros((*shape, n_top), dtype=np.int64),
+        top_probabilities=np.zeros((*shape, n_top), dtype=np.float32),
     )
     inputs = [lens.inputs(space, state, layer=layer) for state, layer in zip(states, layers, strict=True)]
     size = max(1, _MAX_LOGITS // space.n_vocab)
@@ -215,7 +217,8 @@ def _likeliest(probabilities: Tensor, n_top: int) -> tuple[Tensor, Tensor]:
     n_rows, n_items = probabilities.shape
     n_groups = n_items // _GROUP
     if n_groups <= n_top:
-        return tuple(probabilities.topk(n_top, dim=1))
+        values, where = probabilities.topk(n_top, dim=1)
+        return values, where
     grouped = probabilities[:, : n_groups * _GROUP].unflatten(1, (n_groups, _GROUP))
     groups = grouped.amax(dim=2).topk(n_top, dim=1).indices
     members = (groups[:, :, None] * _GROUP + torch.arange(_GROUP)).flatten(1)

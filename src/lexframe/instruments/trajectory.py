@@ -218,7 +218,9 @@ class PromptTrace:
 
 
 def _without_nan(values: np.ndarray) -> Any:
-    return np.where(np.isfinite(values), values.astype(object), None).tolist()
+    plain = values.astype(object)
+    plain[~np.isfinite(values)] = None
+    return plain.tolist()
 
 
 def trace(

@@ -247,7 +247,7 @@ class _Maps:
     offsets: Float[np.ndarray, "n_layers n_dims"]
 
     def moves(self, layer: int, x: Rows) -> Rows:
-        """xA + b."""
+        """XA + b."""
         return (x @ self.matrices[layer] + self.offsets[layer]).astype(np.float32)
 
 

@@ -184,7 +184,8 @@ def _trace_table(trace: Any) -> dict[str, Any]:
     first = max(0, len(trace.tokens) - MOST_TOKENS)
     places = range(first, len(trace.tokens))
     rows = [
-        {"layer": trace.layers[row], "cells": [_trace_cell(trace, row, place) for place in places]} for row in reversed(range(len(trace.layers)))
+        {"layer": trace.layers[row], "cells": [_trace_cell(trace, row, place) for place in places]}
+        for row in reversed(range(len(trace.layers)))
     ]
     notes = []
     if first:

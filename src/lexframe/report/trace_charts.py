@@ -140,7 +140,8 @@ def path_chart(found: Any) -> "alt.LayerChart":
     _, drawn, words = map_coordinates(points, points, bases)
     names = [f"{number}: {visible_prompt(prompt)}" for number, prompt in enumerate(found.prompts, start=1)]
     rows = [
-        {"x": float(x), "y": float(y), "prompt": names[i // n_layers], "layer": found.layers[i % n_layers]} for i, (x, y) in enumerate(drawn)
+        {"x": float(x), "y": float(y), "prompt": names[i // n_layers], "layer": found.layers[i % n_layers]}
+        for i, (x, y) in enumerate(drawn)
     ]
     colour = alt.Color(
         "prompt:N",
