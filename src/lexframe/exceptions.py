@@ -45,14 +45,22 @@ class FingerprintMismatch(LexframeError, ValueError):  # noqa: N818  it names th
         Fingerprints of the space that the instrument was fitted on and of the space that was given.
     what : str
         What refuses, for the message, such as ``"adapter/"``.
+    advice : str
+        What to do.
     """
 
-    def __init__(self, expected: str, found: str, what: str):
+    def __init__(
+        self,
+        expected: str,
+        found: str,
+        what: str,
+        *,
+        advice: str = (
+            "Points of two spaces cannot be mixed: use the model, layer, pooling and template it was fitted with, or fit it again."
+        ),
+    ):
         self.expected, self.found, self.what = expected, found, what
-        super().__init__(
-            f"{what} was fitted on the space {expected}, but the space given is {found}. Points of two spaces "
-            "cannot be mixed: use the model, layer, pooling and template it was fitted with, or fit it again."
-        )
+        super().__init__(f"{what} was fitted on the space {expected}, but the space given is {found}. {advice}")
 
 
 class MissingExtraError(LexframeError, ImportError):

@@ -35,6 +35,8 @@ class SpaceFingerprint:
         The side that is cut off.
     dtype : str
         Precision of the forward pass.
+    moves : str
+        Hash of the moves of states that are in force, empty where there are none.
     """
 
     kind: str
@@ -47,12 +49,22 @@ class SpaceFingerprint:
     max_length: int = 0
     truncation: str = "right"
     dtype: str = "float32"
+    moves: str = ""
 
     @property
     def digest(self) -> str:
         """Twelve hex digits that differ when anything but the model's name differs."""
-        compared = {key: value for key, value in asdict(self).items() if key != "model"}
-        return hashlib.sha256(json.dumps(compared, sort_keys=True).encode()).hexdigest()[:12]
+        left_out = {"model"} if self.moves else {"model", "moves"}
+        return _digest({key: value for key, value in asdict(self).items() if key not in left_out})
+
+    @property
+    def model_digest(self) -> str:
+        """Twelve hex digits over what decides the states of all layers: weights, tokenizer and precision.
+
+        Layer, pooling, template and length say which of those states become a point; a vector that is added to states does not
+        depend on them.
+        """
+        return _digest({"weights": self.weights, "tokenizer": self.tokenizer, "dtype": self.dtype})
 
     def __str__(self) -> str:
         return f"{self.model} (layer {self.layer}, {self.pooling} pooling, template {self.template!r}, {self.dtype}; {self.digest})"
@@ -62,9 +74,13 @@ class SpaceFingerprint:
         if self.digest != found.digest:
             raise FingerprintMismatch(str(self), str(found), what)
 
-    def same_model(self, found: "SpaceFingerprint") -> bool:
-        """Whether both read the same weights with the same tokenizer in the same precision, whatever the layer, pooling and template."""
-        return (self.weights, self.tokenizer, self.dtype) == (found.weights, found.tokenizer, found.dtype)
+    def require_model(self, found: "SpaceFingerprint", *, what: str) -> None:
+        """Raise FingerprintMismatch unless `found` is of the same model, at whatever layer and pooling."""
+        if self.model_digest != found.model_digest:
+            expected, other = (f"{space.model} ({space.dtype}; model {space.model_digest})" for space in (self, found))
+            raise FingerprintMismatch(
+                expected, other, what, advice="Vectors of two models cannot be mixed: use the model it was found on, or find it again."
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """As plain types, with the digest."""
@@ -89,6 +105,10 @@ class Provenance:
         """As plain types, for JSON."""
         space = self.space.to_dict() if self.space else None
         return {"space": space, "seed": self.seed, "parameters": self.parameters, "versions": self.versions}
+
+
+def _digest(document: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def package_versions(names: Iterable[str] = ("lexframe", "numpy", "scikit-learn", "torch", "transformers")) -> dict[str, str]:

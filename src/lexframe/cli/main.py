@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lexframe import __version__
-from lexframe.cli import adapt, analogy, compare, encode, evidence, frame, predict, pretrain, retrofit, store, trace
+from lexframe.cli import adapt, analogy, compare, encode, evidence, frame, predict, pretrain, retrofit, steer, store, trace
 from lexframe.exceptions import InterruptedRunError, LexframeError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command("predict")(predict.predict)
 app.command("encode")(encode.encode)
 app.command("retrofit")(retrofit.retrofit)
 app.command("neighbors")(store.neighbors)
+app.command("steer")(steer.steer)
 app.add_typer(evidence.app, name="evidence")
 app.add_typer(frame.app, name="frame")
 app.command("trace")(trace.trace)

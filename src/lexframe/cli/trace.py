@@ -43,7 +43,7 @@ def trace(
     found = trace_prompts(space, prompts, lens=chosen, answer=answer, n_top=top, precision=_resolve(precision, device))
     comparison = compare_paths(space, found, lens=chosen) if len(found) > 1 else None
     if report is not None:
-        from lexframe.report.html import trace_report
+        from lexframe.report.trace_report import trace_report
 
         trace_report(found, report, path_map=path_map(space, found), comparison=comparison)
     if as_json:

@@ -6,6 +6,7 @@ from lexframe.evidence.cells import Cell, CellStore
 from lexframe.evidence.comparison import ComparisonResult, compare
 from lexframe.evidence.metrics import Estimate, bootstrap, paired_difference
 from lexframe.evidence.problem import Classifier, EncodedTexts, Method, Problem
+from lexframe.evidence.steering_choice import SideEffectBudget, SteeringChoice, SteeringPoint, choose_steering
 
 __all__ = [
     "METHODS",
@@ -21,8 +22,12 @@ __all__ = [
     "MethodResult",
     "Predictions",
     "Problem",
+    "SideEffectBudget",
+    "SteeringChoice",
+    "SteeringPoint",
     "adapt",
     "bootstrap",
+    "choose_steering",
     "compare",
     "load_adapter",
     "paired_difference",

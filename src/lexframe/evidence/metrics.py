@@ -106,6 +106,21 @@ def paired_difference(
     return Estimate(float(difference.mean()), float(low), float(high))
 
 
+def mean_estimate(values: Float[np.ndarray, " n"], *, n_resamples: int = 1000, seed: int = 0) -> Estimate:
+    """Mean of a value an item with its percentile bootstrap interval over items.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        Of paired items their differences.
+    n_resamples, seed : int
+        Of the bootstrap. Equal seeds draw equal items.
+    """
+    draws = np.random.default_rng(seed).integers(0, len(values), size=(n_resamples, len(values)))
+    low, high = np.percentile(values[draws].mean(axis=1), [2.5, 97.5])
+    return Estimate(float(values.mean()), float(low), float(high))
+
+
 def confusion(truth: Int[np.ndarray, " n"], predicted: Int[np.ndarray, " n"], n_classes: int) -> Int[np.ndarray, "k k"]:
     """Counts with true classes as rows and predicted ones as columns."""
     return np.bincount(truth * n_classes + predicted, minlength=n_classes**2).reshape(n_classes, n_classes)

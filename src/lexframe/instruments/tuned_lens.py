@@ -17,7 +17,7 @@ from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from lexframe.exceptions import DataError, FingerprintMismatch, InputError
+from lexframe.exceptions import DataError, InputError
 from lexframe.files import replacing
 from lexframe.instruments.lens import Lens
 from lexframe.linalg import softmax
@@ -102,8 +102,7 @@ class TunedLens(Lens):
         FingerprintMismatch
             If the lens was fitted on another model.
         """
-        if not self.fingerprint.same_model(space.fingerprint):
-            raise FingerprintMismatch(str(self.fingerprint), str(space.fingerprint), "This tuned lens")
+        self.fingerprint.require_model(space.fingerprint, what="This tuned lens")
         found = space.lens_input(states, layer=layer)
         number = resolve_layer(layer, space.n_layers)
         return found if number == space.n_layers else found + found @ self.matrices[number] + self.offsets[number]

@@ -25,11 +25,8 @@ from lexframe.report.charts import (
     method_chart,
     shown_methods,
 )
-from lexframe.report.trace_charts import depth_chart, parting_chart, path_chart, visible
 
 _N_TEXTS = 8
-MOST_TOKENS = 160
-"""Tokens in the table of a trace; of longer prompts the last are shown."""
 _LABELLED_MARK = re.compile(r"<path aria-label=\"([^\"]*)\"([^>]*?)(?:></path>|/>)")
 
 
@@ -59,7 +56,7 @@ def adaptation_report(result: Any, path: str | Path, *, title: str = "Adapting a
         The file.
     """
     hardest, surprising = notable_texts(result)
-    return _write(
+    return write_page(
         path,
         "adaptation.html",
         title=title,
@@ -69,7 +66,7 @@ def adaptation_report(result: Any, path: str | Path, *, title: str = "Adapting a
         charts={"methods": svg(method_chart(result)), "map": svg(map_chart(result)), "confusion": svg(confusion_chart(result))},
         hardest=hardest,
         surprising=surprising,
-        provenance=_as_json(result.provenance),
+        provenance=as_json(result.provenance),
     )
 
 
@@ -100,7 +97,7 @@ def comparison_report(result: Any, path: str | Path, *, title: str = "Ways to ad
         }
         for model in result.models
     ]
-    return _write(
+    return write_page(
         path,
         "comparison.html",
         title=title,
@@ -108,7 +105,7 @@ def comparison_report(result: Any, path: str | Path, *, title: str = "Ways to ad
         charts=charts,
         n_shown=len(shown_methods(result, result.models[0])),
         n_seeds=len({cell.seed for cell in result.cells}),
-        provenance=_as_json(result.provenance),
+        provenance=as_json(result.provenance),
     )
 
 
@@ -129,7 +126,7 @@ def analogy_report(results: Sequence[Any], path: str | Path, *, title: str = "An
     pathlib.Path
         The file.
     """
-    return _write(
+    return write_page(
         path,
         "analogies.html",
         title=title,
@@ -137,86 +134,6 @@ def analogy_report(results: Sequence[Any], path: str | Path, *, title: str = "An
         charts=[svg(analogy_chart(result)) for result in results],
         provenance=json.dumps([result.provenance.to_dict() for result in results], indent=2, ensure_ascii=False),
     )
-
-
-def trace_report(
-    traces: Sequence[Any], path: str | Path, *, path_map: Any, comparison: Any = None, title: str = "A prompt's path through the layers"
-) -> Path:
-    """Write the report of traced prompts: a table to rest on for each, curves, the map, and where they part.
-
-    Parameters
-    ----------
-    traces : sequence of lexframe.instruments.PromptTrace
-        What :func:`lexframe.instruments.trace` gave.
-    path : str or Path
-        The HTML file; replaced atomically.
-    path_map : lexframe.instruments.PathMap
-        Of the same traces.
-    comparison : lexframe.instruments.PathComparison, optional
-        Of the same traces, where there are several.
-    title : str
-        Heading.
-
-    Returns
-    -------
-    pathlib.Path
-        The file.
-    """
-    return _write(
-        path,
-        "trace.html",
-        title=title,
-        model=traces[0].provenance.space.model if traces[0].provenance.space else "the model",
-        lens=traces[0].lens,
-        layers=traces[0].layers,
-        traces=[_trace_table(trace) for trace in traces],
-        charts={
-            "depth": svg(depth_chart(traces)),
-            "path": svg(path_chart(path_map)),
-            "parting": svg(parting_chart(comparison)) if comparison is not None else None,
-        },
-        provenance=_as_json(traces[0].provenance),
-    )
-
-
-def _trace_table(trace: Any) -> dict[str, Any]:
-    """What the page shows of one prompt: the last layer on top, the last tokens where there are many."""
-    first = max(0, len(trace.tokens) - MOST_TOKENS)
-    places = range(first, len(trace.tokens))
-    rows = [
-        {"layer": trace.layers[row], "cells": [_trace_cell(trace, row, place) for place in places]}
-        for row in reversed(range(len(trace.layers)))
-    ]
-    notes = []
-    if first:
-        notes.append(f"The table shows the last {MOST_TOKENS} of {len(trace.tokens)} tokens.")
-    if trace.truncated:
-        notes.append("The prompt was longer than the model takes and was cut.")
-    return {
-        "prompt": trace.prompt,
-        "words": [(layer, visible(word), probability) for layer, word, probability in trace.words_passed()],
-        "note": " ".join(notes),
-        "tokens": [visible(trace.tokens[place]) for place in places],
-        "answer": "the answer" if trace.answer is None else trace.answer,
-        "rows": rows,
-    }
-
-
-def _trace_cell(trace: Any, row: int, place: int) -> dict[str, Any]:
-    shown = trace.statistics
-    top = [
-        (visible(item), float(value)) for item, value in zip(trace.top_tokens[row][place], shown.top_probabilities[row, place], strict=True)
-    ]
-    return {
-        "item": top[0][0],
-        "shade": round(90 * top[0][1]),
-        "settled": bool(row >= trace.settle_depth[place]),
-        "top": top,
-        "entropy": float(shown.entropy[row, place]),
-        "kl": float(shown.kl_to_final[row, place]),
-        "rank": int(shown.answer_rank[row, place]),
-        "probability": float(shown.answer_probability[row, place]),
-    }
 
 
 def accuracy_table(result: Any, model: str) -> list[dict[str, Any]]:
@@ -236,7 +153,8 @@ def accuracy_table(result: Any, model: str) -> list[dict[str, Any]]:
     ]
 
 
-def _write(path: str | Path, template: str, **content: Any) -> Path:
+def write_page(path: str | Path, template: str, **content: Any) -> Path:
+    """Fill a template and write the page, atomically; all text is escaped."""
     environment = Environment(
         loader=PackageLoader("lexframe.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -244,7 +162,8 @@ def _write(path: str | Path, template: str, **content: Any) -> Path:
     return Path(path)
 
 
-def _as_json(provenance: Any) -> str:
+def as_json(provenance: Any) -> str:
+    """Provenance as a page shows it."""
     return json.dumps(provenance.to_dict(), indent=2, ensure_ascii=False)
 
 

@@ -126,10 +126,8 @@ class LanguageModelSpace(HeadSpace):
     @property
     def fingerprint(self) -> SpaceFingerprint:
         """Weights and tokenizer by hash, layer, pooling, template, length, side of truncation and precision; moves, while there are any."""
-        found = self._fingerprint
-        moved = f" moved {moves_hash(self._moves)}" if self._moves else ""
-        replaced = f" heads {head_moves_hash(self._head_moves)}" if self._head_moves else ""
-        return replace(found, weights=found.weights + moved + replaced)
+        moves = [moves_hash(self._moves)] * bool(self._moves) + [head_moves_hash(self._head_moves)] * bool(self._head_moves)
+        return replace(self._fingerprint, moves=" ".join(moves)) if moves else self._fingerprint
 
     @cached_property
     def _fingerprint(self) -> SpaceFingerprint:

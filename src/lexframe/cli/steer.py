@@ -1,0 +1,174 @@
+"""``lexframe steer``: what a model writes with and without a direction, and what the direction costs."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lexframe.cli import options, show
+
+
+def steer(
+    prompts: Annotated[list[str], typer.Argument(help="Beginnings to write on from.")],
+    positive: Annotated[Path | None, typer.Option(help="Texts of the positive pole: .txt, .jsonl(.gz), .csv, .tsv or .parquet.")] = None,
+    negative: Annotated[Path | None, typer.Option(help="Texts of the negative pole.")] = None,
+    words: Annotated[str | None, typer.Option(help="Words of the positive pole, comma-separated, instead of texts.")] = None,
+    against: Annotated[str | None, typer.Option(help="Words of the negative pole.")] = None,
+    direction: Annotated[Path | None, typer.Option(help="Folder of a direction that was saved, instead of texts or words.")] = None,
+    method: Annotated[str, typer.Option(help="mean_difference, whitened, pca or probe: how texts give the direction.")] = "mean_difference",
+    paired: Annotated[bool, typer.Option("--paired", help="Text i of both files belongs together.")] = False,
+    text: options.Text = "text",
+    pooling: options.Pooling = "mean",
+    layer: Annotated[str, typer.Option(help="auto, or 0 (embedding output), k (output of block k), -1 (last state).")] = "auto",
+    strength: Annotated[str, typer.Option(help="auto, or a number: 1 moves a state by its typical length.")] = "auto",
+    model: options.Model = "embedded",
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Length of the texts.")] = 40,
+    temperature: Annotated[float, typer.Option(min=0, help="0 takes the likeliest token each time.")] = 0.8,
+    seed: Annotated[int, typer.Option(help="Of draws, random directions and intervals.")] = 0,
+    dtype: options.Dtype = "float32",
+    device: options.Device = None,
+    revision: options.Revision = None,
+    trust_remote_code: options.TrustRemoteCode = False,
+    save: Annotated[Path | None, typer.Option(help="Folder for the direction: safetensors and JSON.")] = None,
+    gguf: Annotated[
+        Path | None, typer.Option(help="File for a control vector of llama.cpp; with auto, of the layer and strength chosen.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="HTML file for the report.")] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Steer a model along a direction found from texts of two poles, from words, or saved earlier."""
+    from lexframe.cli.adapt import open_language_space
+    from lexframe.instruments import save_direction
+    from lexframe.instruments import steer as write
+
+    space = open_language_space(model, dtype=dtype, device=device, revision=revision, trust_remote_code=trust_remote_code)
+    found, metric = _direction(
+        space, (positive, negative), (words, against), direction, text, method=method, pooling=pooling, paired=paired
+    )
+    choice = None
+    if "auto" in (layer, strength):
+        choice = _choose(space, found, metric, layer, strength, seed)
+        chosen_layer, chosen_strength = choice.layer, choice.strength
+    else:
+        chosen_layer, chosen_strength = int(_number("--layer", layer)), _number("--strength", strength)
+    settings: dict[str, Any] = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed}
+    texts = write(space, found, prompts, layer=chosen_layer, strength=chosen_strength, **settings)
+    if save is not None:
+        save_direction(found, save)
+    if gguf is not None:
+        _export(space, found, gguf, chosen_layer, chosen_strength)
+    if report is not None:
+        from lexframe.report.steering_report import steering_report
+
+        steering_report(texts, found, report, choice=choice)
+    if as_json:
+        show.document({**texts.to_dict(), "direction": found.to_dict(), "choice": choice.to_dict() if choice else None})
+    else:
+        _print(texts, found, choice)
+        for path, what in ((save, "direction"), (gguf, "control vector"), (report, "report")):
+            if path is not None:
+                show.note(f"{what}: {path}")
+
+
+def _direction(
+    space: Any,
+    files: tuple[Path | None, Path | None],
+    words: tuple[str | None, str | None],
+    saved: Path | None,
+    column: str,
+    **settings: Any,
+) -> tuple[Any, Any]:
+    """The direction, and the metric that layer and strength are chosen by: texts that were left out, or the words."""
+    from lexframe.exceptions import InputError
+    from lexframe.instruments import LabelWordOdds, TargetTexts, find_direction, frame_direction, load_direction
+
+    given = [all(part is not None for part in pair) for pair in (files, words, (saved,))]
+    started = [any(part is not None for part in pair) for pair in (files, words, (saved,))]
+    if given.count(True) != 1 or started.count(True) != 1:
+        raise InputError(
+            "Say where the direction comes from, in one way: --positive FILE --negative FILE, or --words good --against bad, "
+            "or --direction FOLDER."
+        )
+    if saved is not None:
+        return load_direction(saved), None
+    if words[0] is not None and words[1] is not None:
+        poles = [tuple(word.strip() for word in part.split(",") if word.strip()) for part in (words[0], words[1])]
+        return frame_direction(space, *poles, layers=range(1, space.n_layers + 1)), LabelWordOdds(*poles)
+    found, left_out = zip(*(_split(path, column) for path in files if path is not None), strict=True)
+    names = tuple(path.name.split(".")[0] for path in files if path is not None)
+    return find_direction(space, *found, poles=names, **settings), TargetTexts(*left_out)
+
+
+def _split(path: Path, column: str) -> tuple[list[str], tuple[str, ...]]:
+    """Texts to find the direction on, and every fifth, up to sixteen, to choose layer and strength by."""
+    from lexframe.datasets import read_table
+    from lexframe.exceptions import InputError
+
+    texts = read_table(path, text=column).texts
+    left_out = texts[4::5][:16]
+    if not left_out:
+        raise InputError(
+            f"{path} holds {len(texts)} texts; expected five or more, of which a fifth is left out to choose layer and strength by."
+        )
+    return [text for text in texts if text not in set(left_out)], left_out
+
+
+def _choose(space: Any, direction: Any, metric: Any, layer: str, strength: str, seed: int) -> Any:
+    from lexframe.evidence import choose_steering
+    from lexframe.evidence.steering_choice import STRENGTHS
+
+    return choose_steering(
+        space,
+        direction,
+        metric=metric,
+        layers=None if layer == "auto" else [int(_number("--layer", layer))],
+        strengths=STRENGTHS if strength == "auto" else [_number("--strength", strength)],
+        seed=seed,
+        progress=show.progress("choosing"),
+    )
+
+
+def _number(option: str, value: str) -> float:
+    from lexframe.exceptions import InputError
+
+    try:
+        number = float(value)
+    except ValueError as error:
+        raise InputError(f"{option} is {value!r}; expected auto or a number.") from error
+    if option == "--layer" and number != int(number):
+        raise InputError(f"{option} is {value!r}; expected auto or a whole number.")
+    return number
+
+
+def _export(space: Any, direction: Any, path: Path, layer: int, strength: float) -> None:
+    from dataclasses import replace
+
+    from lexframe.instruments import export_gguf
+    from lexframe.spaces.base import resolve_layer
+
+    resolved = resolve_layer(layer, direction.n_layers)
+    alone = replace(direction, vectors={resolved: direction.vector(resolved)})
+    export_gguf(alone, path, model_hint=space.model.config.model_type, strength=strength)
+
+
+def _print(texts: Any, direction: Any, choice: Any) -> None:
+    for row in texts.to_dict()["texts"]:
+        show.table(
+            [row["prompt"], "perplexity"],
+            [
+                [f"unsteered  {' '.join(row['unsteered'].split())}", _perplexity(row["unsteered_perplexity"])],
+                [f"steered    {' '.join(row['steered'].split())}", _perplexity(row["steered_perplexity"])],
+            ],
+        )
+    show.note(
+        f"\nTowards {direction.positive}, away from {direction.negative}: layer {texts.layer}, strength {texts.strength:g}. Perplexity is\n"
+        f"that of the unsteered model. Different word pairs: {texts.unsteered_distinct:.0%} without steering, {texts.steered_distinct:.0%} with."
+    )
+    if choice is not None:
+        show.note(choice.answer())
+        if choice.slope is not None:
+            show.note(f"Effect per unit of strength at that layer: {choice.slope}.")
+
+
+def _perplexity(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"

@@ -1,0 +1,148 @@
+"""What steering does besides: divergence on texts it should leave alone, fluency, and repetition."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from lexframe.exceptions import InputError
+from lexframe.spaces.base import LensSpace, TokenSpace
+
+PerText = Float[np.ndarray, " n_texts"]
+
+
+@dataclass(frozen=True, slots=True)
+class NeutralEffect:
+    """How a moved model reads neutral texts, a value a text.
+
+    Attributes
+    ----------
+    divergence : ndarray of shape (n_texts,)
+        Mean over tokens of KL(unmoved ‖ moved) between next-token distributions, in nats.
+    log_loss_change : ndarray of shape (n_texts,)
+        Change of the mean negative log-probability per token, in nats; its exponential is the ratio of perplexities.
+    """
+
+    divergence: PerText
+    log_loss_change: PerText
+
+
+class NeutralReading:
+    """How the unmoved model reads neutral texts, to compare moved ones with.
+
+    Parameters
+    ----------
+    space : LensSpace
+        As it is now.
+    texts : sequence of str
+        Two tokens each or more.
+
+    Raises
+    ------
+    InputError
+        If there is no text, or one is too short to predict anything in.
+    """
+
+    def __init__(self, space: TokenSpace, texts: Sequence[str]):
+        if not texts:
+            raise InputError("No neutral text is given, so side effects cannot be measured. Give some ordinary sentences.")
+        self.space, self.texts = head_space(space), tuple(texts)
+        self._read = [token_inputs(self.space, text) for text in self.texts]
+        short = [text for text, (ids, _) in zip(self.texts, self._read, strict=True) if len(ids) < 2]
+        if short:
+            raise InputError(f"The neutral text {short[0]!r} has fewer than two tokens. Give whole sentences.")
+
+    def compared(self) -> NeutralEffect:
+        """The effect of whatever moves the space now; nothing moved gives zeros."""
+        divergences, changes = [], []
+        for text, (ids, inputs) in zip(self.texts, self._read, strict=True):
+            _, moved_inputs = token_inputs(self.space, text)
+            before, after = (_log_probabilities(self.space, part[:-1]) for part in (inputs, moved_inputs))
+            follows = (np.arange(len(ids) - 1), ids[1:])
+            changes.append(float((before[follows] - after[follows]).mean(dtype=np.float64)))
+            divergences.append(float(np.einsum("ij,ij->i", np.exp(before), before - after).mean(dtype=np.float64)))
+        return NeutralEffect(np.array(divergences), np.array(changes))
+
+
+def continuation_log_loss(space: TokenSpace, prompts: Sequence[str], continuations: Sequence[str]) -> PerText:
+    """Mean negative log-probability of the tokens of each continuation after its prompt.
+
+    Parameters
+    ----------
+    space : LensSpace
+        Without a template.
+    prompts, continuations : sequence of str
+        As many of both; written one after the other as they stand.
+
+    Returns
+    -------
+    ndarray of shape (n_texts,)
+        In nats per token; not a number for a continuation without tokens.
+    """
+    head, losses = head_space(space), []
+    n_read = head.token_counts(list(prompts))
+    for prompt, continuation, n_prompt in zip(prompts, continuations, n_read, strict=True):
+        ids, inputs = token_inputs(head, prompt + continuation)
+        start = max(int(n_prompt), 1)
+        if len(ids) <= start:
+            losses.append(np.nan)
+            continue
+        found = _log_probabilities(head, inputs[start - 1 : -1])
+        losses.append(-float(found[np.arange(len(ids) - start), ids[start:]].mean()))
+    return np.array(losses, dtype=np.float64)
+
+
+def distinct_share(texts: Sequence[str], *, n: int = 2) -> float:
+    """Mean over texts of the share of different n-grams of words; texts shorter than that count as 1.
+
+    Parameters
+    ----------
+    texts : sequence of str
+    n : int
+        Words in a row.
+
+    Returns
+    -------
+    float
+        In [0, 1]; 1 where nothing is repeated. Not a number without texts.
+
+    References
+    ----------
+    Li et al. (2016), arXiv:1510.03055 (distinct-n), there over all texts together.
+    """
+    shares = []
+    for text in texts:
+        words = text.split()
+        grams = [tuple(words[start : start + n]) for start in range(len(words) - n + 1)]
+        shares.append(len(set(grams)) / len(grams) if grams else 1.0)
+    return float(np.mean(shares)) if shares else float("nan")
+
+
+def head_space(space: TokenSpace) -> LensSpace:
+    """The space as one whose head reads states, without a template.
+
+    Raises
+    ------
+    InputError
+        If it has no head, or puts a template around texts.
+    """
+    if not isinstance(space, LensSpace):
+        raise InputError(f"{type(space).__name__} has no output head, so next tokens cannot be scored. Use a LanguageModelSpace.")
+    template = space.fingerprint.template
+    if template != "{text}":
+        raise InputError(f"Prompts are read as they stand, but the space puts the template {template!r} around them. Open it without.")
+    return space
+
+
+def token_inputs(space: LensSpace, text: str) -> tuple[np.ndarray, Float[np.ndarray, "n_tokens n_dims"]]:
+    """Ids of a text, and what the head reads at each of its tokens."""
+    states = space.token_states(text, layers=[-1])
+    return np.array(states.ids), space.lens_input(states.states[0], layer=-1)
+
+
+def _log_probabilities(space: LensSpace, inputs: np.ndarray) -> np.ndarray:
+    logits = space.lens_logits(inputs)
+    logits -= logits.max(axis=1, keepdims=True)  # in place and in float32: a large vocabulary makes this most of the work
+    logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    return logits
