@@ -104,7 +104,7 @@ def _split(path: Path, column: str) -> tuple[list[str], tuple[str, ...]]:
     from lexframe.datasets import read_table
     from lexframe.exceptions import InputError
 
-    texts = read_table(path, text=column).texts
+    texts = read_table(path, text=column, label=None).texts
     left_out = texts[4::5][:16]
     if not left_out:
         raise InputError(
@@ -153,16 +153,13 @@ def _export(space: Any, direction: Any, path: Path, layer: int, strength: float)
 
 def _print(texts: Any, direction: Any, choice: Any) -> None:
     for row in texts.to_dict()["texts"]:
-        show.table(
-            [row["prompt"], "perplexity"],
-            [
-                [f"unsteered  {' '.join(row['unsteered'].split())}", _perplexity(row["unsteered_perplexity"])],
-                [f"steered    {' '.join(row['steered'].split())}", _perplexity(row["steered_perplexity"])],
-            ],
-        )
+        typer.echo(f"{row['prompt']}")
+        for name in ("unsteered", "steered"):
+            typer.echo(f"  {name:9s}  {_perplexity(row[f'{name}_perplexity']):>6s}  {' '.join(row[name].split())}")
     show.note(
-        f"\nTowards {direction.positive}, away from {direction.negative}: layer {texts.layer}, strength {texts.strength:g}. Perplexity is\n"
-        f"that of the unsteered model. Different word pairs: {texts.unsteered_distinct:.0%} without steering, {texts.steered_distinct:.0%} with."
+        f"\nTowards {direction.positive}, away from {direction.negative}: layer {texts.layer}, strength {texts.strength:g}.\n"
+        "The numbers are perplexities of the texts under the unsteered model. Different word pairs: "
+        f"{texts.unsteered_distinct:.0%} without steering, {texts.steered_distinct:.0%} with."
     )
     if choice is not None:
         show.note(choice.answer())

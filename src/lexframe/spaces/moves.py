@@ -77,10 +77,11 @@ class LastTokens:
 def _step(move: StateMove, last_tokens: LastTokens, like: Tensor) -> Any:
     vector = torch.from_numpy(np.asarray(move.vector, dtype=np.float32)).to(like.device, like.dtype)
     unit = vector / vector.norm().clamp(min=torch.finfo(torch.float32).tiny)
+    shift = move.strength * vector
 
     def moved(states: Tensor) -> Tensor:
         if move.how == "add":
-            result = states + move.strength * vector
+            result = states + shift
         elif move.how == "replace":
             result = states + move.strength * (vector - states)
         else:

