@@ -9,7 +9,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from lexframe.instruments import LabelBases, LogisticProbe, NearestBasis, PosteriorCalibration, SemanticCalibration, ShrinkageLDA
+from lexframe.instruments import (
+    ConceptDirection,
+    LabelBases,
+    LogisticProbe,
+    NearestBasis,
+    PosteriorCalibration,
+    SemanticCalibration,
+    ShrinkageLDA,
+)
 
 ESTIMATORS = [
     NearestBasis(),
@@ -21,7 +29,10 @@ ESTIMATORS = [
 each = pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda estimator: type(estimator).__name__)
 
 
-@parametrize_with_checks(ESTIMATORS)
+DIRECTIONS = [ConceptDirection(method=method) for method in ("mean_difference", "whitened", "pca", "probe")]
+
+
+@parametrize_with_checks([*ESTIMATORS, *DIRECTIONS])
 def test_scikit_learns_own_checks(estimator, check, without_type_checks):  # some pass nonsense on purpose
     check(estimator)
 

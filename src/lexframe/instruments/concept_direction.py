@@ -20,16 +20,17 @@ from lexframe.instruments.linear_probe import LogisticProbe
 
 METHODS = ("mean_difference", "whitened", "pca", "probe")
 
-Pole = Float[np.ndarray, "n_examples n_dims"]
+Positive = Float[np.ndarray, "n_positive n_dims"]
+Negative = Float[np.ndarray, "n_negative n_dims"]
 Vector = Float[np.ndarray, " n_dims"]
 
 
-def mean_difference(positive: Pole, negative: Pole) -> Vector:
+def mean_difference(positive: Positive, negative: Negative) -> Vector:
     """Mean of the positive points minus mean of the negative ones: contrastive activation addition (arXiv:2312.06681).
 
     Parameters
     ----------
-    positive, negative : ndarray of shape (n_examples, n_dims)
+    positive, negative : ndarray of shape (n_positive, n_dims), (n_negative, n_dims)
 
     Returns
     -------
@@ -39,14 +40,14 @@ def mean_difference(positive: Pole, negative: Pole) -> Vector:
     return positive.mean(0, dtype=np.float64) - negative.mean(0, dtype=np.float64)
 
 
-def whitened_difference(positive: Pole, negative: Pole) -> Vector:
+def whitened_difference(positive: Positive, negative: Negative) -> Vector:
     r"""Fisher's direction :math:`\Sigma^{-1}(\mu_+ - \mu_-)`, with the covariance within the poles, shrunken.
 
     A concept that varies independently of this one within the poles has no part in it.
 
     Parameters
     ----------
-    positive, negative : ndarray of shape (n_examples, n_dims)
+    positive, negative : ndarray of shape (n_positive, n_dims), (n_negative, n_dims)
 
     Returns
     -------
@@ -68,7 +69,7 @@ def whitened_difference(positive: Pole, negative: Pole) -> Vector:
     return scipy.linalg.solve(covariance, difference / scale, assume_a="pos") / scale
 
 
-def principal_axis(positive: Pole, negative: Pole, *, paired: bool = False) -> Vector:
+def principal_axis(positive: Positive, negative: Negative, *, paired: bool = False) -> Vector:
     r"""Main axis of the differences of pairs, through the origin.
 
     Differences are not centred: centring would take away what all pairs share, which is the concept. Without pairs it is the
@@ -77,7 +78,7 @@ def principal_axis(positive: Pole, negative: Pole, *, paired: bool = False) -> V
 
     Parameters
     ----------
-    positive, negative : ndarray of shape (n_examples, n_dims)
+    positive, negative : ndarray of shape (n_positive, n_dims), (n_negative, n_dims)
     paired : bool
         Row i of both belongs together.
 
@@ -100,12 +101,12 @@ def principal_axis(positive: Pole, negative: Pole, *, paired: bool = False) -> V
     return -axis if axis @ difference < 0 else axis
 
 
-def probe_direction(positive: Pole, negative: Pole) -> Vector:
+def probe_direction(positive: Positive, negative: Negative) -> Vector:
     """Weights of a logistic regression that tells the poles apart; its penalty is chosen by cross-validation.
 
     Parameters
     ----------
-    positive, negative : ndarray of shape (n_examples, n_dims)
+    positive, negative : ndarray of shape (n_positive, n_dims), (n_negative, n_dims)
 
     Returns
     -------
@@ -117,12 +118,12 @@ def probe_direction(positive: Pole, negative: Pole) -> Vector:
     return high - low
 
 
-def concept_direction(positive: Pole, negative: Pole, *, method: str = "mean_difference", paired: bool = False) -> Vector:
+def concept_direction(positive: Positive, negative: Negative, *, method: str = "mean_difference", paired: bool = False) -> Vector:
     """Direction from the negative to the positive pole, in the units of its method.
 
     Parameters
     ----------
-    positive, negative : ndarray of shape (n_examples, n_dims)
+    positive, negative : ndarray of shape (n_positive, n_dims), (n_negative, n_dims)
         At least two examples each.
     method : {"mean_difference", "whitened", "pca", "probe"}
         See the function of each.

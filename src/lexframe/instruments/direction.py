@@ -128,14 +128,14 @@ class Direction:
         turned = self._mapped(lambda vector: -vector)
         return replace(turned, positive=self.negative, negative=self.positive)
 
-    def __mul__(self, factor: float) -> "Direction":
+    def __mul__(self, factor: float | int) -> "Direction":
         if not np.isscalar(factor) or isinstance(factor, (str, bytes)):
             return NotImplemented
         return self._mapped(lambda vector: vector * np.float32(factor))
 
     __rmul__ = __mul__
 
-    def __truediv__(self, divisor: float) -> "Direction":
+    def __truediv__(self, divisor: float | int) -> "Direction":
         if not np.isscalar(divisor) or isinstance(divisor, (str, bytes)):
             return NotImplemented
         if divisor == 0:

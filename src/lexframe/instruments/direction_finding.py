@@ -4,17 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float
 
 from lexframe.exceptions import InputError
-from lexframe.instruments.concept_direction import METHODS, concept_direction
+from lexframe.instruments.concept_direction import METHODS, Negative, Positive, concept_direction
 from lexframe.instruments.direction import Direction, Preflight
 from lexframe.instruments.vocabulary_frame import VocabularyFrame
 from lexframe.linalg import unit_rows
 from lexframe.provenance import Provenance
 from lexframe.spaces.base import LensSpace, Progress, Representation, TokenSpace, resolve_layer
-
-Poles = Float[np.ndarray, "n_examples n_dims"]
 
 
 def find_direction(
@@ -93,12 +90,12 @@ def find_direction(
     )
 
 
-def preflight_of(positive: Poles, negative: Poles, *, method: str = "mean_difference", paired: bool = False) -> Preflight:
+def preflight_of(positive: Positive, negative: Negative, *, method: str = "mean_difference", paired: bool = False) -> Preflight:
     """What the training points say beforehand; see :class:`~lexframe.instruments.direction.Preflight`.
 
     Parameters
     ----------
-    positive, negative : ndarray of shape (n_examples, n_dims)
+    positive, negative : ndarray of shape (n_positive, n_dims), (n_negative, n_dims)
         Without pairs, points are paired as they stand in both, as far as the shorter goes.
     method : str
         The separation is measured along the direction that it finds on the other half of the examples.
@@ -115,7 +112,7 @@ def preflight_of(positive: Poles, negative: Poles, *, method: str = "mean_differ
     return Preflight(len(positive), len(negative), pair_cosine, held_out_separation(positive, negative, method=method, paired=paired))
 
 
-def held_out_separation(positive: Poles, negative: Poles, *, method: str, paired: bool) -> float | None:
+def held_out_separation(positive: Positive, negative: Negative, *, method: str, paired: bool) -> float | None:
     """d′ of both poles along the direction found on the other half, the mean of both halves; None below four examples of a pole."""
     if min(len(positive), len(negative)) < 4:
         return None

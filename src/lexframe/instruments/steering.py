@@ -7,7 +7,7 @@ called on the space as it is and within :func:`steered`, and the effect is the d
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -57,11 +57,8 @@ def steered(
         yield
 
 
-class EffectMetric(Protocol):
-    """Scores prompts, higher for the positive pole."""
-
-    def __call__(self, space: SteerableSpace, prompts: Sequence[str], /) -> Scores:
-        """A score for each prompt."""
+EffectMetric = Callable[[SteerableSpace, Sequence[str]], Scores]
+"""Scores prompts, higher for the positive pole."""
 
 
 @dataclass(frozen=True, slots=True)
