@@ -40,9 +40,9 @@ def test_texts_side_by_side_and_files(poles, model, tmp_path, capsys):
     assert document["choice"] is None
 
 
-def test_layer_and_strength_are_chosen_or_the_budget_says_why_not(poles, model, capsys):
-    code = run("steer", "the cat", "--positive", poles[0], "--negative", poles[1], "-m", model, "--strength", "0.01",
-               "--max-new-tokens", "3", "--json")  # fmt: skip
+def test_layer_and_strength_are_chosen_or_the_budget_says_why_not(model, capsys):
+    options = ("-m", model, "--layer", "auto", "--strength", "0.01", "--max-new-tokens", "3", "--json")
+    code = run("steer", "the cat", "--words", "cat", "--against", "dog", *options)
     shown, notes = capsys.readouterr()
     if code == 0:
         assert json.loads(shown)["choice"]["chosen"]["strength"] == 0.01

@@ -6,7 +6,7 @@ import pytest
 
 from lexframe.evidence import choose_steering
 from lexframe.instruments import find_direction, steer
-from lexframe.report.html import steering_report
+from lexframe.report.steering_report import steering_report
 from tests.steerable_toy import steerable_toy
 
 ATTACK = "<script>alert(1)</script> good"
