@@ -80,3 +80,14 @@ def test_provenance_as_plain_types():
     assert (document["seed"], document["parameters"]) == (3, {"layer": -1})
     assert {"python", "numpy"} <= set(document["versions"])
     assert Provenance().to_dict()["space"] is None
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(SpaceFingerprint)])
+def test_a_model_is_its_weights_its_tokenizer_and_its_precision(name):
+    value = getattr(FINGERPRINT, name)
+    changed = replace(FINGERPRINT, **{name: value + 1 if isinstance(value, int) else value + "x"})
+    if name in ("weights", "tokenizer", "dtype"):
+        with pytest.raises(FingerprintMismatch, match="Vectors of two models"):
+            FINGERPRINT.require_model(changed, what="The direction")
+    else:
+        FINGERPRINT.require_model(changed, what="The direction")

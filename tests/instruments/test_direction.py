@@ -66,6 +66,7 @@ def test_arithmetic(toy, direction):
         direction / 0
     with pytest.raises(InputError, match="share no layer"):
         find_direction(toy, HIGH, LOW, layers=[0]) + other
+    np.testing.assert_allclose((np.float64(2) * direction).vectors[0], 2 * direction.vectors[0], rtol=1e-6)
     for wrong in (lambda: direction + 1, lambda: direction * "2", lambda: direction / direction):
         with pytest.raises(TypeError):
             wrong()

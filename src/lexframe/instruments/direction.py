@@ -12,6 +12,7 @@ from lexframe.linalg import cosine
 from lexframe.provenance import Provenance, SpaceFingerprint
 
 LayerVectors = Mapping[int, Float[np.ndarray, " n_dims"]]
+NUMBERS = (int, float, np.integer, np.floating)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +129,15 @@ class Direction:
         turned = self._mapped(lambda vector: -vector)
         return replace(turned, positive=self.negative, negative=self.positive)
 
-    def __mul__(self, factor: float | int) -> "Direction":
-        if not np.isscalar(factor) or isinstance(factor, (str, bytes)):
+    def __mul__(self, factor: Any) -> "Direction":
+        if not isinstance(factor, NUMBERS):
             return NotImplemented
         return self._mapped(lambda vector: vector * np.float32(factor))
 
     __rmul__ = __mul__
 
-    def __truediv__(self, divisor: float | int) -> "Direction":
-        if not np.isscalar(divisor) or isinstance(divisor, (str, bytes)):
+    def __truediv__(self, divisor: Any) -> "Direction":
+        if not isinstance(divisor, NUMBERS):
             return NotImplemented
         if divisor == 0:
             raise InputError("A direction was divided by 0, which leaves nothing finite.")
