@@ -64,7 +64,7 @@ class Concept:
 
 CONCEPTS = (
     Concept("topic", "agnews", "sports", 800, (("sports", "game", "team"), ("business", "war", "computer"))),
-    Concept("sentiment", "mr", "positive", 2000, (("good", "great", "wonderful"), ("bad", "boring", "terrible"))),
+    Concept("sentiment", "mr", "positive", 1900, (("good", "great", "wonderful"), ("bad", "boring", "terrible"))),
 )
 
 
