@@ -79,8 +79,8 @@ def _print_trace(found: Any) -> None:
     answer = found.answer or "answer"
     show.table(["layer", "likeliest", "p", "entropy", "from final", f"rank of {answer}", "its p", "step", "turn", "dims"], rows)
     show.note(
-        f"\nAt the last token, through the {found.lens} lens; entropy and divergence in nats. It settles at layer "
-        f"{found.settle_depth[-1]}. step: length of the step into the layer\nrelative to the state before; turn: angle to the next step; dims: effective dimensions "
+        f"\nAt the last token, through the {found.lens} lens; entropy and divergence in nats. It settles at layer {found.settle_depth[-1]}.\n"
+        "step: length of the step into the layer, relative to the state before; turn: angle to the next step; dims: effective dimensions\n"
         "of the prompt's tokens. The last step includes the final norm."
     )
     if found.truncated:
