@@ -79,9 +79,10 @@ def _print_trace(found: Any) -> None:
     answer = found.answer or "answer"
     show.table(["layer", "likeliest", "p", "entropy", "from final", f"rank of {answer}", "its p", "step", "turn", "dims"], rows)
     show.note(
-        f"\nAt the last token, through the {found.lens} lens; entropy and divergence in nats. It settles at layer {found.settle_depth[-1]}.\n"
-        "step: length of the step into the layer, relative to the state before; turn: angle to the next step; dims: effective dimensions\n"
-        "of the prompt's tokens. The last step includes the final norm."
+        f"\nAt the last token, through the {found.lens} lens; entropy and divergence in nats.\n"
+        f"It settles at layer {found.settle_depth[-1]}. "
+        "step: length of the step into the layer, relative to the state before; turn: angle to the next step;\n"
+        "dims: effective dimensions of the prompt's tokens. The last step includes the final norm."
     )
     if found.truncated:
         show.note("The prompt is longer than the model takes and was cut.")

@@ -202,6 +202,11 @@ def _dot(left: Tensor, right: Tensor) -> Tensor:
     return torch.linalg.vecdot(left, right)
 
 
+def _count(true: Tensor) -> Tensor:
+    """True items of each row; bytes are summed several times as fast as booleans are counted."""
+    return true.view(torch.uint8).sum(dim=1, dtype=torch.int32)
+
+
 def _jensen_shannon(first: _Distribution, second: _Distribution) -> Tensor:
     """Divergence of rows, in nats: the entropy of the mixture minus the mean of both entropies."""
     total = first.probabilities + second.probabilities
@@ -241,7 +246,7 @@ def _fill(
     probability = current.probabilities.gather(1, answers[:, None])
     found.entropy[number, rows] = current.entropy.clamp(min=0).numpy()
     found.answer_probability[number, rows] = probability[:, 0].numpy()
-    found.answer_rank[number, rows] = torch.count_nonzero(current.probabilities > probability, dim=1).numpy()
+    found.answer_rank[number, rows] = _count(current.probabilities > probability).numpy()
     if current is not final:
         # Sum of p (log p - log q) without a logarithm an item: log q is a logit minus its normalizer.
         kl = current.log_normalizer - final.entropy - _dot(final.probabilities, current.logits)

@@ -1,0 +1,239 @@
+"""Traces: what they cost beside a forward pass, and how well tuned lenses read inner layers.
+
+    python benchmarks/trace.py [--quick] [--parts cost,lenses] [--seeds 3]
+
+Cost: a prompt of 64 tokens through a GPT-2-shaped model of 124M parameters (random weights), every layer and statistic,
+beside one forward pass with its logits; contenders take turns and the best of the rounds counts. Memory: peaks of a process a
+prompt length. Lenses: fitted on texts of a set's training file, measured on texts of its test file and of another set's, beside
+the logit lens, the mean shift alone, and the published recipe for tuned lenses (a map in front of the final norm, started at zero,
+Nesterov momentum, linear decay) trained for the processor time that ours took; three draws of texts.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers as tf
+
+from common import SHARED, Claim, finish
+from encode import gpt2_shaped, random_texts
+from lexframe import LanguageModelSpace, read_table
+from lexframe.instruments.lens import Lens, LogitLens, read_through
+from lexframe.instruments.trajectory import trace
+from lexframe.instruments.tuned_lens import fit_tuned_lens, mean_divergences
+from lexframe.spaces.base import LensSpace
+from lexframe.spaces.precision import fastest_precision
+
+FITTED_ON, ALSO_ON = "agnews", "mr"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="two rounds, one draw, few tokens")
+    parser.add_argument("--parts", default="cost,lenses")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--peak-of", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.peak_of:
+        print(peak_of(options.peak_of))
+        return
+    found: list[Claim] = []
+    if "cost" in options.parts:
+        found += cost(2 if options.quick else 7)
+        found += memory((16, 64) if options.quick else (16, 64, 256))
+    if "lenses" in options.parts:
+        n_tokens, n_steps, seeds = (3_000, 5, range(1)) if options.quick else (30_000, 60, range(options.seeds))
+        found += lenses(n_tokens, n_steps, seeds)
+    finish(found, keep_as=None if options.quick or options.parts != parser.get_default("parts") else "trace")
+
+
+def cost(rounds: int) -> list[Claim]:
+    """Time of a whole trace over that of one forward pass."""
+    space, prompt = gpt2_of_124m()
+    ids = torch.tensor([space.token_states(prompt, layers=[0]).ids])
+
+    def forward() -> None:
+        with torch.no_grad():
+            space.model(input_ids=ids, use_cache=False)
+
+    contenders: dict[str, Callable[[], object]] = {"forward pass": forward, "trace, float32": lambda: trace(space, [prompt])}
+    if fastest_precision() == "bfloat16":
+        contenders["trace, bfloat16"] = lambda: trace(space, [prompt], precision="bfloat16")
+    contenders["states alone"] = lambda: space.token_states(prompt)
+    best = dict.fromkeys(contenders, np.inf)
+    for contender in contenders.values():
+        contender()
+    for _ in range(rounds):
+        for name, contender in contenders.items():
+            start = time.perf_counter()
+            contender()
+            best[name] = min(best[name], time.perf_counter() - start)
+    for name, seconds in best.items():
+        print(f"{name:16s} {1000 * seconds:7.0f} ms  {seconds / best['forward pass']:.2f} x a forward pass", flush=True)
+    precision = "bfloat16" if "trace, bfloat16" in best else "float32"
+    ratio = best[f"trace, {precision}"] / best["forward pass"]
+    exact = best["trace, float32"] / best["forward pass"]
+    claims = [
+        Claim(f"trace of {ids.shape[1]} tokens, inner layers in {precision}, over a forward pass", ratio, None, "<= 2", ratio <= 2),
+        Claim(f"trace of {ids.shape[1]} tokens, all in float32, over a forward pass", exact, None, "none (13 heads for one)", True),
+    ]
+    if precision == "bfloat16":
+        states = space.token_states(prompt)
+        exact_table, coarse = (read_through(space, LogitLens(), states.states, states.layers, precision=p) for p in ("float32", "bfloat16"))
+        off = float(np.abs(exact_table.kl_to_final - coarse.kl_to_final).max())
+        claims.append(Claim("largest change of a divergence by bfloat16, nats", off, None, "<= 0.1", off <= 0.1))
+    return claims
+
+
+def gpt2_of_124m() -> tuple[LanguageModelSpace, str]:
+    """The shape of GPT-2 with random weights and a vocabulary of 50,257, and a prompt of 64 tokens."""
+    _, tokenizer = gpt2_shaped()
+    torch.manual_seed(0)
+    space = LanguageModelSpace(tf.GPT2LMHeadModel(tf.GPT2Config()).eval(), tokenizer=tokenizer)
+    return space, " ".join(" ".join(random_texts(20)).split()[:64])
+
+
+def memory(lengths: Sequence[int]) -> list[Claim]:
+    """Peak of a process that traces one prompt, by the prompt's length."""
+    peaks = [
+        float(
+            subprocess.run([sys.executable, __file__, "--peak-of", str(length)], capture_output=True, text=True, check=True).stdout.split()[
+                -1
+            ]
+        )
+        for length in lengths
+    ]
+    print("peak memory: " + ", ".join(f"{length} tokens {peak:.0f} MiB" for length, peak in zip(lengths, peaks, strict=True)))
+    whole = 7 * 8192 * 4 / 2**20 * (lengths[-1] - lengths[0])  # what layers x tokens x vocabulary would add
+    growth = peaks[-1] - peaks[0]
+    text = f"growth of the peak from {lengths[0]} to {lengths[-1]} tokens, MiB, where all distributions would take {whole:.0f}"
+    return [Claim(text, growth, None, "< a quarter of that, or 32", growth < max(32.0, whole / 4))]
+
+
+def peak_of(n_tokens: int) -> float:
+    """MiB at the peak of this process, after tracing so many tokens through the embedded model."""
+    space = LanguageModelSpace("embedded")
+    trace(space, ["the " * n_tokens])
+    # Not ru_maxrss: a started process begins with the peak of the one that started it.
+    return float(re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+
+
+def lenses(n_tokens: int, n_steps: int, seeds: Sequence[int]) -> list[Claim]:
+    """Divergence from the model's answer at every inner layer, on texts that no lens was fitted on."""
+    if not (SHARED / "data" / FITTED_ON).is_dir():
+        sys.stderr.write(f"{SHARED / 'data' / FITTED_ON} is absent; lenses are left out\n")
+        return []
+    space = LanguageModelSpace("embedded")
+    tables: dict[str, list[np.ndarray]] = {}
+    for seed in seeds:
+        texts = draw(FITTED_ON, "train", 4_000, seed)
+        start = time.process_time()
+        ours = fit_tuned_lens(space, texts, n_steps=n_steps, max_tokens=n_tokens, precision=fastest_precision(), seed=seed)
+        seconds = time.process_time() - start
+        ridge = fit_tuned_lens(space, texts, n_steps=0, max_tokens=n_tokens, seed=seed)
+        published, steps = published_recipe(space, texts, seconds, seed)
+        print(f"seed {seed}: {seconds:.0f} s of processor time for ours, {steps} steps of the published recipe in as many", flush=True)
+        named: dict[str, Lens] = {"logit": LogitLens(), "ridge": ridge, "ours": ours, "published": published}
+        for name, lens in named.items():
+            for where in (FITTED_ON, ALSO_ON):
+                held_out = draw(where, "test", 150, seed)
+                tables.setdefault(f"{name} on {where}", []).append(mean_divergences(space, lens, held_out)[:-1])
+    for name, rows in tables.items():
+        print(f"{name:22s} " + "  ".join(f"{value:6.3f}" for value in np.mean(rows, axis=0)), flush=True)
+    claims = []
+    for where in (FITTED_ON, ALSO_ON):
+        found = {name: np.array(tables[f"{name} on {where}"]) for name in named}
+        worst = found["ours"] - found["logit"]
+        claims.append(claim(f"{where}: tuned minus logit lens, the layer that gains least, nats", worst.max(axis=1), "< 0"))
+        claims.append(
+            claim(f"{where}: tuned lens minus the published recipe for the same time, mean over layers, nats",
+                  (found["ours"] - found["published"]).mean(axis=1), "<= 0")
+        )  # fmt: skip
+        claims.append(
+            claim(f"{where}: steps minus ridge alone, mean over layers, nats", (found["ours"] - found["ridge"]).mean(axis=1), "< 0")
+        )
+    return claims
+
+
+def draw(name: str, part: str, n: int, seed: int) -> list[str]:
+    texts = read_table(SHARED / "data" / name / f"{part}.jsonl.gz", label=None).texts
+    return [texts[row] for row in np.random.default_rng(seed).permutation(len(texts))[:n]]
+
+
+def claim(text: str, differences: np.ndarray, goal: str) -> Claim:
+    holds = bool(differences.max() < 0 if goal == "< 0" else differences.max() <= 0)
+    return Claim(text, float(differences.mean()), (float(differences.min()), float(differences.max())), goal, holds)
+
+
+class PublishedLens(Lens):
+    """Maps in front of the final norm: h + Ah + b, then norm and head."""
+
+    name = "published"
+
+    def __init__(self, maps: list[torch.nn.Linear]):
+        self.maps = maps
+
+    def inputs(self, space: LensSpace, states: np.ndarray, *, layer: int) -> np.ndarray:
+        if layer >= len(self.maps):
+            return space.lens_input(states, layer=layer)
+        with torch.no_grad():
+            moved = torch.from_numpy(states) + self.maps[layer](torch.from_numpy(states))
+        return space.lens_input(moved.numpy(), layer=layer)
+
+    def logits(self, space: LensSpace, inputs: np.ndarray, *, layer: int, precision: str = "float32") -> np.ndarray:
+        return space.lens_logits(inputs, precision=precision)
+
+
+def published_recipe(space: LanguageModelSpace, texts: Sequence[str], seconds: float, seed: int) -> tuple[PublishedLens, int]:
+    """Tuned lenses as Belrose et al. train them, for so many seconds of processor time, at the best of three rates.
+
+    The time is given to each rate; the rate is chosen on texts kept apart, so the recipe gets three times our time.
+    """
+    apart, known = list(texts[:40]), list(texts[40:])
+    best: tuple[float, PublishedLens, int] | None = None
+    for rate in (1.0, 0.3, 0.1):
+        lens, steps = train_published(space, known, seconds, rate, seed)
+        kl = float(mean_divergences(space, lens, apart)[:-1].mean())
+        if np.isfinite(kl) and (best is None or kl < best[0]):
+            best = (kl, lens, steps)
+    assert best is not None
+    return best[1], best[2]
+
+
+def train_published(space: LanguageModelSpace, texts: Sequence[str], seconds: float, rate: float, seed: int) -> tuple[PublishedLens, int]:
+    """Nesterov momentum of .9, a rate of (1 - .9) times `rate` that falls to zero with the time, gradients clipped at 1, decay 1e-3."""
+    width, n_layers = space.n_dims, space.n_layers
+    maps = [torch.nn.Linear(width, width) for _ in range(n_layers)]
+    for each in maps:
+        torch.nn.init.zeros_(each.weight)
+        torch.nn.init.zeros_(each.bias)
+    optimizers = [torch.optim.SGD(m.parameters(), lr=0.1 * rate, momentum=0.9, nesterov=True, weight_decay=1e-3) for m in maps]
+    head, norm = space.model.get_output_embeddings(), space.model.model.norm
+    order = np.random.default_rng(seed).permutation(len(texts))
+    start, step, place = time.process_time(), 0, 0
+    while (spent := time.process_time() - start) < seconds:
+        block = [texts[order[(place + i) % len(texts)]] for i in range(24)]
+        place += 24
+        states = np.concatenate([found.states for found in space.token_states_of(block)], axis=1)
+        final = torch.log_softmax(head(torch.from_numpy(states[-1])).detach(), dim=-1)
+        for layer, (each, optimizer) in enumerate(zip(maps, optimizers, strict=True)):
+            hidden = torch.from_numpy(states[layer])
+            lens = torch.log_softmax(head(norm(hidden + each(hidden))), dim=-1)
+            loss = torch.nn.functional.kl_div(lens, final, log_target=True, reduction="batchmean")
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(each.parameters(), 1.0)
+            optimizer.param_groups[0]["lr"] = 0.1 * rate * (1 - spent / seconds)
+            optimizer.step()
+        step += 1
+    return PublishedLens(maps), step
+
+
+if __name__ == "__main__":
+    main()
