@@ -5,7 +5,7 @@
 Cost: a prompt of 64 tokens through a GPT-2-shaped model of 124M parameters (random weights), every layer and statistic,
 beside one forward pass with its logits; contenders take turns and the best of the rounds counts. Memory: peaks of a process a
 prompt length. Lenses: fitted on texts of a set's training file, measured on texts of its test file and of another set's, beside
-the logit lens, the mean shift alone, and the published recipe for tuned lenses (a map in front of the final norm, started at zero,
+the logit lens, the ridge alone, and the published recipe for tuned lenses (a map in front of the final norm, started at zero,
 Nesterov momentum, linear decay) trained for the processor time that ours took; three draws of texts.
 """
 

@@ -45,8 +45,10 @@ _HOME = {
     "read_word_vectors": "lexframe.datasets",
     "desk": "lexframe.datasets",
     "save_direction": "lexframe.instruments",
+    "fit_tuned_lens": "lexframe.instruments",
     "steer": "lexframe.instruments",
     "steered": "lexframe.instruments",
+    "trace": "lexframe.instruments",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]
