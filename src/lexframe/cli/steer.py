@@ -117,11 +117,13 @@ def _choose(space: Any, direction: Any, metric: Any, layer: str, strength: str, 
     from lexframe.evidence import choose_steering
     from lexframe.evidence.steering_choice import STRENGTHS
 
+    # At the last state a direction adds the same to the logits of every token: its words are said, and nothing else changes.
+    inner = [each for each in direction.layers if each < space.n_layers] or list(direction.layers)
     return choose_steering(
         space,
         direction,
         metric=metric,
-        layers=None if layer == "auto" else [int(_number("--layer", layer))],
+        layers=inner if layer == "auto" else [int(_number("--layer", layer))],
         strengths=STRENGTHS if strength == "auto" else [_number("--strength", strength)],
         seed=seed,
         progress=show.progress("choosing"),
