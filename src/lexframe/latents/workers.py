@@ -60,7 +60,20 @@ def mapped_copy(space: Space, folder: str) -> Space:
                 moved[id(tensor)] = _Mapped(folder, name, isinstance(tensor, torch.nn.Parameter))
     with replacing(weights_path(folder)) as temporary:
         save_file(tensors or {"none": torch.zeros(1)}, temporary)
-    return copy.deepcopy(space, moved)
+    copied = copy.deepcopy(space, moved)
+    for module in (value for value in vars(copied).values() if isinstance(value, torch.nn.Module)):
+        _forget_recording(module)
+    return copied
+
+
+def _forget_recording(model: Any) -> None:
+    """Take off what transformers leaves on a model that has been asked for hidden states once: its hooks cannot be sent."""
+    for module in model.modules():
+        for number, hook in list(module._forward_hooks.items()):
+            if getattr(hook, "__module__", "") == "transformers.utils.output_capturing":
+                del module._forward_hooks[number]
+        if getattr(module, "_output_capturing_hooks_installed", False):
+            module._output_capturing_hooks_installed = False  # they are put back when somebody asks again
 
 
 def weights_path(folder: str) -> Path:
