@@ -7,7 +7,7 @@ tokens × vocabulary never stand in memory.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,8 @@ from lexframe.spaces.base import LensSpace, resolve_layer
 LENSES = ("logit", "frame", "tuned")
 _MAX_LOGITS = 1 << 22
 """Numbers in one block of logits, 16 MiB in float32: what is done to a block then mostly stays near the processor."""
+_NEAR = 1 << 18
+"""Numbers in the rows that are worked on together, 1 MiB in float32."""
 _GROUP = 256
 _TINY = 1e-38
 _LN_2 = math.log(2)
@@ -167,14 +169,15 @@ def read_through(
     inputs = [lens.inputs(space, state, layer=layer) for state, layer in zip(states, layers, strict=True)]
     size = max(1, _MAX_LOGITS // space.n_vocab)
     for start in range(0, n_tokens, size):
-        rows = slice(start, start + size)
+        rows = slice(start, min(start + size, n_tokens))
         final = _Distribution.of(lens, space, inputs[-1][rows], layers[-1], "float32")
         asked = final.logits.argmax(dim=1) if answers is None else torch.from_numpy(answers[rows])
         previous: _Distribution | None = None
         for number, layer in enumerate(layers):
             last = number == n_layers - 1
             current = final if last else _Distribution.of(lens, space, inputs[number][rows], layer, precision)
-            _fill(found, number, rows, current, previous, final, asked)
+            for part in current.parts():
+                _fill(found, number, start, part, current, previous, final, asked)
             previous = current
     return found
 
@@ -191,10 +194,19 @@ class _Distribution:
     @classmethod
     def of(cls, lens: Lens, space: LensSpace, inputs: np.ndarray, layer: int, precision: str) -> "_Distribution":
         logits = torch.from_numpy(lens.logits(space, inputs, layer=layer, precision=precision))
-        probabilities = torch.softmax(logits, dim=1)
-        # The normalizer follows from the likeliest item alone, and the entropy from one product: no pass for a logarithm.
-        log_normalizer = logits.amax(dim=1) - probabilities.amax(dim=1).log()
-        return cls(logits, probabilities, log_normalizer, log_normalizer - _dot(probabilities, logits))
+        found = cls(logits, torch.empty_like(logits), *torch.empty(2, len(logits)))
+        for part in found.parts():
+            torch.softmax(logits[part], dim=1, out=found.probabilities[part])
+            # The normalizer follows from the likeliest item alone, and the entropy from one product: no pass for a logarithm.
+            found.log_normalizer[part] = logits[part].amax(dim=1) - found.probabilities[part].amax(dim=1).log()
+            found.entropy[part] = found.log_normalizer[part] - _dot(found.probabilities[part], logits[part])
+        return found
+
+    def parts(self) -> Iterator[slice]:
+        """Rows a few at a time, so that what is done to them one after another stays near the processor."""
+        n_rows, n_items = self.logits.shape
+        size = max(1, _NEAR // n_items)
+        return (slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size))
 
 
 def _dot(left: Tensor, right: Tensor) -> Tensor:
@@ -207,11 +219,10 @@ def _count(true: Tensor) -> Tensor:
     return true.view(torch.uint8).sum(dim=1, dtype=torch.int32)
 
 
-def _jensen_shannon(first: _Distribution, second: _Distribution) -> Tensor:
-    """Divergence of rows, in nats: the entropy of the mixture minus the mean of both entropies."""
-    total = first.probabilities + second.probabilities
-    mixture = _LN_2 - _dot(total, (total + _TINY).log_()) / 2
-    return mixture - (first.entropy + second.entropy) / 2
+def _mixture_entropy(first: Tensor, second: Tensor) -> Tensor:
+    """Entropy of the means of rows, in nats."""
+    total = first + second
+    return _LN_2 - _dot(total, (total + _TINY).log_()) / 2
 
 
 def _likeliest(probabilities: Tensor, n_top: int) -> tuple[Tensor, Tensor]:
@@ -236,28 +247,27 @@ def _likeliest(probabilities: Tensor, n_top: int) -> tuple[Tensor, Tensor]:
 def _fill(
     found: LensStatistics,
     number: int,
-    rows: slice,
+    start: int,
+    part: slice,
     current: _Distribution,
     previous: _Distribution | None,
     final: _Distribution,
     answers: Tensor,
 ) -> None:
-    """Write one layer of some tokens."""
-    probability = current.probabilities.gather(1, answers[:, None])
-    found.entropy[number, rows] = current.entropy.clamp(min=0).numpy()
-    found.answer_probability[number, rows] = probability[:, 0].numpy()
-    found.answer_rank[number, rows] = _count(current.probabilities > probability).numpy()
+    """Write one layer of some tokens: those of `part`, counted from `start`."""
+    rows = slice(start + part.start, start + part.stop)
+    probabilities = current.probabilities[part]
+    answer = probabilities.gather(1, answers[part, None])
+    found.entropy[number, rows] = current.entropy[part].clamp(min=0).numpy()
+    found.answer_probability[number, rows] = answer[:, 0].numpy()
+    found.answer_rank[number, rows] = _count(probabilities > answer).numpy()
     if current is not final:
         # Sum of p (log p - log q) without a logarithm an item: log q is a logit minus its normalizer.
-        kl = current.log_normalizer - final.entropy - _dot(final.probabilities, current.logits)
+        kl = current.log_normalizer[part] - final.entropy[part] - _dot(final.probabilities[part], current.logits[part])
         found.kl_to_final[number, rows] = kl.clamp(min=0).numpy()
     if previous is not None:
-        found.js_to_previous[number, rows] = _jensen_shannon(current, previous).clamp(min=0).numpy()
-    values, ids = _likeliest(current.probabilities, found.top_ids.shape[-1])
+        mixture = _mixture_entropy(probabilities, previous.probabilities[part])
+        found.js_to_previous[number, rows] = (mixture - (current.entropy[part] + previous.entropy[part]) / 2).clamp(min=0).numpy()
+    values, ids = _likeliest(probabilities, found.top_ids.shape[-1])
     found.top_ids[number, rows] = ids.numpy()
     found.top_probabilities[number, rows] = values.numpy()
-
-
-def lens_named(name: str, space: LensSpace) -> Lens:
-    """The lens ``logit`` or ``frame`` of a space; a tuned one is fitted or loaded."""
-    return FrameLens.of(space) if name == "frame" else LogitLens()
