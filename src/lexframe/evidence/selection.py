@@ -8,7 +8,7 @@ shuffled and a model that has learned nothing say how much of the answer needs o
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 
 from lexframe.evidence.metrics import Estimate, mean_estimate
 from lexframe.exceptions import InputError, VocabularyError
-from lexframe.instruments.state_parts import LastStates, fit_state_parts, last_states
+from lexframe.instruments.state_parts import LastStates, StateParts, fit_state_parts, last_states
 from lexframe.instruments.subspace import principal_axes, share_inside
 from lexframe.linalg import softmax
 from lexframe.spaces.base import LensSpace
@@ -289,9 +289,9 @@ class _Reader:
     ids: list[list[int]]
     continuations: Sequence[str]
     layer: int
-    parts: Any
+    parts: StateParts
     axes: list[np.ndarray]
-    alone: Float[np.ndarray, "n_continuations n_topics"]
+    alone: Float[np.ndarray, "n_continuations n_vocab"]
 
     @classmethod
     def of(
@@ -309,7 +309,7 @@ class _Reader:
         residuals = parts.residuals(last_states(space, continued, layers=[layer]))[0]
         rows = np.array(labels)
         axes = [principal_axes(residuals[rows == topic], n_axes, center=False) for topic in range(len(ids))]
-        alone = np.log(_masses(_next_words(space, last_states(space, list(continuations), layers=[-1])), ids))
+        alone = _next_words(space, last_states(space, list(continuations), layers=[-1]))
         return cls(space, ids, continuations, layer, parts, axes, alone)
 
     def read(self, texts: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -320,9 +320,8 @@ class _Reader:
             found = last_states(self.space, [text + ending for text in texts], layers=[self.layer, -1])
             last, inner = (LastStates(found.layers[i : i + 1], found.states[i : i + 1], found.positions) for i in (1, 0))
             words = _next_words(self.space, last)
-            alone = _next_words(self.space, last_states(self.space, [ending], layers=[-1]))[0]
-            totals[0] += np.log(_masses(words, self.ids)) - self.alone[row]
-            totals[1] += np.stack([_without(copied[n], words[n], alone, self.ids) for n in range(len(texts))])
+            totals[0] += np.stack([_change(words[n], self.alone[row], self.ids) for n in range(len(texts))])
+            totals[1] += np.stack([_change(words[n], self.alone[row], self.ids, copied[n]) for n in range(len(texts))])
             residuals = self.parts.residuals(inner)[0]
             totals[2] += np.stack([share_inside(residuals, axes) for axes in self.axes], axis=1)
         words_moved, fresh_moved, shares = totals / len(self.continuations)
@@ -342,14 +341,9 @@ def _next_words(space: LensSpace, found: LastStates) -> Float[np.ndarray, "n_tex
     return softmax(np.concatenate(logits).astype(np.float64))
 
 
-def _masses(probabilities: Float[np.ndarray, "n n_vocab"], ids: list[list[int]]) -> Float[np.ndarray, "n n_topics"]:
-    """Probability of each topic's words together."""
-    return np.stack([probabilities[:, listed].sum(axis=1) for listed in ids], axis=1)
-
-
-def _without(
-    copied: set[int], after: Float[np.ndarray, " n_vocab"], alone: Float[np.ndarray, " n_vocab"], ids: list[list[int]]
+def _change(
+    after: Float[np.ndarray, " n_vocab"], alone: Float[np.ndarray, " n_vocab"], ids: list[list[int]], left_out: Collection[int] = ()
 ) -> Float[np.ndarray, " n_topics"]:
-    """Change of each topic's log probability over the words that the prompt does not hold; 0 where it holds them all."""
-    fresh = [[i for i in listed if i not in copied] for listed in ids]
-    return np.array([np.log(after[kept].sum() / alone[kept].sum()) if kept else 0.0 for kept in fresh])
+    """Change of the log probability of each topic's words together, less some that are left out; 0 where that leaves none."""
+    kept = [[i for i in listed if i not in left_out] for listed in ids]
+    return np.array([np.log(after[rest].sum() / alone[rest].sum()) if rest else 0.0 for rest in kept])
