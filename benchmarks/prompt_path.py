@@ -27,8 +27,9 @@ from lexframe.instruments.truncation import truncation_cost
 from lexframe.instruments.vocabulary_frame import VocabularyFrame
 from lexframe.spaces import LanguageModelSpace
 
-CUTS = (16, 64, 128, 192)
+CUTS = (64, 128, 192)
 N_AXES = 8
+MOST_WORDS = 24
 
 
 def main() -> None:
@@ -63,7 +64,7 @@ def drawn(name: str, n: int, seed: int, *, part: str = "train") -> dict[str, lis
     for i in rng.permutation(len(table.texts)):
         listed = found[table.labels[i]]
         if len(listed) < n and len(table.texts[i].split()) >= 6:
-            listed.append(" ".join(table.texts[i].split()[:30]))
+            listed.append(" ".join(table.texts[i].split()[:MOST_WORDS]))
     return found
 
 
@@ -81,7 +82,7 @@ def curvature(space: LanguageModelSpace, seeds: range, size: float) -> list[Clai
     """Turning angle along the tokens, by layer: a mean a text, intervals over texts of all seeds."""
     rows: dict[str, list[np.ndarray]] = {"trained": [], "untrained": [], "trained, shuffled words": []}
     for seed in seeds:
-        texts = [text for listed in drawn("agnews", int(40 * size), seed).values() for text in listed]
+        texts = [text for listed in drawn("agnews", max(12, int(25 * size)), seed).values() for text in listed]
         models = {"trained": (space, texts), "untrained": (untrained(space, seed), texts)}
         for name, (model, read) in {**models, "trained, shuffled words": (space, shuffled(texts, seed))}.items():
             rows[name] += [token_curvature_deg(each.states) for each in _in_blocks(model, read)]
@@ -92,7 +93,9 @@ def curvature(space: LanguageModelSpace, seeds: range, size: float) -> list[Clai
     falls = own[:, 1] - own[:, middle]
     claims = [_claim(f"curvature at layer 1 less layer {middle}, degrees, trained", falls, "> 0: the path straightens")]
     claims.append(
-        _claim("the same, untrained", tables["untrained"][:, 1] - tables["untrained"][:, middle], "below the trained model's, not > 5", below=5)
+        _claim(
+            "the same, untrained", tables["untrained"][:, 1] - tables["untrained"][:, middle], "below the trained model's, not > 5", below=5
+        )
     )
     for layer in (middle, space.n_layers - 1):
         claims.append(
@@ -118,8 +121,8 @@ def _claim(name: str, values: np.ndarray, goal: str, *, below: float | None = No
 def regions(space: LanguageModelSpace, seeds: range, size: float) -> list[Claim]:
     """Overlap of families against ceiling, null and chance, with and without nuisance, trained and untrained."""
     claims = []
-    layers = (1, space.n_layers // 2, space.n_layers - 1, space.n_layers)
-    n = max(60, int(120 * size))
+    layers = (1, space.n_layers // 2, space.n_layers)
+    n = max(40, int(100 * size))
     for name in ("agnews", "trec"):
         found: dict[str, list[SubspaceComparison]] = {}
         for seed in seeds:
@@ -130,7 +133,7 @@ def regions(space: LanguageModelSpace, seeds: range, size: float) -> list[Claim]
                     if (model_name, kind) == ("untrained", "as they are"):
                         continue
                     # One rank for all: overlaps of a trained and an untrained model are comparable only at the same.
-                    result = compare_families(states, layers, n_axes=N_AXES, n_permutations=99, seed=seed)
+                    result = compare_families(states, layers, n_axes=N_AXES, n_permutations=79, seed=seed)
                     found.setdefault(f"{model_name}, {kind}", []).append(result)
         for key, results in found.items():
             print(f"\n{name}, {key}\n{pd.concat([each.to_frame() for each in results]).groupby('layer').mean().round(3)}", flush=True)
@@ -138,10 +141,22 @@ def regions(space: LanguageModelSpace, seeds: range, size: float) -> list[Claim]
             share = float(np.mean([each.p_holm < 0.05 for each in results]))
             low, high = float(gap.min()), float(gap.max())
             claims.append(
-                Claim(f"{name}, {key}: overlap of halves of one family less of two, mean over layers", float(gap.mean()), (low, high), "> 0", low > 0)
+                Claim(
+                    f"{name}, {key}: overlap of halves of one family less of two, mean over layers",
+                    float(gap.mean()),
+                    (low, high),
+                    "> 0",
+                    low > 0,
+                )
             )
             claims.append(
-                Claim(f"{name}, {key}: share of layers and seeds with p < 0.05 (Holm)", share, None, "1 if families differ everywhere", share == 1)
+                Claim(
+                    f"{name}, {key}: share of layers and seeds with p < 0.05 (Holm)",
+                    share,
+                    None,
+                    "1 if families differ everywhere",
+                    share == 1,
+                )
             )
     return [*claims, _held_words(space, size)]
 
@@ -149,7 +164,7 @@ def regions(space: LanguageModelSpace, seeds: range, size: float) -> list[Claim]
 def _families(space: LanguageModelSpace, families: dict[str, list[str]], layers: tuple[int, ...]) -> dict[str, dict[str, np.ndarray]]:
     """States of every family as they are, and after the global and position means are taken off."""
     every = [text for texts in families.values() for text in texts]
-    found, parts = last_states(space, every, layers=layers), fit_state_parts(space, every, layers=layers)
+    parts, found = fit_state_parts(space, every, layers=layers)
     ends = np.cumsum([len(texts) for texts in families.values()])[:-1]
     tables = {"as they are": found.states.astype(np.float64), "without position": parts.residuals(found)}
     return {kind: dict(zip(families, np.split(table, ends, axis=1), strict=True)) for kind, table in tables.items()}
@@ -173,7 +188,7 @@ def transport(space: LanguageModelSpace, seeds: range, size: float) -> list[Clai
     claims, tables, rates, costs = [], [], [], []
     for seed in seeds:
         # Of texts cut at a word the last token is any word, as in the paper, not the full stop.
-        texts = [" ".join(text.split()[:20]) for listed in drawn("agnews", int(400 * size), seed).values() for text in listed]
+        texts = [" ".join(text.split()[:16]) for listed in drawn("agnews", int(300 * size), seed).values() for text in listed]
         texts = [texts[i] for i in np.random.default_rng(seed).permutation(len(texts))]
         found = last_states(space, texts, layers=layers)
         for name, states in {"trained": found, "untrained": last_states(untrained(space, seed), texts, layers=layers)}.items():
@@ -229,12 +244,21 @@ def selection(space: LanguageModelSpace, seeds: range, size: float) -> list[Clai
     """The selection claim with its controls; intervals over prompts within a seed, averaged, and the worst seed decides."""
     studies = []
     for seed in seeds:
-        train, test = drawn("agnews", int(400 * size), seed), drawn("agnews", int(40 * size), seed, part="test")
+        train, test = drawn("agnews", 1000, seed), drawn("agnews", int(28 * size), seed, part="test")
         pairs = [[(text, label) for label, texts in part.items() for text in texts] for part in (train, test)]
         (train_texts, train_labels), (prompts, labels) = (zip(*part, strict=True) for part in pairs)
         studies.append(
             measure_selection(
-                space, train_texts, train_labels, prompts, labels, controls={"untrained": untrained(space, seed)}, n_axes=N_AXES, seed=seed
+                space,
+                train_texts,
+                train_labels,
+                prompts,
+                labels,
+                controls={"untrained": untrained(space, seed)},
+                n_axes=N_AXES,
+                most_words=MOST_WORDS,
+                most_read=int(100 * size),
+                seed=seed,
             )
         )
     means = pd.concat([each.to_frame() for each in studies]).groupby(["measure", "condition"], sort=False).mean()

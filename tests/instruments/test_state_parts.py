@@ -29,7 +29,7 @@ def test_last_states_come_in_the_order_of_the_texts(space: LanguageModelSpace, b
 
 @pytest.mark.parametrize("block", [1, 3, 100])
 def test_means_equal_those_worked_out_from_all_states_at_once(space, block):
-    parts = fit_state_parts(space, TEXTS, layers=[1, 3], fewest=2, block=block)
+    parts, _ = fit_state_parts(space, TEXTS, layers=[1, 3], fewest=2, block=block)
     states = [space.token_states(text, layers=[1, 3]).states for text in TEXTS]
     reached = [[each[:, place] for each in states if each.shape[1] > place] for place in range(len(parts.counts) + 1)]
     assert [len(each) for each in reached[:-1]] == parts.counts.tolist()
@@ -55,8 +55,9 @@ def test_a_planted_position_effect_is_removed_and_the_text_stays(rng):
 
     space = Planted({"a": [0.0] * 4})
     texts = [f"{row} {place + 1}" for row, place in enumerate(positions)]
-    parts = fit_state_parts(space, texts, layers=[0])
-    left = parts.residuals(last_states(space, texts, layers=[0]))[0]
+    parts, last = fit_state_parts(space, texts, layers=[0])
+    np.testing.assert_array_equal(last.states, last_states(space, texts, layers=[0]).states)
+    left = parts.residuals(last)[0]
     cosines = [np.dot(a, b) / np.linalg.norm(a) / np.linalg.norm(b) for a, b in zip(left, subject[0], strict=True)]
     assert np.median(cosines) > 0.98
     by_place = np.array([left[positions == place].mean(axis=0) for place in range(6)])
@@ -64,7 +65,7 @@ def test_a_planted_position_effect_is_removed_and_the_text_stays(rng):
 
 
 def test_positions_beyond_the_means_take_the_last_one(space):
-    parts = fit_state_parts(space, ["one two", "cat dog", "a x"], layers=[1], fewest=1)
+    parts, _ = fit_state_parts(space, ["one two", "cat dog", "a x"], layers=[1], fewest=1)
     n = len(parts.counts)
     states = np.zeros((1, 2, 32), dtype=np.float32)
     left = parts.residuals(LastStates((1,), states, np.array([n - 1, n + 40])))
@@ -72,7 +73,7 @@ def test_positions_beyond_the_means_take_the_last_one(space):
 
 
 def test_bad_input_is_refused(space):
-    parts = fit_state_parts(space, TEXTS, layers=[1])
+    parts, _ = fit_state_parts(space, TEXTS, layers=[1])
     with pytest.raises(InputError, match="same layers"):
         parts.residuals(last_states(space, TEXTS, layers=[2]))
     for collect in (last_states, fit_state_parts):

@@ -68,14 +68,14 @@ def test_an_affine_map_is_found_by_the_ridge_and_not_by_the_pairing(rng):
 def test_the_pairing_is_exact_where_the_order_of_directions_stays(rng):
     left, right = (np.linalg.qr(rng.normal(size=(8, 8)))[0] for _ in range(2))
     parts = np.linalg.qr(rng.normal(size=(100, 8)))[0] * np.geomspace(9, 1, 8)
-    start, end = parts @ left.T, (parts * np.geomspace(2, 1, 8) * [1, -1] * 4 if False else parts * np.geomspace(2, 1, 8)) @ right.T
+    start, end = parts @ left.T, (parts * np.geomspace(2, 1, 8)) @ right.T
     np.testing.assert_allclose(paired_map(start, end)(start), end, atol=1e-8)
 
 
 def test_the_ridge_wins_where_directions_change_their_order(rng):
     parts = rng.normal(size=(400, 6)) * np.geomspace(6, 1, 6)
     basis = np.linalg.qr(rng.normal(size=(6, 6)))[0]
-    swapped = parts @ basis.T * 0 + (parts * np.geomspace(6, 1, 6)[::-1] ** 2) @ basis.T
+    swapped = (parts * np.geomspace(6, 1, 6)[::-1] ** 2) @ basis.T
     study = study_transport(np.stack([parts @ basis.T, swapped + 0.1 * rng.normal(size=parts.shape)]), [1, 2])
     assert study.one_step["ridge"][0] < 0.01
     assert study.one_step["paired"][0] > 0.5

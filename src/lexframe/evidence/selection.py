@@ -194,6 +194,7 @@ def measure_selection(
     n_axes: int = 8,
     n_words: int = 40,
     most_words: int = 30,
+    most_read: int = 200,
     seed: int = 0,
 ) -> SelectionStudy:
     """Measure whether held-out prompts on a topic select its words and its subspace.
@@ -218,6 +219,8 @@ def measure_selection(
         Words of each topic.
     most_words : int
         Prompts and training texts are cut there, so that they end at like positions.
+    most_read : int
+        Training texts of each topic that the models read for its subspace; words are counted in all of them.
     seed : int
         Of the shuffled words and the bootstrap.
 
@@ -234,14 +237,15 @@ def measure_selection(
     topics = tuple(words)
     _check(prompts, labels, words, continuations)
     truth = np.array([topics.index(label) for label in labels])
-    train = [_cut(text, most_words) for text in train_texts]
+    read = [row for topic in topics for row in [n for n, label in enumerate(train_labels) if label == topic][:most_read]]
+    train, train_topics = [_cut(train_texts[row], most_words) for row in read], [topics.index(train_labels[row]) for row in read]
     asked = [_cut(text, most_words) for text in prompts]
     rng = np.random.default_rng(seed)
     shuffled = [" ".join(rng.permutation(text.split()).tolist()) for text in asked]
     ids = [[space.word_ids(word)[0] for word in listed] for listed in words.values()]
     values: dict[tuple[str, str], np.ndarray] = {}
     for name, model in {"": space, **(controls or {})}.items():
-        reader = _Reader.of(model, train, [topics.index(label) for label in train_labels], ids, continuations, layer, n_axes)
+        reader = _Reader.of(model, train, train_topics, ids, continuations, layer, n_axes)
         for condition, texts in (("prompt", asked), ("shuffled", shuffled)):
             found = zip(MEASURES, reader.read(texts), strict=True)
             values |= {(" ".join([name, condition]).strip(), measure): table for measure, table in found}
@@ -305,8 +309,8 @@ class _Reader:
         n_axes: int,
     ) -> "_Reader":
         continued = [text + continuations[row % len(continuations)] for row, text in enumerate(train)]
-        parts = fit_state_parts(space, continued, layers=[layer])
-        residuals = parts.residuals(last_states(space, continued, layers=[layer]))[0]
+        parts, last = fit_state_parts(space, continued, layers=[layer])
+        residuals = parts.residuals(last)[0]
         rows = np.array(labels)
         axes = [principal_axes(residuals[rows == topic], n_axes, center=False) for topic in range(len(ids))]
         alone = _next_words(space, last_states(space, list(continuations), layers=[-1]))

@@ -106,16 +106,7 @@ def last_states(
         If a layer does not exist, there is no text or a text has no token.
     """
     chosen = _layers(space, layers)
-    states: np.ndarray | None = None
-    positions = np.zeros(len(texts), dtype=np.int64)
-    for rows, read in _blocks(space, texts, chosen, block, progress):
-        for row, text in zip(rows, read, strict=True):
-            if states is None:
-                states = np.zeros((len(chosen), len(texts), text.states.shape[-1]), dtype=np.float32)
-            states[:, row] = text.states[:, -1]
-            positions[row] = len(text.ids) - 1
-    assert states is not None  # _blocks refuses to read no text
-    return LastStates(chosen, states, positions)
+    return _in_order(chosen, [(rows, *_last_of(read)) for rows, read in _blocks(space, texts, chosen, block, progress)])
 
 
 def fit_state_parts(
@@ -126,8 +117,8 @@ def fit_state_parts(
     fewest: int = 20,
     block: int = _BLOCK,
     progress: Progress = iter,
-) -> StateParts:
-    """Global and position means over all tokens of background texts.
+) -> tuple[StateParts, LastStates]:
+    """Global and position means over all tokens of background texts, and their last states from the same pass.
 
     Parameters
     ----------
@@ -146,7 +137,9 @@ def fit_state_parts(
 
     Returns
     -------
-    StateParts
+    parts : StateParts
+    last : LastStates
+        As of :func:`last_states`.
 
     Raises
     ------
@@ -159,7 +152,8 @@ def fit_state_parts(
     """
     chosen = _layers(space, layers)
     sums, counts = np.zeros((len(chosen), 0, 0)), np.zeros(0, dtype=np.int64)
-    for _, read in _blocks(space, texts, chosen, block, progress):
+    last = []
+    for rows, read in _blocks(space, texts, chosen, block, progress):
         longest = max(len(counts), max(len(text.ids) for text in read))
         more = np.zeros((len(chosen), longest, read[0].states.shape[-1]))
         more[:, : len(counts)] += sums if sums.size else 0.0
@@ -168,10 +162,11 @@ def fit_state_parts(
             more[:, : len(text.ids)] += text.states
             counts[: len(text.ids)] += 1
         sums = more
+        last.append((rows, *_last_of(read)))
     kept = max(1, int((counts >= fewest).sum()))
     means = sums[:, :kept] / counts[:kept, np.newaxis]
     common = means.mean(axis=1)
-    return StateParts(chosen, common, means - common[:, np.newaxis], counts[:kept])
+    return StateParts(chosen, common, means - common[:, np.newaxis], counts[:kept]), _in_order(chosen, last)
 
 
 def _layers(space: TokenSpace, layers: Sequence[int] | None) -> tuple[int, ...]:
@@ -184,10 +179,23 @@ def _blocks(
     """Rows and states of blocks of texts; like lengths go together, since a block is padded to its longest."""
     if not len(texts):
         raise InputError("No text is given, so there are no states to look at. Give one text or more.")
-    lengths = space.token_counts(texts)
-    if not lengths.all():
-        raise InputError(f"Text number {int(np.argmin(lengths))} has no token, so it has no last state. Leave it out.")
-    order = np.argsort(lengths, kind="stable").tolist()
+    order = np.argsort(space.token_counts(texts), kind="stable").tolist()
     for start in progress(range(0, len(order), block)):
         rows = order[start : start + block]
-        yield rows, space.token_states_of([texts[row] for row in rows], layers=layers)
+        read = space.token_states_of([texts[row] for row in rows], layers=layers)
+        empty = [row for row, text in zip(rows, read, strict=True) if not text.ids]
+        if empty:
+            raise InputError(f"Text number {empty[0]} has no token, so it has no last state. Leave it out.")
+        yield rows, read
+
+
+def _last_of(read: list[TokenStates]) -> tuple[np.ndarray, list[int]]:
+    """Last states of a block, copied so that the others can go, and their positions."""
+    return np.stack([text.states[:, -1] for text in read], axis=1), [len(text.ids) - 1 for text in read]
+
+
+def _in_order(layers: tuple[int, ...], blocks: list[tuple[list[int], np.ndarray, list[int]]]) -> LastStates:
+    """Blocks put together in the order of the texts."""
+    back = np.argsort([row for rows, _, _ in blocks for row in rows])
+    states = np.concatenate([states for _, states, _ in blocks], axis=1)[:, back]
+    return LastStates(layers, states, np.array([place for _, _, places in blocks for place in places], dtype=np.int64)[back])
