@@ -95,6 +95,13 @@ def test_ridge_falls_back_on_the_mean_where_nothing_can_be_learned(rng):
     assert study.one_step["paired"][0] > 1.5
 
 
+def test_errors_are_those_of_prompts_that_the_map_has_not_seen(rng):
+    start = rng.normal(size=(80, 20))
+    study = study_transport(np.stack([start, start + rng.normal(size=start.shape)]), [1, 2])
+    assert study.one_step["ridge"][0] > 0.5  # what the noise leaves; on its own 56 prompts the map comes to some 0.3
+    assert (study.n_train, study.n_test) == (56, 24)
+
+
 def test_every_pair_or_neighbours_only(rng):
     states = diffusion(rng, n=80, n_layers=4, n_dims=3, n_substeps=2)
     every, neighbours = (study_transport(states, [1, 2, 3, 4], every_pair=each) for each in (True, False))
