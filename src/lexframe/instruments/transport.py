@@ -50,7 +50,7 @@ def paired_map(start: Float[np.ndarray, "n n_dims"], end: Float[np.ndarray, "n n
     r"""The paper's map: singular directions of two layers, paired by the size of their singular values.
 
     Singular vectors have no sign of their own. Each pair gets the one with which its coordinates agree over these prompts, which the
-    paper leaves open; any other choice does worse.
+    paper leaves open; any other choice does worse on them.
 
     Parameters
     ----------
