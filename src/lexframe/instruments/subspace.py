@@ -76,11 +76,13 @@ def axes_above_noise(points: Vectors, *, n_draws: int = 20, quantile: float = 0.
     Parameters
     ----------
     points : ndarray of shape (n_points, n_dims)
-        Two or more.
-    n_draws, seed : int
+        Two or more. An axis far wider than the rest widens the shuffled columns too, so the count is then on the careful side.
+    n_draws : int
         Of the shuffled columns.
     quantile : float
         In (0, 1).
+    seed : int
+        Of the draws.
 
     Returns
     -------
