@@ -6,6 +6,7 @@ from lexframe.evidence.cells import Cell, CellStore
 from lexframe.evidence.comparison import ComparisonResult, compare
 from lexframe.evidence.metrics import Estimate, bootstrap, paired_difference
 from lexframe.evidence.problem import Classifier, EncodedTexts, Method, Problem
+from lexframe.evidence.selection import SelectionScore, SelectionStudy, measure_selection, topic_words
 from lexframe.evidence.steering_choice import SideEffectBudget, SteeringChoice, SteeringPoint, choose_steering
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "MethodResult",
     "Predictions",
     "Problem",
+    "SelectionScore",
+    "SelectionStudy",
     "SideEffectBudget",
     "SteeringChoice",
     "SteeringPoint",
@@ -30,5 +33,7 @@ __all__ = [
     "choose_steering",
     "compare",
     "load_adapter",
+    "measure_selection",
     "paired_difference",
+    "topic_words",
 ]
