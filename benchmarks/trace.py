@@ -1,6 +1,6 @@
 """Traces: what they cost beside a forward pass, and how well tuned lenses read inner layers.
 
-    python benchmarks/trace.py [--quick] [--parts cost,lenses] [--seeds 3]
+    python benchmarks/trace.py [--quick] [--parts cost,memory,lenses] [--seeds 3]
 
 Cost: a prompt of 64 tokens through a GPT-2-shaped model of 124M parameters (random weights), every layer and statistic,
 beside one forward pass with its logits; contenders take turns and the best of the rounds counts. Memory: peaks of a process a
@@ -36,7 +36,7 @@ FITTED_ON, ALSO_ON = "agnews", "mr"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="two rounds, one draw, few tokens")
-    parser.add_argument("--parts", default="cost,lenses")
+    parser.add_argument("--parts", default="cost,memory,lenses")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--peak-of", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -46,6 +46,7 @@ def main() -> None:
     found: list[Claim] = []
     if "cost" in options.parts:
         found += cost(2 if options.quick else 7)
+    if "memory" in options.parts:
         found += memory((16, 64) if options.quick else (16, 64, 256))
     if "lenses" in options.parts:
         n_tokens, n_steps, seeds = (3_000, 5, range(1)) if options.quick else (20_000, 40, range(options.seeds))

@@ -20,7 +20,9 @@ from lexframe.spaces.base import LensSpace, resolve_layer
 
 LENSES = ("logit", "frame", "tuned")
 _MAX_LOGITS = 1 << 22
-"""Numbers in one block of logits, 16 MiB in float32: what is done to a block then mostly stays near the processor."""
+"""Numbers in one block of logits, 16 MiB in float32."""
+_MOST_ROWS = 64
+"""Tokens in one block: enough for a fast product, and memory does not grow with the prompt."""
 _NEAR = 1 << 18
 """Numbers in the rows that are worked on together, 1 MiB in float32."""
 _GROUP = 256
@@ -167,7 +169,7 @@ def read_through(
         top_probabilities=np.zeros((*shape, n_top), dtype=np.float32),
     )
     inputs = [lens.inputs(space, state, layer=layer) for state, layer in zip(states, layers, strict=True)]
-    size = max(1, _MAX_LOGITS // space.n_vocab)
+    size = max(1, min(_MOST_ROWS, _MAX_LOGITS // space.n_vocab))
     for start in range(0, n_tokens, size):
         rows = slice(start, min(start + size, n_tokens))
         final = _Distribution.of(lens, space, inputs[-1][rows], layers[-1], "float32")
