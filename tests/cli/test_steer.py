@@ -5,6 +5,8 @@ import json
 import pytest
 
 from lexframe.cli.main import main
+from lexframe.cli.steer import _split
+from lexframe.exceptions import InputError
 from lexframe.instruments import load_direction
 from tests.tiny_models import tiny_model, tiny_tokenizer
 
@@ -84,3 +86,15 @@ def test_wrong_options_are_one_line(poles, model, tmp_path, capsys):
         error = capsys.readouterr().err
         assert message in error
         assert error.count("\n") == 1
+
+
+def test_pairs_stay_pairs_where_a_text_repeats(tmp_path):
+    files = [tmp_path / "positive.txt", tmp_path / "negative.txt"]
+    files[0].write_text("\n".join(f"p{i}" for i in (0, 1, 2, 3, 4, 4, 6, 7, 8, 9)))
+    files[1].write_text("\n".join(f"n{i}" for i in (0, 1, 2, 3, 4, 5, 6, 4, 8, 9)))
+    (positive, negative), left_out = _split(files, "text", paired=True)
+    assert list(zip(positive, negative, strict=True)) == [(f"p{i}", f"n{i}") for i in (0, 1, 2, 3, 6, 8)]
+    assert left_out == [("p4", "p9"), ("n4", "n9")]
+    files[0].write_text("p0\n\n" + "\n".join(f"p{i}" for i in range(2, 10)))
+    with pytest.raises(InputError, match="do not pair"):
+        _split(files, "text", paired=True)

@@ -157,3 +157,11 @@ def test_blocks_without_attention_are_refused():
             find_heads(model)
     finally:
         del type(find_blocks(model)[0]).attn
+
+
+def test_heads_are_projected_by_their_weights_even_while_they_are_replaced(rng):
+    space = tiny_space("gpt2")
+    outputs = space.head_outputs(["the cat"])[0]
+    expected = space.project_heads(outputs)
+    with space.heads_replaced([HeadMove(layer=1, head=0, output=outputs[0, 0])]):
+        np.testing.assert_allclose(space.project_heads(outputs), expected, atol=1e-6)

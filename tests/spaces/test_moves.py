@@ -154,3 +154,44 @@ def test_a_coarse_lens_differs_by_little_even_where_all_logits_are_large(rng):
     assert 0 < np.abs(exact - coarse).max() < 0.03 * spread
     with pytest.raises(InputError, match="float32 or bfloat16"):
         space.lens_logits(inputs, precision="int8")
+
+
+@pytest.mark.parametrize("family", sorted(CAUSAL))
+def test_a_move_of_the_last_state_reaches_what_is_written(family, rng):
+    """Some models run their decoder without their body around it."""
+    space = tiny_space(family)
+    plain = space.generate(["the cat"], max_new_tokens=4)
+    with space.moved([StateMove(layer=-1, vector=rng.normal(size=32).astype(np.float32), strength=50.0)]):
+        assert space.generate(["the cat"], max_new_tokens=4) != plain
+
+
+@pytest.mark.parametrize("family", ["opt", "gpt2"])
+def test_where_texts_end_is_asked_anew_in_every_pass(family, rng):
+    space = tiny_space(family)
+    ids = torch.tensor([[5, 6, 7, 8, 9]])
+    with space.moved([StateMove(layer=1, vector=rng.normal(size=32).astype(np.float32), where="last")]), torch.no_grad():
+        before = space.model(input_ids=ids).logits
+        space.encode(["one two three four five", "one two"])
+        torch.testing.assert_close(space.model(input_ids=ids).logits, before)
+
+
+def test_the_head_can_be_asked_for_while_the_last_state_moves():
+    space = tiny_space("llama")
+    with space.moved([StateMove(layer=-1, vector=np.ones(32, dtype=np.float32))]):
+        assert space.unembedding().shape == (space.n_vocab, 32)
+
+
+def test_draws_do_not_depend_on_the_other_prompts():
+    space = tiny_space("gpt2")
+    together = space.generate(["the cat", "one two three four five"], temperature=1.0, seed=3, max_new_tokens=6)
+    assert together[0] == space.generate(["the cat"], temperature=1.0, seed=3, max_new_tokens=6)[0]
+
+
+def test_lens_logits_of_a_model_in_half_precision_keep_their_order(rng):
+    model = type(tiny_space("llama").model)(tiny_space("llama").model.config).eval()
+    with torch.no_grad():
+        model.lm_head.weight += 1  # a part that all words share
+    space = type(tiny_space("llama"))(model.to(torch.bfloat16), tokenizer=tiny_space("llama").tokenizer)
+    inputs = torch.from_numpy(3 * rng.normal(size=(8, 32)).astype(np.float32) + 3).bfloat16().float().numpy()
+    expected = inputs @ space.unembedding().T
+    np.testing.assert_allclose(space.lens_logits(inputs), expected, rtol=1e-5, atol=1e-4)

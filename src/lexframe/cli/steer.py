@@ -1,5 +1,6 @@
 """``lexframe steer``: what a model writes with and without a direction, and what the direction costs."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -94,23 +95,33 @@ def _direction(
     if words[0] is not None and words[1] is not None:
         poles = [tuple(word.strip() for word in part.split(",") if word.strip()) for part in (words[0], words[1])]
         return frame_direction(space, *poles, layers=range(1, space.n_layers + 1)), LabelWordOdds(*poles)
-    found, left_out = zip(*(_split(path, column) for path in files if path is not None), strict=True)
+    found, left_out = _split([path for path in files if path is not None], column, paired=bool(settings.get("paired")))
     names = tuple(path.name.split(".")[0] for path in files if path is not None)
     return find_direction(space, *found, poles=names, **settings), TargetTexts(*left_out)
 
 
-def _split(path: Path, column: str) -> tuple[list[str], tuple[str, ...]]:
-    """Texts to find the direction on, and every fifth, up to sixteen, to choose layer and strength by."""
+def _split(paths: list[Path], column: str, *, paired: bool) -> tuple[list[list[str]], list[tuple[str, ...]]]:
+    """Texts to find the direction on, and every fifth, up to sixteen, to choose layer and strength by; pairs stay together."""
     from lexframe.datasets import read_table
     from lexframe.exceptions import InputError
 
-    texts = read_table(path, text=column, label=None).texts
-    left_out = texts[4::5][:16]
-    if not left_out:
+    tables = [read_table(path, text=column, label=None) for path in paths]
+    if paired and len({table.rows for table in tables}) > 1:
         raise InputError(
-            f"{path} holds {len(texts)} texts; expected five or more, of which a fifth is left out to choose layer and strength by."
+            f"{paths[0]} and {paths[1]} have texts in different rows, so they do not pair. "
+            "Give both as many rows, none blank, or leave --paired out."
         )
-    return [text for text in texts if text not in set(left_out)], left_out
+    for path, table in zip(paths, tables, strict=True):
+        if len(table) < 5:
+            raise InputError(
+                f"{path} holds {len(table)} texts; expected five or more, of which a fifth is left out to choose layer and strength by."
+            )
+    left_out = [table.texts[4::5][:16] for table in tables]
+    repeats = [{row for row, text in enumerate(table.texts) if text in set(apart)} for table, apart in zip(tables, left_out, strict=True)]
+    if paired:
+        repeats = [set.union(*repeats)] * len(repeats)
+    known = [[text for row, text in enumerate(table.texts) if row not in gone] for table, gone in zip(tables, repeats, strict=True)]
+    return known, left_out
 
 
 def _choose(space: Any, direction: Any, metric: Any, layer: str, strength: str, seed: int) -> Any:
@@ -137,8 +148,8 @@ def _number(option: str, value: str) -> float:
         number = float(value)
     except ValueError as error:
         raise InputError(f"{option} is {value!r}; expected auto or a number.") from error
-    if option == "--layer" and number != int(number):
-        raise InputError(f"{option} is {value!r}; expected auto or a whole number.")
+    if not math.isfinite(number) or (option == "--layer" and not number.is_integer()):
+        raise InputError(f"{option} is {value!r}; expected auto or a {'whole' if option == '--layer' else 'finite'} number.")
     return number
 
 

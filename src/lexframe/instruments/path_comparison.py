@@ -165,7 +165,14 @@ def path_map(space: LensSpace, traces: Sequence[PromptTrace], *, most_words: int
     Returns
     -------
     PathMap
+
+    Raises
+    ------
+    InputError
+        If there is no trace.
     """
+    if not traces:
+        raise InputError("No trace was given; a map needs one or more.")
     frame = VocabularyFrame(space, center=True)
     root = metric_root(frame.gram.gram)
     ids: dict[int, None] = {}

@@ -257,10 +257,12 @@ def trace(
     Raises
     ------
     InputError
-        If a prompt is empty.
+        If a prompt is empty, or `n_top` is below 1.
     VocabularyError
         If the vocabulary cannot write the answer.
     """
+    if n_top < 1:
+        raise InputError(f"n_top is {n_top}; expected 1 or more likeliest items to keep.")
     lens = lens or LogitLens()
     answer_id = None if answer is None else space.word_ids(answer)[0]
     cut = space.truncated(prompts)

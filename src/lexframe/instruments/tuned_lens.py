@@ -31,6 +31,8 @@ _FORMAT = 1
 _BLOCK_TOKENS = 1024
 _LEAST_TOKENS = 64
 _HELD_OUT_TOKENS = 2048
+_MOST_LOGITS = 1 << 24
+"""Numbers in the logits that are held at once, 64 MiB in float32."""
 _FISHER_TOKENS = 512
 _FISHER_DRAWS = 4
 _DAMPING = 0.05
@@ -190,9 +192,11 @@ def fit_tuned_lens(
     held_out, known = _split(_draw_texts(space, texts, max_tokens, rng))
     apart = _states(space, held_out)
     if sum(space.token_counts(known).tolist()) < _LEAST_TOKENS or not len(apart[0]):
-        raise InputError(f"{len(texts)} texts hold too few tokens to fit a lens. Give texts of {_LEAST_TOKENS} tokens or more in all.")
-    final = _probabilities(space, apart[-1])
-    maps = _ridge_maps(space, known, apart, final, progress)
+        raise InputError(
+            f"{len(texts)} texts hold too few tokens to fit a lens. Give two texts or more; "
+            f"a tenth is kept apart, and the rest needs {_LEAST_TOKENS} tokens or more."
+        )
+    maps = _ridge_maps(space, known, apart, progress)
     found = _Maps(np.stack([m.matrix for m in maps]), np.stack([m.offset for m in maps]))
     trained = _train(space, known, found, maps, n_steps=n_steps, precision=precision, rng=rng, progress=progress) if n_steps else found
     fits, matrices, offsets = [], np.zeros_like(found.matrices), np.zeros_like(found.offsets)
@@ -200,7 +204,7 @@ def fit_tuned_lens(
         kl = {
             "logit": maps[layer].logit_kl,
             "ridge": maps[layer].kl,
-            "trained": _divergence(space, final, x + trained.moves(layer, x)) if n_steps else maps[layer].kl,
+            "trained": _divergence(space, apart[-1], x + trained.moves(layer, x)) if n_steps else maps[layer].kl,
         }
         chosen = min(STAGES, key=lambda stage: kl[stage])
         if chosen != "logit":
@@ -231,10 +235,12 @@ def mean_divergences(space: LensSpace, lens: Lens, texts: Sequence[str], *, prog
     for block in progress(_text_blocks(space, texts)):
         states = _raw_states(space, block)
         inputs = [lens.inputs(space, state, layer=layer) for layer, state in enumerate(states)]
-        final = _probabilities(space, inputs[-1])
-        for layer, x in enumerate(inputs[:-1]):
-            totals[layer] += _divergences(final, lens.logits(space, x, layer=layer)).sum()
-        count += len(final)
+        size = max(1, _MOST_LOGITS // space.n_vocab)
+        for rows in (slice(start, start + size) for start in range(0, len(inputs[-1]), size)):
+            final = _probabilities(space, inputs[-1][rows])
+            for layer, x in enumerate(inputs[:-1]):
+                totals[layer] += _divergences(final, lens.logits(space, x[rows], layer=layer)).sum()
+        count += len(inputs[-1])
     return totals / max(count, 1)
 
 
@@ -297,10 +303,14 @@ def _raw_states(space: LensSpace, texts: Sequence[str]) -> list[Rows]:
 
 def _states(space: LensSpace, texts: Sequence[str]) -> list[Rows]:
     """What the head makes of the states of all tokens, layer by layer; of held-out texts, so many tokens at most."""
-    rows = np.linspace(0, 1, _HELD_OUT_TOKENS, endpoint=False)
     states = _raw_states(space, texts)
-    kept = np.unique((rows * len(states[0])).astype(np.int64)) if len(states[0]) else np.zeros(0, dtype=np.int64)
+    kept = _spread(len(states[0]), _HELD_OUT_TOKENS)
     return [space.lens_input(state[kept], layer=layer) for layer, state in enumerate(states)] if len(kept) else states
+
+
+def _spread(n: int, most: int) -> np.ndarray:
+    """At most so many of n rows, evenly spread."""
+    return np.unique((np.linspace(0, 1, max(most, 1), endpoint=False) * n).astype(np.int64)) if n else np.zeros(0, dtype=np.int64)
 
 
 def _probabilities(space: LensSpace, inputs: Rows) -> Float[np.ndarray, "n n_vocab"]:
@@ -315,13 +325,15 @@ def _divergences(final: Float[np.ndarray, "n n_vocab"], logits: Float[np.ndarray
     return np.einsum("ij,ij->i", final, log_final - log_lens, dtype=np.float64)
 
 
-def _divergence(space: LensSpace, final: Float[np.ndarray, "n n_vocab"], inputs: Rows) -> float:
-    return float(_divergences(final, space.lens_logits(inputs)).mean())
+def _divergence(space: LensSpace, final_inputs: Rows, inputs: Rows) -> float:
+    """Mean over rows, a few at a time: distributions of all of them would not fit beside a large vocabulary."""
+    size = max(1, _MOST_LOGITS // space.n_vocab)
+    blocks = [slice(start, start + size) for start in range(0, len(inputs), size)]
+    total = sum(_divergences(_probabilities(space, final_inputs[rows]), space.lens_logits(inputs[rows])).sum() for rows in blocks)
+    return float(total) / len(inputs)
 
 
-def _ridge_maps(
-    space: LensSpace, texts: list[str], apart: list[Rows], final: Float[np.ndarray, "n n_vocab"], progress: Progress
-) -> list[_RidgeMap]:
+def _ridge_maps(space: LensSpace, texts: list[str], apart: list[Rows], progress: Progress) -> list[_RidgeMap]:
     """The regression of y - x on x for every inner layer, from sums over all tokens."""
     n_layers, n_dims = len(apart) - 1, apart[0].shape[1]
     count, sums = 0, np.zeros((n_layers, 2, n_dims))
@@ -339,21 +351,21 @@ def _ridge_maps(
         mean, rest_mean = sums[layer] / count
         covariance = squares[layer] / count - np.outer(mean, mean)
         cross = products[layer] / count - np.outer(mean, rest_mean)
-        maps.append(_best_ridge(space, covariance, cross, mean, rest_mean, x, final))
+        maps.append(_best_ridge(space, covariance, cross, mean, rest_mean, x, apart[-1]))
     return maps
 
 
 def _best_ridge(
-    space: LensSpace, covariance: np.ndarray, cross: np.ndarray, mean: np.ndarray, rest_mean: np.ndarray, x: Rows, final: np.ndarray
+    space: LensSpace, covariance: np.ndarray, cross: np.ndarray, mean: np.ndarray, rest_mean: np.ndarray, x: Rows, final_inputs: Rows
 ) -> _RidgeMap:
     scale = max(float(np.trace(covariance)) / len(covariance), np.finfo(np.float64).tiny)
-    logit_kl = _divergence(space, final, x)
+    logit_kl = _divergence(space, final_inputs, x)
     found = []
     for ridge in RIDGES:
         inverse = scipy.linalg.inv(covariance + ridge * scale * np.eye(len(covariance)))
         matrix = inverse @ cross
         offset = rest_mean - mean @ matrix
-        kl = _divergence(space, final, (x + x @ matrix + offset).astype(np.float32))
+        kl = _divergence(space, final_inputs, (x + x @ matrix + offset).astype(np.float32))
         found.append(_RidgeMap(matrix, offset, mean, inverse, ridge, kl, logit_kl))
     return min(found, key=lambda each: each.kl)
 
@@ -381,7 +393,9 @@ def _train(
     order: list[int] = []
     for step in progress(range(n_steps)):
         order = order or rng.permutation(len(blocks)).tolist()
-        inputs = [space.lens_input(state, layer=layer) for layer, state in enumerate(_raw_states(space, blocks[order.pop()]))]
+        states = _raw_states(space, blocks[order.pop()])
+        kept = _spread(len(states[0]), _MOST_LOGITS // space.n_vocab)
+        inputs = [space.lens_input(state[kept], layer=layer) for layer, state in enumerate(states)]
         final = softmax(space.lens_logits(inputs[-1], precision=precision))
         if inverse_fisher is None:
             inverse_fisher = _inverse_fisher(space, inputs[-1], final, rng)

@@ -13,6 +13,9 @@ from lexframe.exceptions import InputError
 from lexframe.spaces.base import Progress
 from lexframe.spaces.layers import evaluation_mode
 
+_COLD = 1e-5
+"""A temperature below which probabilities overflow, and the likeliest token is all that is left."""
+
 
 def write_on(
     model: Any,
@@ -55,10 +58,10 @@ def write_on(
             raise InputError(f"Prompt number {number} has {len(ids)} tokens, which leaves a model that takes {longest} no room to write.")
     answers = [""] * len(prompts)
     device = next(model.parameters()).device
-    devices = [device] if device.type == "cuda" else []
+    devices = range(torch.cuda.device_count())  # manual_seed seeds them all
     with torch.random.fork_rng(devices=devices), evaluation_mode(model):
-        torch.manual_seed(seed)
         for rows in progress(_batches(prompts, batch_size)):
+            torch.manual_seed(seed + rows[0])  # what is drawn does not depend on when another batch came to its end
             batch = torch.from_numpy(np.stack([prompts[row] for row in rows])).to(device)
             length = batch.shape[1]
             written = model.generate(
@@ -66,6 +69,8 @@ def write_on(
                 attention_mask=torch.ones_like(batch),
                 max_new_tokens=min(max_new_tokens, longest - length),
                 pad_token_id=_end_of_text(model, tokenizer),
+                return_dict_in_generate=False,
+                num_return_sequences=1,
                 **_sampling(temperature, top_p),
             )
             for row, answer in zip(rows, written[:, length:].tolist(), strict=True):
@@ -83,7 +88,7 @@ def _batches(prompts: Sequence[np.ndarray], most: int) -> list[list[int]]:
 
 def _sampling(temperature: float, top_p: float) -> dict[str, Any]:
     # What a model's own generation settings say (such as a repetition penalty) stays; how tokens are drawn is asked for here.
-    if temperature == 0:
+    if temperature < _COLD:
         return {"do_sample": False, "temperature": None, "top_p": None, "top_k": None, "num_beams": 1}
     return {"do_sample": True, "temperature": float(temperature), "top_p": float(top_p), "top_k": 0, "num_beams": 1}
 

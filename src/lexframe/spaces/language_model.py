@@ -1,7 +1,7 @@
 """Any layer of any transformers language model as a space."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -227,10 +227,7 @@ class LanguageModelSpace(HeadSpace):
         else:
             states = prefix.read_after(self.model, batch.ids[:, prefix.n_tokens :], batch.mask, layers)
         pooled = [pool(states[layer].float(), batch.mask, batch.span) for layer, pool in asked]
-        if len({tensor.shape for tensor in pooled}) > 1:
-            raise InputError(
-                f"The layers {sorted(set(layers))} of this model differ in width and do not fit in one array. Ask for them one by one."
-            )
+        refuse_widths(layers, [tensor.shape[-1] for tensor in pooled])
         return torch.stack(pooled, dim=1).cpu().numpy()
 
     def token_states(self, text: str, *, layers: Sequence[int] | None = None) -> TokenStates:
@@ -246,6 +243,7 @@ class LanguageModelSpace(HeadSpace):
         batch = pad_batch(tokenized, padding_id=self._padding_id, device=self._device)
         with evaluation_mode(self.model):
             read = read_states(self.model, batch.ids, batch.mask, chosen)
+        refuse_widths(chosen, [read[layer].shape[-1] for layer in chosen])
         states = np.stack([read[layer].float().cpu().numpy() for layer in chosen])
         return [
             TokenStates(
@@ -324,6 +322,8 @@ class LanguageModelSpace(HeadSpace):
                     f"{width} there. Use a direction that was found on this model."
                 )
         before = self._moves
+        with suppress(ModelError):  # a body without a head moves as well; a head is checked against states that nobody moves
+            _ = self._head
         with moving_states(self.model, moves):
             self._moves = (*before, *moves)
             try:
@@ -439,6 +439,14 @@ class LanguageModelSpace(HeadSpace):
             if isinstance(value, int) and value >= 0:
                 return value
         return 0
+
+
+def refuse_widths(layers: Sequence[int], widths: Sequence[int]) -> None:
+    """Stop where states of some layers are wider than those of others, as in OPT-350m."""
+    if len(set(widths)) > 1:
+        raise InputError(
+            f"The layers {sorted(set(layers))} of this model differ in width and do not fit in one array. Ask for them one by one."
+        )
 
 
 def weights_hash(model: nn.Module) -> str:

@@ -55,6 +55,19 @@ def find_blocks(model: nn.Module) -> nn.ModuleList:
     return min(lists, key=lambda item: item[:2])[2]
 
 
+def text_reader(model: nn.Module) -> nn.Module:
+    """The innermost module around the blocks that takes ids: what runs in every pass, however it is started.
+
+    It is the base model as a rule; the language model of OPT calls the decoder within it.
+    """
+    blocks = find_blocks(model)
+    around = [
+        module for module in base_model(model).modules() if any(inner is blocks for inner in module.modules()) and module is not blocks
+    ]
+    reading = [module for module in around if "input_ids" in inspect.signature(module.forward).parameters]
+    return reading[-1] if reading else base_model(model)
+
+
 @contextmanager
 def evaluation_mode(model: nn.Module) -> Iterator[None]:
     """Dropout off, gradients off; every module gets back the mode it had."""

@@ -1,7 +1,7 @@
 """Moving states of a transformers model while it runs, and leaving no trace of it.
 
 A move of layer k changes what enters block k, which is the state of that layer as :mod:`lexframe.spaces.layers` reads it;
-one of the last layer changes the output of the base model, in front of the head.
+one of the last layer changes what the model's body gives out, in front of the head.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lexframe.provenance import array_hash
 from lexframe.spaces.base import StateMove
-from lexframe.spaces.layers import base_model, find_blocks
+from lexframe.spaces.layers import find_blocks, text_reader
 
 
 @contextmanager
@@ -28,17 +28,17 @@ def moving_states(model: nn.Module, moves: Sequence[StateMove]) -> Iterator[None
     moves : sequence of StateMove
         Layers counted from the front: 0 … n_layers. Those of one layer apply in their order.
     """
-    base, blocks = base_model(model), find_blocks(model)
+    reader, blocks = text_reader(model), find_blocks(model)
     last_tokens = LastTokens()
     hooks = []
     if any(move.where == "last" for move in moves):
-        hooks.append(base.register_forward_pre_hook(last_tokens.watch, with_kwargs=True))
+        hooks.append(reader.register_forward_pre_hook(last_tokens.watch, with_kwargs=True))
     for move in moves:
         step = _step(move, last_tokens, next(model.parameters()))
         if move.layer < len(blocks):
             hooks.append(blocks[move.layer].register_forward_pre_hook(_at_input(step), with_kwargs=True))
         else:
-            hooks.append(base.register_forward_hook(_at_output(step)))
+            hooks.append(reader.register_forward_hook(_at_output(step)))
     try:
         yield
     finally:
@@ -75,8 +75,9 @@ class LastTokens:
 
 
 def _step(move: StateMove, last_tokens: LastTokens, like: Tensor) -> Any:
-    vector = torch.from_numpy(np.asarray(move.vector, dtype=np.float32)).to(like.device, like.dtype)
-    unit = vector / vector.norm().clamp(min=torch.finfo(torch.float32).tiny)
+    exact = torch.from_numpy(np.asarray(move.vector, dtype=np.float32))
+    unit = (exact / exact.norm().clamp(min=torch.finfo(torch.float32).tiny)).to(like.device, like.dtype)
+    vector = exact.to(like.device, like.dtype)
     shift = move.strength * vector
 
     def moved(states: Tensor) -> Tensor:
@@ -87,7 +88,9 @@ def _step(move: StateMove, last_tokens: LastTokens, like: Tensor) -> Any:
         else:
             result = states - move.strength * (states @ unit).unsqueeze(-1) * unit
         if move.keep_norm:
-            result = result * (states.norm(dim=-1, keepdim=True) / result.norm(dim=-1, keepdim=True).clamp(min=1e-12))
+            result = result * (
+                states.norm(dim=-1, keepdim=True) / result.norm(dim=-1, keepdim=True).clamp(min=torch.finfo(result.dtype).tiny)
+            )
         return result
 
     def step(states: Tensor) -> Tensor:

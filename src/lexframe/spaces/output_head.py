@@ -12,6 +12,8 @@ from lexframe.exceptions import ModelError
 from lexframe.spaces.layers import base_model, evaluation_mode, find_blocks, text_config
 
 _FINAL_NORM_NAMES = ("norm", "ln_f", "final_norm", "final_layer_norm", "final_layernorm")
+_ROWS = 16_384
+"""Of a head in half precision that are widened at a time."""
 _READ_HERE = {"final_logit_softcapping", "logit_scale", "logits_scaling"}
 _HARMLESS = re.compile(
     r"^(attn|attention|router|query|z_loss)|_loss$|_coef$|^output_(hidden|router|attentions)|^return_|logits_to_keep|num_logits"
@@ -52,7 +54,11 @@ class OutputHead:
 
     def logits(self, head_input: Tensor) -> Tensor:
         """Logits of what :meth:`head_input` gives."""
-        return self.finish(head_input @ self.weight.mT)
+        if self.weight.dtype == torch.float32:
+            return self.finish(head_input @ self.weight.mT)
+        # Logits that share a large part and differ by little lose their order in two or three digits, so sums are kept in float32.
+        states = head_input.float()
+        return self.finish(torch.cat([states @ rows.float().mT for rows in self.weight.split(_ROWS)], dim=-1))
 
     def finish(self, products: Tensor) -> Tensor:
         """Logits of the products with the rows of U."""
@@ -67,7 +73,7 @@ class OutputHead:
         rows = self.weight[: gradient.shape[1]]
         if self.soft_cap:
             gradient = gradient * (1 - (self.logits(head_input)[:, : gradient.shape[1]] / self.soft_cap) ** 2)
-        return self.scale * (gradient @ rows)
+        return self.scale * (gradient.to(rows.dtype) @ rows).float()
 
 
 @dataclass(frozen=True, slots=True)
