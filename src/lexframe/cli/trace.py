@@ -59,12 +59,14 @@ def trace(
 
 
 def _print_trace(found: Any) -> None:
+    from lexframe.report.trace_charts import visible  # a token of bytes must not steer the terminal
+
     shown = found.statistics
     typer.echo(f"\n{found.prompt}\n")
     rows = [
         [
             str(layer),
-            (found.top_tokens[row][-1][0].strip() or repr(found.top_tokens[row][-1][0])),
+            visible(found.top_tokens[row][-1][0]),
             f"{shown.top_probabilities[row, -1, 0]:.3f}",
             f"{shown.entropy[row, -1]:.2f}",
             f"{shown.kl_to_final[row, -1]:.2f}",

@@ -18,7 +18,6 @@ from torch import Tensor
 from lexframe.instruments.vocabulary_frame import VocabularyFrame
 from lexframe.spaces.base import LensSpace, resolve_layer
 
-LENSES = ("logit", "frame", "tuned")
 _MAX_LOGITS = 1 << 22
 """Numbers in one block of logits, 16 MiB in float32."""
 _MOST_ROWS = 64
