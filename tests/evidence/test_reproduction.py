@@ -8,6 +8,7 @@ import pytest
 
 from lexframe.evidence.reproduction import ABLATIONS, PUBLISHED, is_balanced, reproduce
 from lexframe.exceptions import DataError
+from lexframe.instruments.semantic_calibration import SemanticCalibration
 from tests.planted import planted_space, planted_table
 
 
@@ -36,6 +37,14 @@ def test_the_tables_of_a_folder(folder):
     document = json.loads(json.dumps(found.to_dict()))
     assert document["published"]["main"] == PUBLISHED
     assert before <= 1
+
+
+def test_a_second_run_computes_nothing_again(folder, tmp_path, monkeypatch):
+    first = reproduce(planted_space(), folder, sets=("trec",), cells=tmp_path / "kept")
+    monkeypatch.setattr(SemanticCalibration, "fit", None)
+    again = reproduce(planted_space(), folder, sets=("trec",), cells=tmp_path / "kept")
+    assert again.clusters == first.clusters
+    assert again.main == first.main
 
 
 def test_a_folder_without_sets_is_refused(tmp_path):

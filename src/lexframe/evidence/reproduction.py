@@ -8,6 +8,8 @@ References
 Gu et al. (2024), Vocabulary-Defined Semantics: Latent Space Clustering for Improving In-Context Learning, arXiv:2401.16184.
 """
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +23,11 @@ from sklearn.neighbors import KNeighborsClassifier
 from lexframe.datasets.readers import Table, read_table
 from lexframe.evidence.cells import ALL
 from lexframe.evidence.comparison import compare
-from lexframe.evidence.draws import class_numbers, part_of_table
+from lexframe.evidence.draws import class_numbers, content_digest, part_of_table
 from lexframe.evidence.methods import make_methods
-from lexframe.evidence.problem import EncodedTexts
+from lexframe.evidence.problem import EncodedTexts, default_representations
 from lexframe.exceptions import DataError
+from lexframe.files import replacing
 from lexframe.instruments.semantic_calibration import SemanticCalibration
 from lexframe.instruments.vocabulary_frame import VocabularyFrame
 from lexframe.provenance import Provenance
@@ -153,7 +156,7 @@ def reproduce(
             for table in (main, ablation):
                 if cell.method in table:
                     table[cell.method][name] = float(getattr(cell, measure))
-        for kind, values in cluster_quality(space, train, test, seed=seed).items():
+        for kind, values in cluster_quality(space, train, test, seed=seed, folder=None if cells is None else Path(cells) / name).items():
             clusters[kind][name] = values
     if len(skipped) == len(sets):
         raise DataError(
@@ -170,8 +173,19 @@ def is_balanced(truth: np.ndarray) -> bool:
     return bool(counts.max() < 1.5 * counts[counts > 0].min())
 
 
-def cluster_quality(space: VocabularySpace, train: Table, test: Table, *, seed: int) -> dict[str, tuple[float, float]]:
+def cluster_quality(
+    space: VocabularySpace, train: Table, test: Table, *, seed: int, folder: str | Path | None = None
+) -> dict[str, tuple[float, float]]:
     """How well test points fall into their classes, before and after calibration on the training texts.
+
+    Parameters
+    ----------
+    space : VocabularySpace
+    train, test : Table
+    seed : int
+        Of the calibration and of k-means.
+    folder : str or Path, optional
+        Where the points of a comparison and, here, the finished measures are kept.
 
     Returns
     -------
@@ -179,16 +193,27 @@ def cluster_quality(space: VocabularySpace, train: Table, test: Table, *, seed: 
         ``rand``: adjusted Rand index of k-means with as many clusters as classes. ``neighbour``: accuracy of the nearest
         training point.
     """
+    path = None if folder is None else Path(folder) / f"clusters-{_cluster_key(space, train, test, seed)}.json"
+    if path is not None and path.is_file():
+        return {kind: (before, after) for kind, (before, after) in json.loads(path.read_text(encoding="utf-8")).items()}
     labels, y, truth = class_numbers(train, test)
-    encoded = EncodedTexts(space, [*train.texts, *test.texts])
+    encoded = EncodedTexts(space, [*train.texts, *test.texts], representations=default_representations(space), folder=folder)
     X, X_test = encoded.points[: len(y)], encoded.points[len(y) :]
     bases = VocabularyFrame(space).label_bases({label: [label] for label in labels})
     calibration = SemanticCalibration(bases, random_state=seed).fit(X, np.array(labels)[y])
     moved, moved_test = calibration.transform(X), calibration.transform(X_test)
-    return {
+    quality = {
         "rand": (_rand(X_test, truth, seed), _rand(moved_test, truth, seed)),
         "neighbour": (_nearest(X, y, X_test, truth), _nearest(moved, y, moved_test, truth)),
     }
+    if path is not None:
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(quality), encoding="utf-8")
+    return quality
+
+
+def _cluster_key(space: VocabularySpace, train: Table, test: Table, seed: int) -> str:
+    return hashlib.sha256(f"{space.fingerprint.digest} {content_digest(train, test)} {seed}".encode()).hexdigest()[:20]
 
 
 def _rand(points: np.ndarray, truth: np.ndarray, seed: int) -> float:
