@@ -22,12 +22,12 @@ LEVELS = [
     {"lexframe.spaces.base"},
     {"lexframe.spaces", "lexframe.latents", "lexframe.instruments"},
     {"lexframe.datasets"},  # readers turn files into what instruments take
-    {"lexframe.evidence", "lexframe.training", "lexframe.verbal"},
+    {"lexframe.audit", "lexframe.evidence", "lexframe.training", "lexframe.verbal"},
     {"lexframe.report"},
     {"lexframe.cli", "lexframe.workbench"},
 ]
 LEVEL = {part: number for number, parts in enumerate(LEVELS) for part in parts}
-PUBLIC = ["lexframe", "lexframe.spaces", "lexframe.latents", "lexframe.instruments", "lexframe.datasets"]
+PUBLIC = ["lexframe", "lexframe.spaces", "lexframe.latents", "lexframe.instruments", "lexframe.datasets", "lexframe.audit"]
 
 
 def modules():
