@@ -171,8 +171,8 @@ def rows_by_class(y: Int[np.ndarray, " n"], most: int, *, seed: int) -> Int[np.n
     if len(y) <= most:
         return np.arange(len(y))
     order = np.random.default_rng(seed).permutation(len(y))
+    order = order[np.argsort(y[order], kind="stable")]  # by class, within a class as drawn
+    _, first, counts = np.unique(y[order], return_index=True, return_counts=True)
     rank = np.empty(len(y))
-    for label in np.unique(y):
-        rows = order[y[order] == label]
-        rank[rows] = (np.arange(len(rows)) + 0.5) / len(rows)
+    rank[order] = (np.arange(len(y)) - np.repeat(first, counts) + 0.5) / np.repeat(counts, counts)
     return np.sort(np.argsort(rank, kind="stable")[:most])

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lexframe import __version__
-from lexframe.cli import adapt, analogy, compare, encode, evidence, frame, predict, pretrain, retrofit, steer, store, trace
+from lexframe.cli import adapt, analogy, audit, compare, encode, evidence, frame, predict, pretrain, retrofit, steer, store, trace
 from lexframe.exceptions import InterruptedRunError, LexframeError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command("demo")(adapt.demo)
 app.command("adapt")(adapt.adapt)
 app.command("analogy")(analogy.analogy)
 app.command("analogies")(analogy.analogies)
+app.command("audit")(audit.audit)
 app.command("compare")(compare.compare)
 app.command("predict")(predict.predict)
 app.command("encode")(encode.encode)

@@ -1,0 +1,352 @@
+"""The audit of categories: which items carry a wrong label, which belong nowhere, which categories should change."""
+
+import hashlib
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from sklearn.base import BaseEstimator
+
+from lexframe.audit.category_merges import find_merges
+from lexframe.audit.category_posterior import NOWHERE, OPEN, CategoryPosterior, fit_posterior
+from lexframe.audit.category_splits import find_splits
+from lexframe.audit.category_tree import CategoryTree
+from lexframe.audit.decisions import Decisions
+from lexframe.audit.discriminant import point_sums
+from lexframe.audit.memberships import Memberships, single_label
+from lexframe.audit.near_duplicates import find_duplicates
+from lexframe.audit.neighbor_votes import choose_neighborhood, cosines
+from lexframe.audit.outliers import conformal_p_values, outlier_p_values
+from lexframe.audit.planted_check import PlantedCheck, planted_check
+from lexframe.audit.relations import CategoryRelation, find_overlaps
+from lexframe.audit.result import AuditResult
+from lexframe.audit.review_learning import corrected_probability
+from lexframe.exceptions import InputError
+from lexframe.latents.neighbors import Neighbors
+from lexframe.provenance import Provenance, SpaceFingerprint, array_hash
+from lexframe.typing import Points
+
+MOST_FOR_RELATIONS = 20_000
+FEWEST_ITEMS = 4
+
+
+class CategoryAudit(BaseEstimator):
+    """Finds items whose category should be reconsidered, with one calibrated probability for each.
+
+    The posterior of each item's true category comes from all items but itself: from its distance to every category, with one shrunken
+    covariance and means that lean on their siblings, and from its neighbours. A model of how wrong labels come about turns it into
+    the probability that the given label is wrong. Nothing is trained for epochs; time grows about linearly with the items.
+
+    Parameters
+    ----------
+    n_neighbors : int
+        Neighbours that vote.
+    n_refits : int
+        How often all is fitted anew with what was found.
+    duplicates : bool
+        Look for near duplicates.
+    relations : bool
+        Look for categories that overlap, that should be merged, and that should be split, on at most 20,000 items.
+    check : bool
+        Plant wrong labels, look for them, and correct the probabilities by what is found; about doubles the time.
+    random_state : int
+        Of draws where not all items are looked at.
+
+    Attributes
+    ----------
+    result_ : AuditResult
+    """
+
+    def __init__(
+        self,
+        *,
+        n_neighbors: int = 20,
+        n_refits: int = 1,
+        duplicates: bool = True,
+        relations: bool = True,
+        check: bool = False,
+        random_state: int = 0,
+    ):
+        self.n_neighbors = n_neighbors
+        self.n_refits = n_refits
+        self.duplicates = duplicates
+        self.relations = relations
+        self.check = check
+        self.random_state = random_state
+
+    def fit(
+        self,
+        X: Any,
+        y: Sequence[Any] | np.ndarray,
+        *,
+        texts: Sequence[str] | None = None,
+        tree: CategoryTree | None = None,
+        decisions: Decisions | None = None,
+        space: SpaceFingerprint | None = None,
+    ) -> "CategoryAudit":
+        """Audit items.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_items, n_dims)
+            Points of the items, from any space.
+        y : sequence of length n_items
+            The category of each item; anything that can be written as text.
+        texts : sequence of str, length n_items, optional
+            For exact duplicates, and for people to read.
+        tree : CategoryTree, optional
+            Parents of the categories: means of small categories lean on their siblings.
+        decisions : Decisions, optional
+            What people have decided on these items so far; rows count from 0. Later ones replace earlier ones on the same row.
+        space : SpaceFingerprint, optional
+            Where the points come from, for the record.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InputError
+            If points and categories do not fit together, points are not finite, all points are equal, there are fewer than four items,
+            or a decision names a row or a category that does not exist.
+        """
+        started = time.perf_counter()
+        seconds: dict[str, float] = {}
+        # A plain str of any label: numpy's strings are strings too, but write themselves as np.str_('...').
+        labels = single_label([str.__str__(label) if isinstance(label, str) else str(label) for label in y])
+        points, notes = checked_points(X, len(labels))
+        if texts is not None and len(texts) != len(points):
+            raise InputError(f"There are {len(points)} points, but {len(texts)} texts. Give one for each.")
+        assert labels.numbers is not None
+        given, categories = labels.numbers, labels.categories
+        settled = settle(decisions, given, categories)
+        seconds["read"] = time.perf_counter() - started
+        step = time.perf_counter()
+        sums = point_sums(points)
+        k = min(self.n_neighbors, len(points) - 1)
+        known = np.where(settled >= 0, settled, given)
+        neighborhood = choose_neighborhood(points, known, len(categories), k, sums=sums, seed=self.random_state)
+        seconds["neighbours"] = time.perf_counter() - step
+        step = time.perf_counter()
+        groups = None if tree is None else tree.groups(categories)
+        found = fit_posterior(
+            points,
+            given,
+            len(categories),
+            neighborhood,
+            groups=groups,
+            settled=settled,
+            n_refits=self.n_refits,
+            sums=None if (settled == NOWHERE).any() else sums,
+            seed=self.random_state,
+        )
+        seconds["posterior"] = time.perf_counter() - step
+        step = time.perf_counter()
+        check = (
+            planted_check(points, given, len(categories), neighborhood, found, groups=groups, seed=self.random_state)
+            if self.check
+            else None
+        )
+        if check is not None:
+            seconds["check"] = time.perf_counter() - step
+            step = time.perf_counter()
+        probability, suggested, suggestion = _reconsider(found, given, settled, len(categories), check)
+        trusted = settled >= 0
+        outlier_p, nowhere_p = _p_values(found, given, settled, trusted)
+        seconds["outliers"] = time.perf_counter() - step
+        duplicates = None
+        if self.duplicates:
+            step = time.perf_counter()
+            near = Neighbors(neighborhood.rows, cosines(points, neighborhood.rows), "cosine")
+            duplicates = find_duplicates(points, texts=texts, memberships=labels, neighbors=near)
+            seconds["duplicates"] = time.perf_counter() - step
+        relations: tuple[CategoryRelation, ...] = ()
+        if self.relations:
+            step = time.perf_counter()
+            relations = find_relations(points, found, given, categories, seed=self.random_state)
+            seconds["relations"] = time.perf_counter() - step
+        seconds["all"] = time.perf_counter() - started
+        self.result_ = AuditResult(
+            categories=categories,
+            given=given,
+            probability=probability,
+            suggested=suggested,
+            suggestion_probability=suggestion,
+            outlier_p=outlier_p,
+            nowhere_p=nowhere_p,
+            strangeness=found.strangeness,
+            reviewed=settled != OPEN,
+            error_rate=found.noise.error_rate,
+            similar_share=found.noise.similar_share,
+            posterior=found,
+            neighborhood=neighborhood,
+            duplicates=duplicates,
+            relations=relations,
+            check=check,
+            texts=None if texts is None else tuple(texts),
+            seconds=seconds,
+            notes=tuple(notes + small_categories(labels)),
+            digest=data_digest(texts if texts is not None else points),
+            provenance=Provenance(space=space, seed=self.random_state, parameters={**self.get_params(), "categories": len(categories)}),
+        )
+        return self
+
+
+def data_digest(items: Sequence[str] | Points) -> str:
+    """Twelve hex digits over texts or points: what decisions are kept for, whichever labels and models come later.
+
+    Parameters
+    ----------
+    items : sequence of str, or ndarray of shape (n_items, n_dims)
+    """
+    if isinstance(items, np.ndarray):
+        return array_hash([("points", items)])[:12]
+    digest = hashlib.sha256()
+    for text in items:
+        digest.update(f"{len(text)} {text} ".encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()[:12]
+
+
+def settle(decisions: Decisions | None, given: Int[np.ndarray, " n_items"], categories: Sequence[str]) -> Int[np.ndarray, " n_items"]:
+    """The category that people have settled each item in; ``OPEN`` for the others, ``NOWHERE`` for items of none.
+
+    Raises
+    ------
+    InputError
+        If a decision is on a row or a category that does not exist.
+    """
+    settled = np.full(len(given), OPEN)
+    if decisions is None:
+        return settled
+    place = {name: number for number, name in enumerate(categories)}
+    for row, verdict, category in zip(decisions.rows, decisions.verdicts, decisions.categories, strict=True):
+        if row >= len(given):
+            raise InputError(f"A decision is on row {row}, but there are {len(given)} items, from 0. Give the decisions of this data.")
+        if verdict in ("move", "add"):
+            if category not in place:
+                raise InputError(f"The decision on row {row} names {str(category)!r}, which no item carries. Name one of the categories.")
+            settled[row] = place[category]
+        elif verdict == "keep":
+            settled[row] = given[row]
+        elif verdict in ("nowhere", "remove"):
+            settled[row] = NOWHERE
+    return settled
+
+
+def find_relations(
+    points: Points,
+    found: CategoryPosterior,
+    given: Int[np.ndarray, " n_items"],
+    categories: Sequence[str],
+    *,
+    seed: int = 0,
+) -> tuple[CategoryRelation, ...]:
+    """Categories that overlap, cannot be told apart, or have two modes, judged on their likely members.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_items, n_dims), float32
+    found : CategoryPosterior
+    given : ndarray of int, shape (n_items,)
+    categories : sequence of str
+    seed : int
+        Draws 20,000 items where there are more.
+    """
+    import scipy.sparse
+
+    shape = (len(categories),) * 2
+    own = np.broadcast_to(given[:, np.newaxis], found.candidates.shape)
+    # The posterior, not what the given label adds to it: two categories that share items overlap even if every label is right.
+    confusion = scipy.sparse.csr_array(
+        scipy.sparse.coo_array((found.posterior.ravel().astype(np.float64), (own.ravel(), found.candidates.ravel())), shape=shape)
+    )
+    counts = np.bincount(given, minlength=len(categories)).astype(np.int64)
+    overlaps = find_overlaps(confusion, counts, categories)
+    rows = np.flatnonzero(found.informed[:, 0] > 0.5)
+    if len(rows) > MOST_FOR_RELATIONS:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, MOST_FOR_RELATIONS, replace=False))
+    if not len(rows):
+        return overlaps
+    whitened, numbers = found.discriminant.whiten(points[rows]), given[rows]
+    place = {name: number for number, name in enumerate(categories)}
+    pairs = np.array([[place[name] for name in relation.categories] for relation in overlaps], dtype=np.int64).reshape(-1, 2)
+    merges = find_merges(whitened, numbers, categories, pairs) if len(pairs) else ()
+    splits = find_splits(whitened, numbers, categories)
+    return (*merges, *overlaps, *splits)
+
+
+def small_categories(labels: Memberships) -> list[str]:
+    """What to say of categories that are too small to judge."""
+    small = [labels.categories[number] for number in np.flatnonzero(labels.counts <= 2)]
+    if not small:
+        return []
+    named = ", ".join(map(repr, small[:5])) + (f" and {len(small) - 5:,} more" if len(small) > 5 else "")
+    return [f"{len(small):,} categories have one or two members ({named}): little can be said of those members."]
+
+
+def _reconsider(
+    found: CategoryPosterior,
+    given: Int[np.ndarray, " n_items"],
+    settled: Int[np.ndarray, " n_items"],
+    n_categories: int,
+    check: PlantedCheck | None,
+) -> tuple[Float[np.ndarray, " n_items"], Int[np.ndarray, " n_items"], Float[np.ndarray, " n_items"]]:
+    """Probability that the given category is wrong, the likeliest other one, and the probability of that."""
+    rows = np.arange(len(given))
+    best = 1 + np.argmax(found.informed[:, 1:], axis=1)
+    suggested = found.candidates[rows, best].astype(np.int64)
+    raw = 1 - found.informed[:, 0].astype(np.float64)
+    raw = raw if check is None else check.corrected(raw)
+    reviewed = np.flatnonzero(settled != OPEN)
+    wrong = settled[reviewed] != given[reviewed]
+    probability = corrected_probability(raw, given, suggested, n_categories, reviewed, wrong)
+    share = found.informed[rows, best] / np.maximum(found.informed[:, 1:].sum(axis=1), 1e-30)
+    probability[reviewed] = wrong
+    return probability, suggested, probability * share
+
+
+def _p_values(
+    found: CategoryPosterior,
+    given: Int[np.ndarray, " n_items"],
+    settled: Int[np.ndarray, " n_items"],
+    trusted: Bool[np.ndarray, " n_items"],
+) -> tuple[Float[np.ndarray, " n_items"], Float[np.ndarray, " n_items"]]:
+    """Of the distance to the own category and to the nearest one."""
+    known = np.where(settled >= 0, settled, given).astype(np.int64)
+    own = (found.own_distance - found.center_distance).astype(np.float64)
+    outlier = outlier_p_values(own, known)
+    strange = found.strangeness
+    if trusted.sum() >= 20:
+        return outlier, conformal_p_values(strange[trusted], strange)
+    return outlier, conformal_p_values(strange, strange) * (len(strange) + 1) / len(strange) - 1 / len(strange)
+
+
+def checked_points(X: Any, n_labels: int) -> tuple[Points, list[str]]:
+    """Points as float32, and what is odd about them.
+
+    Raises
+    ------
+    InputError
+        If they are not a table of finite numbers with a row for each label, or are all equal.
+    """
+    points = np.ascontiguousarray(X, dtype=np.float32)
+    if points.ndim != 2:
+        raise InputError(f"The points have shape {points.shape}; expected (n_items, n_dims).")
+    if len(points) != n_labels:
+        raise InputError(f"There are {len(points)} points, but {n_labels} categories. Give one category for each point.")
+    if len(points) < FEWEST_ITEMS:
+        raise InputError(f"There are {len(points)} items; an audit needs {FEWEST_ITEMS} or more.")
+    finite = np.isfinite(points).all(axis=1)
+    if not finite.all():
+        wrong = np.flatnonzero(~finite)
+        raise InputError(
+            f"{len(wrong)} points hold NaN or infinity, the first in row {wrong[0]}. Remove these rows, or look at what makes such values."
+        )
+    spread = points.std(axis=0)
+    if not spread.any():
+        raise InputError("All points are equal, so nothing tells the categories apart. Check the texts, the template and the layer.")
+    constant = int((spread == 0).sum())
+    return points, [f"{constant} of {points.shape[1]} dimensions are constant."] if constant else []

@@ -1,0 +1,246 @@
+"""What an audit of categories found, item by item and category by category."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from jaxtyping import Bool, Float, Int
+
+from lexframe.audit.category_posterior import CategoryPosterior
+from lexframe.audit.near_duplicates import DuplicateGroups
+from lexframe.audit.neighbor_votes import Neighborhood
+from lexframe.audit.outliers import adjusted_p
+from lexframe.audit.planted_check import PlantedCheck
+from lexframe.audit.relations import CategoryRelation
+from lexframe.provenance import Provenance
+
+MOST_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class AuditResult:
+    """An audit of items with one category each.
+
+    Attributes
+    ----------
+    categories : tuple of str
+        Sorted; numbers below index it.
+    given : ndarray of int, shape (n_items,)
+    probability : ndarray of shape (n_items,)
+        Reconsideration probability: that the given category is wrong. Of 100 items at 0.8 about 80 are.
+    suggested : ndarray of int, shape (n_items,)
+        The likeliest other category.
+    suggestion_probability : ndarray of shape (n_items,)
+        That the suggested category is the true one.
+    outlier_p : ndarray of shape (n_items,)
+        Conformal p-value: how far the item lies from the other members of its category, among their own distances.
+    nowhere_p : ndarray of shape (n_items,)
+        The same for the distance to the nearest category, whichever it is: small for items that belong to none.
+    strangeness : ndarray of shape (n_items,)
+        The distance behind `nowhere_p`.
+    reviewed : ndarray of bool, shape (n_items,)
+        Items that a person has decided on; they are not ranked again.
+    error_rate, similar_share : float
+        Of the noise model: share of wrong labels, and of those that went to a similar category.
+    posterior : CategoryPosterior
+    neighborhood : Neighborhood
+    duplicates : DuplicateGroups or None
+    relations : tuple of CategoryRelation
+    check : PlantedCheck or None
+    texts : tuple of str or None
+    seconds : dict of str to float
+        What each step took.
+    notes : tuple of str
+    digest : str
+        Of the texts, or of the points where there are none: decisions belong to one collection.
+    provenance : Provenance
+    """
+
+    categories: tuple[str, ...]
+    given: Int[np.ndarray, " n_items"]
+    probability: Float[np.ndarray, " n_items"]
+    suggested: Int[np.ndarray, " n_items"]
+    suggestion_probability: Float[np.ndarray, " n_items"]
+    outlier_p: Float[np.ndarray, " n_items"]
+    nowhere_p: Float[np.ndarray, " n_items"]
+    strangeness: Float[np.ndarray, " n_items"]
+    reviewed: Bool[np.ndarray, " n_items"]
+    error_rate: float
+    similar_share: float
+    posterior: CategoryPosterior = field(repr=False)
+    neighborhood: Neighborhood = field(repr=False)
+    duplicates: DuplicateGroups | None
+    relations: tuple[CategoryRelation, ...]
+    check: PlantedCheck | None
+    texts: tuple[str, ...] | None = field(repr=False)
+    seconds: dict[str, float]
+    notes: tuple[str, ...]
+    digest: str
+    provenance: Provenance
+
+    def __len__(self) -> int:
+        return len(self.given)
+
+    def ranked(self, most: int | None = None) -> Int[np.ndarray, " n_ranked"]:
+        """Rows that nobody has decided on, the likeliest errors first.
+
+        Parameters
+        ----------
+        most : int, optional
+            How many. Default: all.
+        """
+        order = np.argsort(-self.probability, kind="stable")
+        return order[~self.reviewed[order]][:most]
+
+    def strangers(self, most: int | None = None) -> Int[np.ndarray, " n_ranked"]:
+        """Rows that nobody has decided on, those that fit no category first."""
+        order = np.argsort(-self.strangeness, kind="stable")
+        return order[~self.reviewed[order]][:most]
+
+    def additions(self, category: str, most: int | None = None) -> Int[np.ndarray, " n_ranked"]:
+        """Rows given another category that should be considered for this one, the likeliest first.
+
+        Raises
+        ------
+        KeyError
+            If there is no such category.
+        """
+        if category not in self.categories:
+            raise KeyError(f"There is no category {category!r}; there are {', '.join(self.categories[:8])}.")
+        number = self.categories.index(category)
+        rows = np.flatnonzero((self.suggested == number) & (self.given != number) & ~self.reviewed)
+        return rows[np.argsort(-self.suggestion_probability[rows], kind="stable")][:most]
+
+    def expected_errors(self, n_reviews: int | None = None) -> float:
+        """Wrong labels that are expected among the first `n_reviews` of the ranking; among all of it by default."""
+        return float(self.probability[self.ranked(n_reviews)].sum())
+
+    def review_curve(self, points: int = 50) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+        """Numbers of reviews, and how many wrong labels they are expected to find."""
+        found = np.cumsum(self.probability[self.ranked()])
+        if not len(found):
+            return np.zeros(0, np.int64), np.zeros(0)
+        at = np.unique(np.geomspace(1, len(found), points).astype(np.int64))
+        return at, found[at - 1]
+
+    def outliers(self, level: float = 0.1) -> Bool[np.ndarray, " n_items"]:
+        """Items far from their own category, at a false discovery rate of `level` (Benjamini and Hochberg)."""
+        return adjusted_p(self.outlier_p) <= level
+
+    def neighbors_in(self, row: int, category: int, most: int = 3) -> list[int]:
+        """The nearest rows of that category among the item's neighbours."""
+        near = self.neighborhood.rows[row]
+        near = near[near >= 0]
+        return [int(other) for other in near[self.given[near] == category][:most]]
+
+    def confusion(self) -> scipy.sparse.csr_array:
+        """Expected numbers of items given k (row) that belong to l (column); sparse, shape (n_categories, n_categories)."""
+        found = self.posterior
+        own = np.broadcast_to(self.given[:, np.newaxis], found.candidates.shape)
+        shape = (len(self.categories),) * 2
+        return scipy.sparse.csr_array(
+            scipy.sparse.coo_array((found.informed.ravel().astype(np.float64), (own.ravel(), found.candidates.ravel())), shape=shape)
+        )
+
+    def reason(self, row: int) -> str:
+        """Why the row is ranked where it is, in a sentence."""
+        own, rival = self.categories[self.given[row]], self.categories[self.suggested[row]]
+        near = self.neighborhood.rows[row]
+        near = self.given[near[near >= 0]]
+        parts = [
+            f"{np.sum(near == self.suggested[row])} of {len(near)} neighbours are in {rival!r}, "
+            f"{np.sum(near == self.given[row])} in {own!r}"
+        ]
+        others = self.posterior
+        ratio = others.own_distance[row] / max(float(others.nearest_distance[row]), 1e-9)
+        if ratio > 1.02:
+            parts.append(f"{np.sqrt(ratio):.2f} times as far from {own!r} as from the nearest category")
+        group = [] if self.duplicates is None else [rows for rows in self.duplicates.conflicting if row in rows]
+        if group:
+            names = sorted({self.categories[self.given[other]] for other in group[0] if other != row})
+            parts.append(f"a near duplicate is in {', '.join(map(repr, names[:3]))}")
+        return "; ".join(parts)
+
+    def to_frame(self, most: int | None = None) -> Any:
+        """A row an item, in the order of the ranking, as a pandas table."""
+        import pandas as pd
+
+        rows = self.ranked(most)
+        columns: dict[str, Any] = {"row": rows}
+        if self.texts is not None:
+            columns["text"] = [self.texts[row] for row in rows]
+        names = np.array(self.categories, dtype=object)
+        columns |= {
+            "given": names[self.given[rows]],
+            "suggested": names[self.suggested[rows]],
+            "probability": self.probability[rows],
+            "suggestion_probability": self.suggestion_probability[rows],
+            "outlier_p": self.outlier_p[rows],
+            "nowhere_p": self.nowhere_p[rows],
+        }
+        return pd.DataFrame(columns)
+
+    def to_dict(self, most: int = MOST_SHOWN) -> dict[str, Any]:
+        """As plain types, for JSON: counts, relations, and the first of each list."""
+        return {
+            "n_items": len(self),
+            "categories": list(self.categories),
+            "expected_errors": self.expected_errors(),
+            "error_rate": self.error_rate,
+            "similar_share": self.similar_share,
+            "reviewed": int(self.reviewed.sum()),
+            "items": [self.item(int(row)) for row in self.ranked(most)],
+            "strangers": [self.item(int(row)) for row in self.strangers(min(most, 50))],
+            "duplicates": None if self.duplicates is None else self.duplicates.to_dict(),
+            "relations": [relation.to_dict() for relation in self.relations],
+            "check": None if self.check is None else self.check.to_dict(),
+            "seconds": self.seconds,
+            "notes": list(self.notes),
+            "digest": self.digest,
+            "provenance": self.provenance.to_dict(),
+        }
+
+    def item(self, row: int) -> dict[str, Any]:
+        """One item with its evidence, as plain types."""
+        shown: dict[str, Any] = {"row": row}
+        if self.texts is not None:
+            shown["text"] = self.texts[row]
+        return shown | {
+            "given": self.categories[self.given[row]],
+            "suggested": self.categories[self.suggested[row]],
+            "probability": float(self.probability[row]),
+            "suggestion_probability": float(self.suggestion_probability[row]),
+            "outlier_p": float(self.outlier_p[row]),
+            "nowhere_p": float(self.nowhere_p[row]),
+            "reason": self.reason(row),
+            "nearest_given": self.neighbors_in(row, int(self.given[row])),
+            "nearest_suggested": self.neighbors_in(row, int(self.suggested[row])),
+        }
+
+    def summary(self) -> str:
+        """What was found, in a few lines."""
+        first = min(100, len(self.ranked()))
+        kinds: dict[str, int] = {}
+        for relation in self.relations:
+            kinds[relation.kind] = kinds.get(relation.kind, 0) + 1
+        lines = [
+            f"{len(self):,} items in {len(self.categories):,} categories: about {self.expected_errors():,.0f} wrong labels expected, "
+            f"{self.expected_errors(first):,.0f} of them among the first {first} of the ranking."
+        ]
+        if self.duplicates is not None and self.duplicates.groups:
+            lines.append(
+                f"{len(self.duplicates.groups):,} groups of duplicates, {len(self.duplicates.conflicting):,} with different labels."
+            )
+        if kinds:
+            lines.append("Categories that " + ", ".join(f"{kind}: {number}" for kind, number in sorted(kinds.items())) + ".")
+        return "\n".join(lines)
+
+    def chart(self) -> Any:
+        """How many reviews find how many errors, an Altair chart."""
+        from lexframe.report.audit_charts import review_curve_chart
+
+        return review_curve_chart(self)
+
+    def _repr_html_(self) -> str:
+        return str(self.to_frame(20).to_html(float_format="{:.3f}".format, escape=True))

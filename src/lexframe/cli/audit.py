@@ -1,0 +1,250 @@
+"""``lexframe audit``: wrong labels, outliers, items to reconsider, and the sheet that a curator works from."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lexframe.cli import options, show
+
+SAMPLE, WORDS_SHOWN = 48, 24
+
+
+def audit(
+    items: Annotated[Path, typer.Argument(help="Labelled texts: .jsonl(.gz), .csv, .tsv or .parquet; or the folder of a latent store.")],
+    text: options.Text = "text",
+    label: Annotated[str, typer.Option("--label", "--labels", help="Column that holds the category.")] = "label",
+    separator: Annotated[str | None, typer.Option(help="What parts several categories in one field, such as ';'.")] = None,
+    parent: Annotated[str | None, typer.Option(help="Column of the parent category.")] = None,
+    tree: Annotated[Path | None, typer.Option(help="File with columns category and parent, instead of --parent.")] = None,
+    vectors: Annotated[Path | None, typer.Option(help=".npy with a row for each item, instead of encoding the texts.")] = None,
+    column: Annotated[str | None, typer.Option(help="Column of points in a store that has several.")] = None,
+    model: options.Model = "embedded",
+    max_length: options.MaxLength = None,
+    dtype: options.Dtype = "float32",
+    device: options.Device = None,
+    revision: options.Revision = None,
+    trust_remote_code: options.TrustRemoteCode = False,
+    batch_size: options.BatchSize = None,
+    check: Annotated[bool, typer.Option("--check", help="Plant wrong labels, look for them, correct the probabilities by it.")] = False,
+    decisions: Annotated[list[Path] | None, typer.Option(help="Review sheet that was filled in; repeat for several.")] = None,
+    reviews: Annotated[Path | None, typer.Option(help="Log of all decisions so far (.jsonl): read, and added to.")] = None,
+    sheet: Annotated[Path | None, typer.Option(help="CSV for the next review.")] = None,
+    n_sheet: Annotated[int, typer.Option(min=1, help="Rows of the sheet.")] = 100,
+    report: Annotated[Path | None, typer.Option(help="HTML file for the report.")] = None,
+    map_method: Annotated[str, typer.Option("--map", help="auto, umap, pca or none: the map in the report.")] = "auto",
+    top: Annotated[int, typer.Option(min=0, help="Items to print.")] = 15,
+    seed: Annotated[int, typer.Option(help="Of draws where not all items are looked at.")] = 0,
+    as_json: options.Json = False,
+) -> None:
+    """Find items whose category should be reconsidered, with the evidence for each, and learn from reviews."""
+    from lexframe.audit import CategoryAudit, audit_memberships, data_digest
+
+    table = _read(items, text, label, parent, column)
+    points, encoder = table["points"], None
+    if vectors is not None:
+        points = _vectors(vectors, len(table["labels"]))
+    if points is None:
+        space = _open(model, max_length, dtype, device, revision, trust_remote_code)
+        points, encoder = _encode(space, table["texts"], batch_size, quiet=as_json)
+    digest = data_digest(table["texts"] if table["texts"] is not None else points)
+    if separator is not None:
+        found = audit_memberships(points, table["labels"], separator=separator, texts=table["texts"], seed=seed)
+        show.document(found.to_dict()) if as_json else _print_memberships(found, top)
+        return
+    decided = _decisions(decisions or [], reviews, table["labels"], digest)
+    if not as_json:
+        show.note(_cost(len(points), points.shape[1], len(set(table["labels"])), check=check))
+    estimator = CategoryAudit(check=check, random_state=seed)
+    fingerprint = None if encoder is None else encoder.space.fingerprint
+    result = estimator.fit(
+        points, table["labels"], texts=table["texts"], tree=_tree(table, tree), decisions=decided, space=fingerprint
+    ).result_
+    if sheet is not None:
+        _write_sheet(result, sheet, n_sheet)
+    if report is not None:
+        _write_report(result, points, encoder, report, map_method, seed)
+    if as_json:
+        show.document(result.to_dict())
+        return
+    _print(result, top)
+    for path, what in ((sheet, "review sheet"), (reviews, "decisions"), (report, "report")):
+        if path is not None:
+            show.note(f"{what}: {path}")
+
+
+def _read(items: Path, text: str, label: str, parent: str | None, column: str | None) -> dict[str, Any]:
+    """Texts, labels, parents and points (of a store) of the items; rows count as in the file, so no row may be left out."""
+    from lexframe.exceptions import DataError
+
+    if items.is_dir():
+        from lexframe.latents import LatentStore
+
+        store = LatentStore(items)
+        wanted = [name for name in (text, label, parent) if name is not None and name in store.metadata]
+        if label not in wanted:
+            raise DataError(f"{items} has no column {label!r}; there are {', '.join(store.metadata)}. Name the column with --label.")
+        rows = store.query(columns=wanted)
+        labels = [str(value) for value in rows[label]]
+        texts = [str(value) for value in rows[text]] if text in wanted else None
+        above: list[str | None] | None = [str(value) for value in rows[parent]] if parent else None
+        return {"texts": texts, "labels": labels, "parents": above, "points": store.points(column)}
+    from lexframe.datasets.readers import stream_rows
+
+    listed = list(stream_rows(items, text=text, columns=[label, *([parent] if parent else [])], keep_blank=True))
+    if not listed:
+        raise DataError(f"{items} holds no rows. Give a file with texts and categories.")
+    blank = [row.number + 1 for row in listed if not str(row.columns[label] if row.columns[label] is not None else "").strip()]
+    if blank:
+        raise DataError(
+            f"{items}: {len(blank)} rows have no category, the first is row {blank[0]}. Give every row one, or leave these rows out."
+        )
+    parents = [None if row.columns[parent] is None else str(row.columns[parent]) for row in listed] if parent else None
+    return {
+        "texts": [row.text for row in listed],
+        "labels": [str(row.columns[label]) for row in listed],
+        "parents": parents,
+        "points": None,
+    }
+
+
+def _vectors(path: Path, n_items: int) -> Any:
+    import numpy as np
+
+    from lexframe.exceptions import DataError
+
+    try:
+        points = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as a table of numbers (.npy): {error}. Save it with numpy.save.") from error
+    if points.ndim != 2 or len(points) != n_items:
+        raise DataError(f"{path} has shape {points.shape}; expected a row for each of {n_items:,} items.")
+    return points
+
+
+def _open(model: str, max_length: int | None, dtype: str, device: str | None, revision: str | None, trust: bool) -> Any:
+    from lexframe.cli.adapt import open_language_space
+
+    return open_language_space(
+        model, max_length=max_length, dtype=dtype, device=device, revision=revision, trust_remote_code=trust
+    )  # no template: an audit asks what a text says, and not which word would follow
+
+
+def _encode(space: Any, texts: Any, batch_size: int | None, *, quiet: bool) -> Any:
+    """Points of the texts, after saying what that will cost."""
+    import time
+
+    from lexframe.audit import audit_points
+    from lexframe.exceptions import DataError
+
+    if texts is None:
+        raise DataError("There are no texts to encode. Name their column with --text, or give points with --vectors.")
+    if not quiet and len(texts) > 4 * SAMPLE:
+        sample = texts[:: len(texts) // SAMPLE][:SAMPLE]
+        audit_points(space, sample[:4], batch_size=batch_size)  # the first pass also loads the weights
+        started = time.perf_counter()
+        audit_points(space, sample, batch_size=batch_size)
+        seconds = (time.perf_counter() - started) * len(texts) / len(sample)
+        show.note(f"Encoding {len(texts):,} texts takes about {_duration(seconds)}.")
+    return audit_points(space, texts, batch_size=batch_size, progress=show.progress("encoding"))
+
+
+def _cost(n_items: int, n_dims: int, n_categories: int, *, check: bool) -> str:
+    from lexframe.audit import audit_cost
+
+    seconds, megabytes = audit_cost(n_items, n_dims, n_categories, check=check)
+    return f"Auditing {n_items:,} items in {n_categories:,} categories takes about {_duration(seconds)} and {megabytes:,.0f} MB.\n"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+
+
+def _tree(table: dict[str, Any], path: Path | None) -> Any:
+    from lexframe.audit import CategoryTree
+    from lexframe.exceptions import InputError
+
+    if path is not None and table["parents"] is not None:
+        raise InputError("Both --parent and --tree say what the parents are. Give one of them.")
+    if path is not None:
+        return CategoryTree.from_file(path, sorted(set(table["labels"])))
+    return None if table["parents"] is None else CategoryTree.from_rows(table["labels"], table["parents"])
+
+
+def _decisions(sheets: list[Path], log: Path | None, labels: Any, digest: str) -> Any:
+    """All decisions so far: those of the log, then those of the sheets, which the log takes in."""
+    from lexframe.audit import append_decisions, load_decisions, read_review_sheet
+
+    found = load_decisions(log, data=digest) if log is not None and log.exists() else None
+    for path in sheets:
+        read = read_review_sheet(path, sorted(set(labels)), n_rows=len(labels), digest=digest)
+        for remark in read.notes:
+            show.note(remark)
+        if log is not None:
+            append_decisions(log, read, data=digest)
+        found = read if found is None else found.merge(read)
+    return found
+
+
+def _write_sheet(result: Any, path: Path, most: int) -> None:
+    from lexframe.audit import ReviewRow, write_review_sheet
+
+    rows = []
+    for row in map(int, result.ranked(most)):
+        text = "" if result.texts is None else result.texts[row]
+        given, suggested = result.categories[result.given[row]], result.categories[result.suggested[row]]
+        rows.append(ReviewRow(row, text, given, suggested, float(result.probability[row]), result.reason(row)))
+    write_review_sheet(path, rows, digest=result.digest)
+
+
+def _write_report(result: Any, points: Any, encoder: Any, path: Path, method: str, seed: int) -> None:
+    from lexframe.audit.category_map import category_map
+    from lexframe.audit.point_map import map_points
+    from lexframe.audit.word_effects import word_effects
+    from lexframe.report.audit_report import audit_report
+
+    extras: dict[str, Any] = {}
+    if method != "none":
+        flat = map_points(points, method=method, seed=seed)
+        drawn = category_map(flat, result.given, len(result.categories), peel=0.1)
+        extras["coordinates"] = flat.coordinates
+        extras["hulls"] = [(number, hull.vertices) for number, hull in enumerate(drawn.hulls)]
+        name = {"pca": "two principal components", "umap": "UMAP"}[flat.method]
+        extras["map_note"] = f"{name}; hulls leave out the farthest tenth of each category."
+    if encoder is not None and result.texts is not None:
+        rows = [int(row) for row in result.ranked(WORDS_SHOWN)]
+        texts = [result.texts[row] for row in rows]
+        found = word_effects(encoder.encode, texts, result.given[rows], result.suggested[rows], result.posterior)
+        extras["words"] = dict(zip(rows, found, strict=True))
+    audit_report(result, path, most=WORDS_SHOWN, **extras)
+
+
+def _print(result: Any, top: int) -> None:
+    rows = []
+    for row in map(int, result.ranked(top)):
+        item = result.item(row)
+        shown = " ".join(item.get("text", f"row {row}").split())
+        rows.append(
+            [f"{row}", f"{item['probability']:.2f}", item["given"], item["suggested"], shown[:60] + ("…" if len(shown) > 60 else "")]
+        )
+    if rows:
+        show.table(["row", "probability", "given", "suggested", "text"], [[_safe(cell) for cell in line] for line in rows])
+    show.note(f"\n{result.summary()}")
+    for note in result.notes:
+        show.note(note)
+
+
+def _print_memberships(found: Any, top: int) -> None:
+    lines = []
+    for finding in found.findings(top):
+        shown = " ".join((finding["text"] or f"row {finding['row']}").split())
+        lines.append([f"{finding['row']}", f"{finding['probability']:.2f}", finding["kind"], finding["category"], shown[:60]])
+    show.table(["row", "probability", "should be", "category", "text"], [[_safe(cell) for cell in line] for line in lines])
+    show.note(f"\n{found.summary()}")
+
+
+def _safe(cell: str) -> str:
+    """Without control characters, which a terminal would obey."""
+    return "".join(character if character.isprintable() else " " for character in cell)

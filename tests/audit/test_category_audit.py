@@ -1,0 +1,186 @@
+"""The whole audit: what it finds, what it learns from decisions, and what it says to bad input."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given as for_all
+from hypothesis import settings
+from hypothesis import strategies as st
+from sklearn.base import clone
+from sklearn.metrics import average_precision_score
+
+from lexframe import CategoryAudit, CategoryTree
+from lexframe.audit import Decisions
+from lexframe.exceptions import InputError
+from tests.audit.planted import gaussian_items
+
+
+@pytest.fixture(scope="module")
+def items():
+    return gaussian_items(n=800, d=8, k=5, spread=1.3, wrong=0.06, seed=0)
+
+
+@pytest.fixture(scope="module")
+def result(items):
+    names = np.array(["a, b", "line\nbreak", "7", "=sum", "ä"])
+    return CategoryAudit().fit(items.points, names[items.given], texts=[f"item {row}" for row in range(800)]).result_
+
+
+def test_wrong_labels_come_first(items, result):
+    assert average_precision_score(items.wrong, result.probability) > 0.85
+    assert items.wrong[result.ranked(20)].mean() > 0.9
+    right = [result.categories[result.suggested[row]] for row in result.ranked(20)]
+    names = np.array(["a, b", "line\nbreak", "7", "=sum", "ä"])
+    assert np.mean([guess == names[items.truth[row]] for guess, row in zip(right, result.ranked(20), strict=True)]) >= 0.85
+
+
+def test_the_expected_number_of_errors_is_about_right(items, result):
+    assert result.expected_errors() == pytest.approx(items.wrong.sum(), rel=0.4)
+    reviews, found = result.review_curve()
+    assert reviews[-1] == 800
+    assert found[-1] == pytest.approx(result.expected_errors())
+
+
+def test_evidence_of_one_item(result):
+    row = int(result.ranked(1)[0])
+    item = result.item(row)
+    assert item["text"] == f"item {row}"
+    assert "neighbours are in" in item["reason"]
+    assert all(result.given[other] == result.suggested[row] for other in item["nearest_suggested"])
+
+
+def test_the_result_as_table_json_and_page(result):
+    assert list(result.to_frame(5)["row"]) == result.ranked(5).tolist()
+    document = json.loads(json.dumps(result.to_dict()))
+    assert document["n_items"] == 800
+    assert "<script" not in result._repr_html_()
+    assert "wrong labels expected" in result.summary()
+
+
+def test_additions_are_items_of_other_categories(result):
+    rows = result.additions("7", 5)
+    assert (result.given[rows] != result.categories.index("7")).all()
+    with pytest.raises(KeyError, match="no category"):
+        result.additions("nothing")
+
+
+def test_expected_confusion_adds_up(result):
+    table = result.confusion()
+    np.testing.assert_allclose(np.asarray(table.sum(axis=1)).ravel(), np.bincount(result.given), rtol=1e-4)
+
+
+def test_p_values_of_items_in_their_places_are_uniform():
+    items = gaussian_items(n=1_000, d=6, k=4, spread=2.0, wrong=0.0, seed=1)
+    result = CategoryAudit(duplicates=False, relations=False).fit(items.points, items.given).result_
+    for p in (result.outlier_p, result.nowhere_p):
+        assert np.abs(np.sort(p) - np.arange(1, 1_001) / 1_000).max() < 0.03
+    assert not result.outliers(0.1).any()
+
+
+def test_trusted_items_let_strangers_be_found():
+    items = gaussian_items(n=600, d=6, k=3, spread=2.0, wrong=0.0, seed=2)
+    strange = np.random.default_rng(0).normal(size=(30, 6)).astype(np.float32) * 8
+    points = np.concatenate([items.points, strange])
+    labels = np.concatenate([items.given, np.arange(30) % 3])
+    reviewed = list(range(300))
+    decisions = Decisions.from_lists(reviewed, ["keep"] * 300, [""] * 300, [str(labels[row]) for row in reviewed])
+    result = CategoryAudit(duplicates=False, relations=False).fit(points, labels, decisions=decisions).result_
+    assert (result.nowhere_p[600:] < 0.02).mean() > 0.5
+    assert np.isin(result.strangers(15), np.arange(600, 630)).mean() > 0.9
+
+
+def test_decisions_settle_items_and_help_the_rest():
+    items = gaussian_items(n=900, d=8, k=6, spread=0.8, wrong=0.2, seed=3)
+    audit = CategoryAudit(duplicates=False, relations=False)
+    first = audit.fit(items.points, items.given).result_
+    rows = first.ranked(100)
+    decisions = Decisions.from_lists(
+        rows.tolist(),
+        ["move" if items.wrong[row] else "keep" for row in rows],
+        [str(items.truth[row]) if items.wrong[row] else "" for row in rows],
+        [str(items.given[row]) for row in rows],
+    )
+    again = audit.fit(items.points, items.given, decisions=decisions).result_
+    assert again.reviewed[rows].all()
+    assert not np.isin(again.ranked(), rows).any()
+    assert items.wrong[again.ranked(100)].sum() >= items.wrong[first.ranked(200)[100:]].sum() - 3
+    np.testing.assert_array_equal(again.probability[rows], items.wrong[rows])
+
+
+def test_a_hierarchy_is_taken(items):
+    tree = CategoryTree.from_parents({"0": "x", "1": "x", "2": "y", "3": "y", "4": "y"}, [str(k) for k in range(5)], roots=["x", "y"])
+    result = CategoryAudit(duplicates=False, relations=False).fit(items.points, items.given, tree=tree).result_
+    assert average_precision_score(items.wrong, result.probability) > 0.85
+
+
+def test_duplicates_with_other_labels_are_named(items):
+    points = np.concatenate([items.points, items.points[:1]])
+    labels = [str(k) for k in items.given] + [str((items.given[0] + 1) % 5)]
+    result = CategoryAudit(relations=False).fit(points, labels).result_
+    assert result.duplicates.conflicting == ((0, 800),)
+    assert "near duplicate" in result.reason(800)
+
+
+def test_it_is_an_estimator(items):
+    audit = clone(CategoryAudit(n_neighbors=5, check=True, duplicates=False, relations=False))
+    result = audit.fit(items.points, items.given).result_
+    assert result.check.n_planted > 0
+    assert result.provenance.parameters["n_neighbors"] == 5
+
+
+@settings(max_examples=15, deadline=None)
+@for_all(n=st.integers(4, 30), k=st.integers(2, 4), d=st.integers(1, 40), seed=st.integers(0, 100))
+def test_small_data_of_any_shape_give_probabilities(n, k, d, seed):
+    rng = np.random.default_rng(seed)
+    labels = np.concatenate([np.arange(k), rng.integers(0, k, max(n - k, 0))])[: max(n, k)]
+    result = CategoryAudit().fit(rng.normal(size=(len(labels), d)), labels).result_
+    assert ((result.probability >= 0) & (result.probability <= 1)).all()
+    assert (result.suggested != result.given).all()
+
+
+def test_thousands_of_categories():
+    rng = np.random.default_rng(0)
+    labels = np.arange(5_000) % 3_000  # two thousand with two members, a thousand with one
+    points = (rng.normal(size=(3_000, 8))[labels] + 0.1 * rng.normal(size=(5_000, 8))).astype(np.float32)
+    result = CategoryAudit().fit(points, labels).result_
+    assert np.isfinite(result.probability).all()
+
+
+@pytest.mark.parametrize(
+    ("points", "labels", "message"),
+    [
+        (np.zeros((6, 2)), list("aabbab"), "All points are equal"),
+        (np.eye(6)[:, :3], list("aaaaaa"), "all items are in 'a'"),
+        (np.eye(6), list("aabb"), "6 points, but 4 categories"),
+        (np.eye(3), list("aab"), "needs 4 or more"),
+        (np.ones(6), list("aabbab"), "expected \\(n_items, n_dims\\)"),
+        (np.where(np.eye(6) > 0, np.nan, 1.0), list("aabbab"), "6 points hold NaN or infinity, the first in row 0"),
+        (np.eye(6), ["a", "", "b", "a", "b", "a"], "no label|empty|label"),
+    ],
+)
+def test_bad_input_is_said(points, labels, message):
+    with pytest.raises(InputError, match=message):
+        CategoryAudit().fit(points, labels)
+
+
+def test_constant_dimensions_and_small_categories_are_noted():
+    rng = np.random.default_rng(0)
+    points = np.concatenate([rng.normal(size=(40, 3)), np.ones((40, 2))], axis=1)
+    result = CategoryAudit().fit(points, ["a"] * 20 + ["b"] * 19 + ["rare"]).result_
+    assert any("constant" in note for note in result.notes)
+    assert any("'rare'" in note for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    ("decision", "message"),
+    [(([99], ["keep"], [""], ["a"]), "row 99, but there are 8 items"), (([0], ["move"], ["z"], ["a"]), "names 'z', which no item carries")],
+)
+def test_decisions_of_other_data_are_refused(decision, message, rng):
+    with pytest.raises(InputError, match=message):
+        CategoryAudit().fit(rng.normal(size=(8, 2)), list("abababab"), decisions=Decisions.from_lists(*decision))
+
+
+def test_texts_that_do_not_fit_are_refused(rng):
+    with pytest.raises(InputError, match="8 points, but 3 texts"):
+        CategoryAudit().fit(rng.normal(size=(8, 2)), list("abababab"), texts=["a", "b", "c"])

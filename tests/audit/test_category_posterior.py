@@ -1,0 +1,98 @@
+"""The posterior of true categories: against the Bayes posterior of known Gaussians, and against what it must not look at."""
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+from sklearn.metrics import average_precision_score
+
+from lexframe.audit.category_posterior import NOWHERE, OPEN, fit_posterior
+from lexframe.audit.neighbor_votes import find_neighborhood
+from tests.audit.planted import gaussian_items
+
+
+def audited(points, given, n_categories, **settings):
+    return fit_posterior(points, given, n_categories, find_neighborhood(points, 10), **settings)
+
+
+def test_it_ranks_nearly_as_the_bayes_posterior_does():
+    items = gaussian_items(n=1_500, d=10, k=5, spread=1.0, wrong=0.1, seed=0)
+    found = audited(items.points, items.given, 5)
+    distances = ((items.points[:, np.newaxis] - items.means) ** 2).sum(axis=2)
+    bayes = softmax(-0.5 * distances, axis=1)
+    # errors are uniform here, so the given label's own posterior ranks best
+    best = average_precision_score(items.wrong, -bayes[np.arange(1_500), items.given])
+    assert average_precision_score(items.wrong, 1 - found.informed[:, 0]) > 0.97 * best
+    assert found.noise.error_rate == pytest.approx(0.1, abs=0.03)
+
+
+def test_whitening_finds_what_plain_distances_miss():
+    items = gaussian_items(n=1_200, d=20, k=6, spread=0.9, wrong=0.08, seed=1, nuisance=8.0)
+    found = audited(items.points, items.given, 6)
+    means = np.stack([items.points[items.given == k].mean(axis=0) for k in range(6)])
+    plain = ((items.points[:, np.newaxis] - means) ** 2).sum(axis=2)
+    raw = plain[np.arange(1_200), items.given] - plain.min(axis=1)
+    assert average_precision_score(items.wrong, 1 - found.informed[:, 0]) > average_precision_score(items.wrong, raw) + 0.2
+
+
+def test_an_item_does_not_vote_for_itself():
+    """With labels drawn at random, the posterior of an item must not lean to its own label."""
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(300, 40)).astype(np.float32)
+    given = rng.integers(0, 3, 300)
+    found = audited(points, given, 3, n_refits=0)
+    share = np.bincount(given, minlength=3)[given] / 300
+    assert np.mean(found.posterior[:, 0] - share) < 0.01
+
+
+def test_rows_are_distributions_with_the_given_category_first():
+    items = gaussian_items(n=400, d=6, k=40, spread=1.2, wrong=0.05, seed=2)
+    found = audited(items.points, items.given, 40)
+    np.testing.assert_array_equal(found.candidates[:, 0], items.given)
+    assert found.candidates.shape[1] == 24
+    assert all(len(set(row)) == 24 for row in found.candidates.tolist())
+    np.testing.assert_allclose(found.posterior.sum(axis=1), 1, rtol=1e-4)
+    np.testing.assert_allclose(found.informed.sum(axis=1), 1, rtol=1e-4)
+
+
+def test_the_order_and_the_scale_of_items_change_nothing():
+    items = gaussian_items(n=300, d=5, k=3, spread=1.0, wrong=0.1, seed=3)
+    plain = audited(items.points, items.given, 3).informed[:, 0]
+    order = np.random.default_rng(0).permutation(300)
+    mixed = audited(items.points[order], items.given[order], 3).informed[:, 0]
+    np.testing.assert_allclose(mixed, plain[order], atol=2e-3)
+    scaled = audited(np.float32(100) * items.points + np.float32(7), items.given, 3).informed[:, 0]
+    np.testing.assert_allclose(scaled, plain, atol=2e-3)
+
+
+def test_settled_items_count_as_people_settled_them():
+    items = gaussian_items(n=300, d=5, k=3, spread=1.0, wrong=0.3, seed=4)
+    settled = np.full(300, OPEN)
+    wrong = np.flatnonzero(items.wrong)
+    settled[wrong] = items.truth[wrong]
+    helped = audited(items.points, items.given, 3, settled=settled)
+    means = np.stack([items.points[items.truth == k].mean(axis=0) for k in range(3)])
+    model = helped.discriminant
+    expected = model.whiten(means.astype(np.float32))
+    plain = audited(items.points, items.given, 3).discriminant
+    assert np.linalg.norm(model.raw_means - expected) < np.linalg.norm(plain.raw_means - plain.whiten(means.astype(np.float32)))
+
+
+def test_items_of_no_category_leave_the_fit():
+    items = gaussian_items(n=200, d=4, k=2, spread=1.0, wrong=0.0, seed=5)
+    far = np.concatenate([items.points, np.full((5, 4), 300, np.float32)])
+    given = np.concatenate([items.given, np.zeros(5, int)])
+    settled = np.full(205, OPEN)
+    settled[200:] = NOWHERE
+    found = audited(far, given, 2, settled=settled)
+    assert found.discriminant.counts.sum() == pytest.approx(200, abs=1e-3)
+    np.testing.assert_allclose(found.discriminant.center, items.points.mean(axis=0), atol=1e-4)
+    assert found.strangeness[200:].min() > found.strangeness[:200].max()
+
+
+@pytest.mark.parametrize(("counts", "k"), [((50, 1), 2), ((30, 2, 1, 40), 4), ((3, 3), 2)])
+def test_categories_of_one_or_two_members(counts, k):
+    rng = np.random.default_rng(0)
+    given = np.repeat(np.arange(k), counts)
+    points = (rng.normal(size=(len(given), 8)) + 5 * given[:, np.newaxis]).astype(np.float32)
+    found = fit_posterior(points, given, k, find_neighborhood(points, min(10, len(given) - 1)))
+    assert np.isfinite(found.informed).all()
