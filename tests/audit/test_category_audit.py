@@ -108,6 +108,17 @@ def test_decisions_settle_items_and_help_the_rest():
     np.testing.assert_array_equal(again.probability[rows], items.wrong[rows])
 
 
+@pytest.mark.parametrize("copies", [1, 3])
+def test_labels_that_have_nothing_to_do_with_the_points_are_not_called_wrong(copies):
+    """Shuffled labels, and texts that each stand once under every label."""
+    rng = np.random.default_rng(0)
+    points = np.repeat(rng.normal(size=(900 // copies, 12)), copies, axis=0).astype(np.float32)
+    labels = np.tile([0, 1, 2], 300) if copies == 3 else rng.integers(0, 3, 900)
+    result = CategoryAudit(duplicates=False, relations=False).fit(points, labels).result_
+    assert result.expected_errors() < 1
+    assert "no more about these categories" in result.notes[0]
+
+
 def test_a_hierarchy_is_taken(items):
     tree = CategoryTree.from_parents({"0": "x", "1": "x", "2": "y", "3": "y", "4": "y"}, [str(k) for k in range(5)], roots=["x", "y"])
     result = CategoryAudit(duplicates=False, relations=False).fit(items.points, items.given, tree=tree).result_

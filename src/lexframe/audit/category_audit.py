@@ -30,6 +30,10 @@ from lexframe.typing import Points
 
 MOST_FOR_RELATIONS = 20_000
 FEWEST_ITEMS = 4
+NOTHING_KNOWN = (
+    "The points say no more about these categories than their sizes do, so no label is called wrong. Check the label column, or try "
+    "another model."
+)
 
 
 class CategoryAudit(BaseEstimator):
@@ -188,7 +192,7 @@ class CategoryAudit(BaseEstimator):
             check=check,
             texts=None if texts is None else tuple(texts),
             seconds=seconds,
-            notes=tuple(notes + small_categories(labels)),
+            notes=(*([] if found.informative else [NOTHING_KNOWN]), *notes, *small_categories(labels)),
             digest=data_digest(texts if texts is not None else points),
             provenance=Provenance(space=space, seed=self.random_state, parameters={**self.get_params(), "categories": len(categories)}),
         )

@@ -6,7 +6,7 @@ fit to cleaner labels says is surer, of right and of wrong alike: the posterior 
 errors than either on the development sets.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.optimize
@@ -31,7 +31,7 @@ MOST_CANDIDATES = 24
 ROWS_TO_CHOOSE, ROWS_TO_POOL = 8_000, 4_000
 SHRINKAGES, KAPPAS = (0.05, 0.15, 0.4, 0.8), (0.3, 1.0, 4.0)
 N_REFITS = 1
-FAR = 4.0
+FAR, SURE = 4.0, 3.0
 OPEN, NOWHERE = -1, -2
 """In place of a settled category: nobody has decided; the item belongs to none."""
 PRECISION = 1e-3
@@ -64,6 +64,9 @@ class CategoryPosterior:
         To the centre of all points, in the same coordinates.
     shrinkage, kappa : float
         Of the covariance and of the means.
+    informative : bool
+        Whether the points say more about the categories than their sizes do. Where they do not, the posterior is the sizes' and no label
+        is called wrong.
     """
 
     candidates: Categories
@@ -78,6 +81,7 @@ class CategoryPosterior:
     center_distance: Float[np.ndarray, " n_items"]
     shrinkage: float
     kappa: float
+    informative: bool
 
     @property
     def strangeness(self) -> Float[np.ndarray, " n_items"]:
@@ -152,7 +156,7 @@ def fit_posterior(
     categories, weights = known[:, np.newaxis].astype(np.int32), presence[:, np.newaxis]
     candidates: Categories | None = None
     noise: NoiseModel | None = None
-    logits = np.float32(0)
+    logits, informative = np.float32(0), True
     for rounds in range(1, n_refits + 2):
         totals, counts = weighted_sums(points, sums.center, categories, weights, n_categories)
         model = fit_discriminant(sums, totals, counts, groups=groups, shrinkage=settings[0], kappa=settings[1])
@@ -166,7 +170,16 @@ def fit_posterior(
         posterior = softmax(logits / rounds).astype(np.float32)
         noise = fit_noise(*_with_settled(posterior, candidates, given, settled), n_categories, seed=seed)
         informed = posterior * noise.given_probability(given, candidates)
+        likelihood = informed.sum(axis=1)
         informed = (informed / informed.sum(axis=1, keepdims=True)).astype(np.float32)
+        if rounds == 1 and not _says_something(likelihood[unsettled], log_prior[unsettled]):
+            # Going on would read noise as knowledge: refits on labels that nothing supports confirm themselves.
+            posterior = softmax(log_prior.astype(np.float64)).astype(np.float32)
+            informed = np.zeros_like(posterior)
+            informed[:, 0] = 1
+            noise = replace(noise, error_rate=0.0)
+            informative = False
+            break
         categories, weights = _strongest(candidates, informed)
         categories[settled != OPEN, 0] = known[settled != OPEN]
         weights[settled != OPEN] = 0
@@ -186,7 +199,15 @@ def fit_posterior(
         center_distance=lengths[1],
         shrinkage=settings[0],
         kappa=settings[1],
+        informative=informative,
     )
+
+
+def _says_something(likelihood: Float[np.ndarray, " n_asked"], log_prior: Float[np.ndarray, "n_asked n_candidates"]) -> bool:
+    """Whether given categories are likelier than by their sizes alone, by three standard errors, when each item is left out."""
+    by_size = log_prior[:, 0] - np.log(np.exp(log_prior.astype(np.float64)).sum(axis=1))
+    gain = np.log(np.maximum(likelihood.astype(np.float64), 1e-300)) - by_size
+    return bool(gain.mean() > SURE * gain.std() / np.sqrt(len(gain)))
 
 
 def _with_settled(
