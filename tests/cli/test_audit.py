@@ -131,6 +131,12 @@ def test_several_categories_in_one_field(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["categories"] == ["a", "b", "c"]
     assert run("audit", tmp_path / "items.jsonl", *options) == 0
     assert "memberships" in capsys.readouterr().err
+    rows[5]["label"] = ""  # an item of no category yet
+    (tmp_path / "items.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert run("audit", tmp_path / "items.jsonl", *options, "--json") == 0
+    capsys.readouterr()
+    assert run("audit", tmp_path / "items.jsonl", *options, "--sheet", tmp_path / "sheet.csv") == 2
+    assert "--sheet is for one category each" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -164,3 +170,11 @@ def test_a_latent_store_is_audited_as_it_is(folder, tmp_path, capsys):
     import_vectors(np.load(folder / "vectors.npy"), tmp_path / "store", made_by="a test", metadata=columns)
     assert run("audit", tmp_path / "store", "--label", "topic", "--json") == 0
     assert {item["row"] for item in json.loads(capsys.readouterr().out)["items"][:4]} == {3, 20, 41, 62}
+    assert run("audit", tmp_path / "store", "--label", "topic", "--parent", "above") == 2
+    assert "no column 'above'" in capsys.readouterr().err
+
+
+def test_vectors_of_words_are_refused(folder, tmp_path, capsys):
+    np.save(tmp_path / "words.npy", np.array([["a", "b"]] * 80))
+    assert run("audit", folder / "items.jsonl", "--label", "topic", "--vectors", tmp_path / "words.npy") == 2
+    assert "not a table of numbers" in capsys.readouterr().err

@@ -21,7 +21,7 @@ from lexframe.audit.neighbor_votes import choose_neighborhood, cosines
 from lexframe.audit.outliers import conformal_p_values, outlier_p_values
 from lexframe.audit.planted_check import PlantedCheck, planted_check
 from lexframe.audit.relations import CategoryRelation, find_overlaps
-from lexframe.audit.result import AuditResult
+from lexframe.audit.result import AuditResult, expected_counts
 from lexframe.audit.review_learning import corrected_probability
 from lexframe.exceptions import InputError
 from lexframe.latents.neighbors import Neighbors
@@ -259,14 +259,8 @@ def find_relations(
     seed : int
         Draws 20,000 items where there are more.
     """
-    import scipy.sparse
-
-    shape = (len(categories),) * 2
-    own = np.broadcast_to(given[:, np.newaxis], found.candidates.shape)
     # The posterior, not what the given label adds to it: two categories that share items overlap even if every label is right.
-    confusion = scipy.sparse.csr_array(
-        scipy.sparse.coo_array((found.posterior.ravel().astype(np.float64), (own.ravel(), found.candidates.ravel())), shape=shape)
-    )
+    confusion = expected_counts(given, found.candidates, found.posterior, len(categories))
     counts = np.bincount(given, minlength=len(categories)).astype(np.int64)
     overlaps = find_overlaps(confusion, counts, categories)
     rows = np.flatnonzero(found.informed[:, 0] > 0.5)
@@ -336,7 +330,10 @@ def checked_points(X: Any, n_labels: int) -> tuple[Points, list[str]]:
     InputError
         If they are not a table of finite numbers with a row for each label, or are all equal.
     """
-    points = np.ascontiguousarray(X, dtype=np.float32)
+    try:
+        points = np.ascontiguousarray(X, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"The points are not a table of numbers ({error}). Give an array of shape (n_items, n_dims).") from error
     if points.ndim != 2:
         raise InputError(f"The points have shape {points.shape}; expected (n_items, n_dims).")
     if len(points) != n_labels:

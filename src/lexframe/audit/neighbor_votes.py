@@ -79,7 +79,7 @@ def find_neighborhood(points: Points, k: int) -> Neighborhood:
     """The `k` nearest other items of every item by cosine, among centred points.
 
     Below 20,000 rows the search is exact. Above, candidates come from a graph (HNSW) over the leading 96 principal directions,
-    four times as many as are asked for, and are put in order by their cosines in all dimensions.
+    twice as many as are asked for, and are put in order by their cosines in all dimensions.
 
     Parameters
     ----------

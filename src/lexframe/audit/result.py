@@ -136,12 +136,7 @@ class AuditResult:
 
     def confusion(self) -> scipy.sparse.csr_array:
         """Expected numbers of items given k (row) that belong to l (column); sparse, shape (n_categories, n_categories)."""
-        found = self.posterior
-        own = np.broadcast_to(self.given[:, np.newaxis], found.candidates.shape)
-        shape = (len(self.categories),) * 2
-        return scipy.sparse.csr_array(
-            scipy.sparse.coo_array((found.informed.ravel().astype(np.float64), (own.ravel(), found.candidates.ravel())), shape=shape)
-        )
+        return expected_counts(self.given, self.posterior.candidates, self.posterior.informed, len(self.categories))
 
     def reason(self, row: int) -> str:
         """Why the row is ranked where it is, in a sentence."""
@@ -244,3 +239,17 @@ class AuditResult:
 
     def _repr_html_(self) -> str:
         return str(self.to_frame(20).to_html(float_format="{:.3f}".format, escape=True))
+
+
+def expected_counts(
+    given: Int[np.ndarray, " n_items"],
+    candidates: Int[np.ndarray, "n_items n_candidates"],
+    probability: Float[np.ndarray, "n_items n_candidates"],
+    n_categories: int,
+) -> scipy.sparse.csr_array:
+    """Sums of probabilities by given category (row) and candidate (column), sparse, shape (n_categories, n_categories)."""
+    own = np.broadcast_to(given[:, np.newaxis], candidates.shape)
+    places = own.ravel(), candidates.ravel()
+    return scipy.sparse.csr_array(
+        scipy.sparse.coo_array((probability.ravel().astype(np.float64), places), shape=(n_categories, n_categories))
+    )

@@ -40,7 +40,10 @@ def audit(
     """Find items whose category should be reconsidered, with the evidence for each, and learn from reviews."""
     from lexframe.audit import CategoryAudit, audit_memberships, data_digest
 
-    table = _read(items, text, label, parent, column)
+    if separator is not None:
+        _only_single({"--parent": parent, "--tree": tree, "--decisions": decisions, "--reviews": reviews, "--sheet": sheet,
+                      "--report": report, "--check": check or None})  # fmt: skip
+    table = _read(items, text, label, parent, column, may_be_blank=separator is not None)
     points, encoder = table["points"], None
     if vectors is not None:
         points = _vectors(vectors, len(table["labels"]))
@@ -50,7 +53,10 @@ def audit(
     digest = data_digest(table["texts"] if table["texts"] is not None else points)
     if separator is not None:
         found = audit_memberships(points, table["labels"], separator=separator, texts=table["texts"], seed=seed)
-        show.document(found.to_dict()) if as_json else _print_memberships(found, top)
+        if as_json:
+            show.document(found.to_dict())
+        else:
+            _print_memberships(found, top)
         return
     decided = _decisions(decisions or [], reviews, table["labels"], digest)
     if not as_json:
@@ -73,7 +79,19 @@ def audit(
             show.note(f"{what}: {path}")
 
 
-def _read(items: Path, text: str, label: str, parent: str | None, column: str | None) -> dict[str, Any]:
+def _only_single(options: dict[str, Any]) -> None:
+    """Refuse what an audit of several categories an item does not do, instead of leaving it out without a word."""
+    from lexframe.exceptions import InputError
+
+    given = [name for name, value in options.items() if value]
+    if given:
+        raise InputError(
+            f"With --separator an item has several categories, and {', '.join(given)} is for one category each. "
+            "Leave it out; --json gives all findings."
+        )
+
+
+def _read(items: Path, text: str, label: str, parent: str | None, column: str | None, *, may_be_blank: bool) -> dict[str, Any]:
     """Texts, labels, parents and points (of a store) of the items; rows count as in the file, so no row may be left out."""
     from lexframe.exceptions import DataError
 
@@ -82,8 +100,9 @@ def _read(items: Path, text: str, label: str, parent: str | None, column: str | 
 
         store = LatentStore(items)
         wanted = [name for name in (text, label, parent) if name is not None and name in store.metadata]
-        if label not in wanted:
-            raise DataError(f"{items} has no column {label!r}; there are {', '.join(store.metadata)}. Name the column with --label.")
+        for name, option in ((label, "--label"), (parent, "--parent")):
+            if name is not None and name not in wanted:
+                raise DataError(f"{items} has no column {name!r}; there are {', '.join(store.metadata)}. Name the column with {option}.")
         rows = store.query(columns=wanted)
         labels = [str(value) for value in rows[label]]
         texts = [str(value) for value in rows[text]] if text in wanted else None
@@ -94,15 +113,16 @@ def _read(items: Path, text: str, label: str, parent: str | None, column: str | 
     listed = list(stream_rows(items, text=text, columns=[label, *([parent] if parent else [])], keep_blank=True))
     if not listed:
         raise DataError(f"{items} holds no rows. Give a file with texts and categories.")
-    blank = [row.number + 1 for row in listed if not str(row.columns[label] if row.columns[label] is not None else "").strip()]
-    if blank:
+    labels = ["" if row.columns[label] is None else str(row.columns[label]) for row in listed]
+    blank = [row.number + 1 for row, given in zip(listed, labels, strict=True) if not given.strip()]
+    if blank and not may_be_blank:
         raise DataError(
             f"{items}: {len(blank)} rows have no category, the first is row {blank[0]}. Give every row one, or leave these rows out."
         )
     parents = [None if row.columns[parent] is None else str(row.columns[parent]) for row in listed] if parent else None
     return {
         "texts": [row.text for row in listed],
-        "labels": [str(row.columns[label]) for row in listed],
+        "labels": labels,
         "parents": parents,
         "points": None,
     }
