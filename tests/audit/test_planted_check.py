@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lexframe.audit.category_posterior import fit_posterior
+from lexframe.audit.category_posterior import OPEN, fit_posterior
 from lexframe.audit.neighbor_votes import find_neighborhood
 from lexframe.audit.planted_check import planted_check
 from tests.audit.planted import gaussian_items
@@ -40,3 +40,11 @@ def test_overconfident_probabilities_are_drawn_in(checked):
     check = planted_check(items.points, np.random.default_rng(0).permutation(items.given), 4, near, found, rate=0.1)
     assert np.isfinite([check.slope, check.intercept]).all()
     assert check.to_dict()["n_planted"] == check.n_planted
+
+
+def test_items_that_people_have_settled_are_not_moved(checked):
+    items, near, found, _ = checked
+    settled = items.truth.copy()
+    settled[:100] = OPEN
+    check = planted_check(items.points, items.given, 4, near, found, settled=settled, rate=1.0)
+    assert 50 < check.n_planted <= 100

@@ -12,7 +12,7 @@ import numpy as np
 import scipy.optimize
 from jaxtyping import Bool, Float, Int
 
-from lexframe.audit.category_posterior import CategoryPosterior, fit_posterior
+from lexframe.audit.category_posterior import OPEN, CategoryPosterior, fit_posterior
 from lexframe.audit.neighbor_votes import Neighborhood
 from lexframe.typing import Points
 
@@ -63,6 +63,7 @@ def planted_check(
     found: CategoryPosterior,
     *,
     groups: Int[np.ndarray, " n_categories"] | None = None,
+    settled: Int[np.ndarray, " n_items"] | None = None,
     rate: float | None = None,
     seed: int = 0,
 ) -> PlantedCheck:
@@ -77,6 +78,8 @@ def planted_check(
     found : CategoryPosterior
         Of the labels as they are.
     groups : ndarray of int, shape (n_categories,), optional
+    settled : ndarray of int, shape (n_items,), optional
+        What people have decided, as for :func:`~lexframe.audit.category_posterior.fit_posterior`; such items are not moved.
     rate : float, optional
         Share of items to move. Default: the share of errors that was found, and 5% at least.
     seed : int
@@ -86,9 +89,13 @@ def planted_check(
     doubtful = 1 - found.informed[:, 0].astype(np.float64)
     moved = np.flatnonzero(rng.random(len(given)) < (max(found.noise.error_rate, LEAST_RATE) if rate is None else rate))
     moved = moved[doubtful[moved] < 0.5]  # one that is wrong already might be put right
+    if settled is not None:
+        moved = moved[settled[moved] == OPEN]
     planted = given.copy()
     planted[moved] = found.noise.draw(given[moved], rng)
-    again = fit_posterior(points, planted, n_categories, neighborhood, groups=groups, settings=(found.shrinkage, found.kappa), seed=seed)
+    again = fit_posterior(
+        points, planted, n_categories, neighborhood, groups=groups, settled=settled, settings=(found.shrinkage, found.kappa), seed=seed
+    )
     probability = 1 - again.informed[:, 0].astype(np.float64)
     is_moved = np.zeros(len(given), bool)
     is_moved[moved] = True
