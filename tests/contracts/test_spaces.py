@@ -11,16 +11,21 @@ import transformers as tf
 from lexframe.exceptions import InputError
 from lexframe.provenance import SpaceFingerprint
 from lexframe.spaces import (
+    DecodableSpace,
     LanguageModelSpace,
+    LatentVariableSpace,
     LensSpace,
     SentenceEncoderSpace,
     Space,
     StateMove,
     SteerableSpace,
+    TextVAESpace,
     TokenSpace,
     ToySpace,
     VocabularySpace,
 )
+from lexframe.spaces.vae_files import build_text_vae
+from lexframe.spaces.vae_network import LatentShape
 from tests.tiny_models import tiny_model, tiny_space, tiny_tokenizer
 
 TOLERANCE = 1e-5  # float32
@@ -52,6 +57,17 @@ def sentence_encoder(**options):
     return SentenceEncoderSpace(tf.BertModel(config).eval(), tokenizer=tiny_tokenizer(masked=True), **options)
 
 
+def text_vae(**options):
+    torch.manual_seed(0)
+    model = build_text_vae(
+        LatentShape(n_latent=4, max_tokens=40, **options), tokenizer=tiny_tokenizer(), d_model=32, encoder_layers=1, decoder_layers=1
+    )
+    with torch.no_grad():
+        model.network.to_posterior[0].weight.mul_(20)
+    model.network.eval()
+    return TextVAESpace(model)
+
+
 SPACES = {
     "toy": lambda: ToySpace({"cat": [1.0, 0.0, 0.5], "dog": [0.0, 1.0, 0.5], "x": [0.2, 0.1, -1.0], "sat": [0.0, 0.3, 0.0]}),
     "causal language model": lambda: tiny_space("llama"),
@@ -59,6 +75,7 @@ SPACES = {
     "template": lambda: tiny_space("gpt2", template="Say: {text}!", pooling="span"),
     "masked language model": lambda: tiny_space("bert"),
     "sentence encoder": sentence_encoder,
+    "text VAE": text_vae,
     "sentence encoder of unit length": lambda: sentence_encoder(normalize=True, pooling="first"),
 }
 
@@ -285,3 +302,29 @@ def test_states_read_together_are_those_read_alone(space):
         assert (found.ids, found.tokens, found.layers) == (alone.ids, alone.tokens, alone.layers)
         close(found.states, alone.states)
     assert space.token_states_of([]) == []
+
+
+def test_points_are_written_as_texts_and_batches_change_none(space):
+    space = needs(space, DecodableSpace)
+    points = space.encode(TEXTS)
+    texts = space.decode(points)
+    assert len(texts) == len(TEXTS)
+    assert all(isinstance(text, str) for text in texts)
+    assert texts == space.decode(points, batch_size=3)
+    assert space.decode(points[:0]) == []
+    with pytest.raises(InputError):
+        space.decode(np.zeros((1, space.n_dims + 1), dtype=np.float32))
+    with pytest.raises(InputError):
+        space.decode(np.full((1, space.n_dims), np.nan, dtype=np.float32))
+
+
+def test_a_latent_variable_space_says_how_likely_texts_are(space):
+    space = needs(space, LatentVariableSpace)
+    posterior = space.posterior(TEXTS)
+    close(posterior.means, space.encode(TEXTS))
+    assert np.isfinite(posterior.log_variances).all()
+    points = posterior.sample(2, seed=0)
+    sums = [values.sum() for values in space.token_log_likelihoods(TEXTS, points[:, 1])]
+    np.testing.assert_allclose(space.log_likelihoods(TEXTS, points)[:, 1], sums, atol=1e-4)
+    assert [len(values) for values in space.token_log_likelihoods(TEXTS, points[:, 0])] == space.token_counts(TEXTS).tolist()
+    assert max(sums) < 0

@@ -17,87 +17,22 @@ from lexframe.exceptions import DataError, InputError, ModelError
 from lexframe.training.evaluation import (
     PROMPTS,
     bits_per_byte,
-    bootstrap_ratio,
     evaluate_language_model,
     minimal_pairs,
     pair_accuracy,
     read_minimal_pairs,
     sample_texts,
-    sequence_log_probabilities,
-    sliding_windows,
 )
+from tests.reference.sequence_scores import Bigram, bigram_table, ids_of, slow_log_probability
 from tests.tiny_models import TEXTS, tiny_model, tiny_tokenizer
 
 DOCUMENTS = [*TEXTS, "the cat sat on the mat and " * 6, "a dog " * 15, "naïve café, 42 words of it. " * 4]
-
-
-class Bigram(nn.Module):
-    """A language model whose next-token log-probabilities are a table, to be looked up by hand."""
-
-    def __init__(self, table):
-        super().__init__()
-        self.table = nn.Parameter(torch.as_tensor(table, dtype=torch.float32))
-        self.config = tf.PretrainedConfig()
-
-    def get_input_embeddings(self):
-        return SimpleNamespace(num_embeddings=len(self.table))
-
-    def forward(self, input_ids, attention_mask, use_cache, logits_to_keep):
-        return SimpleNamespace(logits=self.table[input_ids[:, logits_to_keep]])
-
-
-def bigram_table(seed=0, size=300):
-    return torch.log_softmax(torch.from_numpy(np.random.default_rng(seed).normal(size=(size, size))), dim=1).numpy()
-
-
-def ids_of(text, *, separator=0):
-    return [separator, *tiny_tokenizer()(text, add_special_tokens=False)["input_ids"]]
 
 
 def uniform_model():
     model = tf.LlamaForCausalLM(tiny_model("llama").config).eval()
     nn.init.zeros_(model.lm_head.weight)
     return model
-
-
-def slow_log_probability(model, ids, *, context, stride):
-    """One token at a time: the first window of the series that holds an input is the one that its successor is scored in."""
-    total = 0.0
-    for position in range(len(ids) - 1):
-        start = stride * max(0, math.ceil((position + 1 - context) / stride))
-        with torch.no_grad():
-            logits = model(torch.tensor([ids[start : position + 1]])).logits[0, -1]
-        total += torch.log_softmax(logits.double(), 0)[ids[position + 1]].item()
-    return total
-
-
-@given(n_inputs=st.integers(0, 300), context=st.integers(1, 64), data=st.data())
-def test_windows_score_every_token_once_with_enough_before_it(n_inputs, context, data):
-    stride = data.draw(st.integers(1, context))
-    windows = sliding_windows(n_inputs, context=context, stride=stride)
-    assert [position for window in windows for position in range(window.first, window.stop)] == list(range(n_inputs))
-    for window in windows:
-        assert window.start <= window.first < window.stop <= window.start + context
-        assert window.start == 0 or window.first - window.start >= context - stride
-
-
-@pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2", "mistral"])
-@pytest.mark.parametrize(("context", "stride"), [(64, 32), (16, 6), (8, 8), (5, 1)])
-def test_scores_are_those_of_one_token_at_a_time(family, context, stride):
-    model = tiny_model(family)
-    sequences = [ids_of(text) for text in DOCUMENTS]
-    fast = sequence_log_probabilities(model, [np.array(ids) for ids in sequences], context=context, stride=stride, batch_tokens=100)
-    slow = [slow_log_probability(model, ids, context=context, stride=stride) for ids in sequences]
-    np.testing.assert_allclose(fast, slow, atol=2e-4 * max(map(len, sequences)) ** 0.5)
-
-
-def test_scores_do_not_depend_on_order_or_on_batches():
-    model = tiny_model("llama")
-    sequences = [np.array(ids_of(text)) for text in DOCUMENTS]
-    scores = sequence_log_probabilities(model, sequences, context=16, stride=8, batch_tokens=1)
-    for batch_tokens in (40, 10_000):
-        again = sequence_log_probabilities(model, sequences[::-1], context=16, stride=8, batch_tokens=batch_tokens)
-        np.testing.assert_allclose(again[::-1], scores, atol=1e-3)
 
 
 def test_bits_per_byte_of_a_uniform_model_is_a_closed_form():
@@ -254,17 +189,6 @@ def test_sentences_are_scored_once_and_in_full():
 def test_no_pairs():
     with pytest.raises(DataError, match="no minimal pairs"):
         minimal_pairs(tiny_model("llama"), tiny_tokenizer(), [])
-
-
-def test_bootstrap_of_a_mean_covers_as_the_normal_distribution_does(rng):
-    values = rng.normal(size=400)
-    low, high = bootstrap_ratio(values, np.ones(400))
-    half = 1.96 * values.std() / 20
-    assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.25 * half)
-    assert bootstrap_ratio(values, np.ones(400)) == (low, high)
-    assert bootstrap_ratio(values, np.ones(400), seed=1) != (low, high)
-    assert bootstrap_ratio(3 * rng.random(9), np.ones(9)) != (3.0, 3.0)
-    assert bootstrap_ratio(2 * np.arange(1.0, 9), np.arange(1.0, 9)) == (2, 2)
 
 
 def write_rows(path, rows):

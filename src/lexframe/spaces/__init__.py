@@ -4,15 +4,19 @@ import importlib
 from typing import Any
 
 _HOME = {
+    "DecodableSpace": "base",
     "HeadMove": "base",
     "HeadSpace": "base",
     "LanguageModelSpace": "language_model",
+    "LatentVariableSpace": "base",
     "LensSpace": "base",
     "PatchableSpace": "base",
+    "Posterior": "base",
     "SentenceEncoderSpace": "sentence_encoder",
     "Space": "base",
     "StateMove": "base",
     "SteerableSpace": "base",
+    "TextVAESpace": "text_vae",
     "TokenSpace": "base",
     "TokenStates": "base",
     "ToySpace": "toy",

@@ -449,10 +449,10 @@ def refuse_widths(layers: Sequence[int], widths: Sequence[int]) -> None:
         )
 
 
-def weights_hash(model: nn.Module) -> str:
-    """Sixteen hex digits over all parameters and buffers that a checkpoint would hold."""
+def weights_hash(model: nn.Module, *, unused: str = "\0") -> str:
+    """Sixteen hex digits over all parameters and buffers that a checkpoint would hold, but those whose names begin with `unused`."""
     state = model.state_dict()
-    return array_hash((name, _as_array(state[name])) for name in sorted(state))
+    return array_hash((name, _as_array(state[name])) for name in sorted(state) if not name.startswith(unused))
 
 
 def _as_array(tensor: torch.Tensor) -> np.ndarray:

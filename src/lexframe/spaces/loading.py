@@ -124,8 +124,29 @@ def load_tokenizer(name_or_path: str, *, revision: str | None = None, trust_remo
         ) from error
 
 
-def load_weights(auto_class: Any, name_or_path: str, *, dtype: str, revision: str | None = None, trust_remote_code: bool = False) -> Any:
+def load_weights(
+    auto_class: Any,
+    name_or_path: str,
+    *,
+    dtype: str,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    unused: tuple[str, ...] = (),
+) -> Any:
     """The model itself, in evaluation mode, from safetensors only.
+
+    Parameters
+    ----------
+    auto_class : type
+        Such as ``AutoModel``.
+    name_or_path : str
+        As given by :func:`resolve_model`.
+    dtype : str
+        Of the weights.
+    revision, trust_remote_code
+        See :func:`load_config`.
+    unused : tuple of str
+        Beginnings of names of weights that may be missing because nothing is computed with them.
 
     Raises
     ------
@@ -146,9 +167,9 @@ def load_weights(auto_class: Any, name_or_path: str, *, dtype: str, revision: st
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise _cannot_open(name_or_path, error) from error
-    if facts["missing_keys"]:
+    missing = sorted(name for name in facts["missing_keys"] if not name.startswith(unused or "\0"))
+    if missing:
         # They would have been filled with random numbers, without an error.
-        missing = sorted(facts["missing_keys"])
         raise ModelError(
             f"{name_or_path} lacks {len(missing)} weights that {type(model).__name__} needs, such as {missing[0]}. Name a complete model."
         )

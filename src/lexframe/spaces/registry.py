@@ -20,11 +20,11 @@ def open_space(model: str = "embedded", *, kind: str | None = None, **options: A
     model : str
         ``"embedded"``, a local folder or a hub id.
     kind : str, optional
-        ``"language-model"``, ``"sentence-encoder"``, or a kind that another package adds. Default: a folder with
-        ``modules.json`` is a sentence encoder, anything else a language model.
+        ``"language-model"``, ``"sentence-encoder"``, ``"text-vae"``, or a kind that another package adds. Default: a folder with
+        ``vae.json`` is a text VAE, one with ``modules.json`` a sentence encoder, anything else a language model.
     **options
-        Of the space: see :class:`~lexframe.spaces.language_model.LanguageModelSpace` and
-        :class:`~lexframe.spaces.sentence_encoder.SentenceEncoderSpace`.
+        Of the space: see :class:`~lexframe.spaces.language_model.LanguageModelSpace`,
+        :class:`~lexframe.spaces.sentence_encoder.SentenceEncoderSpace` and :class:`~lexframe.spaces.text_vae.TextVAESpace`.
 
     Returns
     -------
@@ -38,7 +38,7 @@ def open_space(model: str = "embedded", *, kind: str | None = None, **options: A
         If there is no such kind, or an option does not belong to it.
     """
     if kind is None:
-        kind = "sentence-encoder" if is_sentence_encoder(model) else "language-model"
+        kind = "text-vae" if is_text_vae(model) else "sentence-encoder" if is_sentence_encoder(model) else "language-model"
     factory = _factory(kind)
     try:
         return factory(model, **options)
@@ -69,23 +69,36 @@ def reopen_space(fingerprint: SpaceFingerprint, *, model: str | None = None, dev
     InputError
         If the points were not made by a model that can be opened, such as imported ones.
     """
-    options: dict[str, Any] = {
-        "template": fingerprint.template,
-        "max_length": fingerprint.max_length,
-        "dtype": fingerprint.dtype,
-        "device": device,
-    }
-    if fingerprint.kind == "LanguageModelSpace":
+    options: dict[str, Any] = {"device": device}
+    if fingerprint.kind == "TextVAESpace":
+        kind = "text-vae"
+    elif fingerprint.kind == "LanguageModelSpace":
         kind = "language-model"
-        options |= {"layer": fingerprint.layer, "pooling": fingerprint.pooling, "truncation": fingerprint.truncation}
+        options |= _reading(fingerprint) | {
+            "layer": fingerprint.layer,
+            "pooling": fingerprint.pooling,
+            "truncation": fingerprint.truncation,
+        }
     elif fingerprint.kind == "SentenceEncoderSpace":
         kind = "sentence-encoder"
-        options |= {"pooling": fingerprint.pooling.split(",")[0], "normalize": "unit length" in fingerprint.pooling}
+        options |= _reading(fingerprint) | {
+            "pooling": fingerprint.pooling.split(",")[0],
+            "normalize": "unit length" in fingerprint.pooling,
+        }
     else:
         raise InputError(f"{what} holds points made by {fingerprint.model} ({fingerprint.kind}), which is not a model that can be opened.")
     space = open_space(model or fingerprint.model, kind=kind, **options)
     fingerprint.require(space.fingerprint, what=what)
     return space
+
+
+def _reading(fingerprint: SpaceFingerprint) -> dict[str, Any]:
+    return {"template": fingerprint.template, "max_length": fingerprint.max_length, "dtype": fingerprint.dtype}
+
+
+def is_text_vae(model: str) -> bool:
+    """Whether `model` is the folder of a text VAE."""
+    return (Path(model) / "vae.json").is_file()
 
 
 def is_sentence_encoder(model: str) -> bool:
@@ -102,9 +115,14 @@ def _factory(kind: str) -> Any:
         from lexframe.spaces.sentence_encoder import SentenceEncoderSpace
 
         return SentenceEncoderSpace
+    if kind == "text-vae":
+        from lexframe.spaces.text_vae import TextVAESpace
+
+        return TextVAESpace
     found = {point.name: point for point in metadata.entry_points(group=ENTRY_POINT_GROUP)}
     if kind not in found:
         raise InputError(
-            f"There is no space of kind {kind!r}; there are {', '.join(['language-model', 'sentence-encoder', *sorted(found)])}."
+            f"There is no space of kind {kind!r}; "
+            f"there are {', '.join(['language-model', 'sentence-encoder', 'text-vae', *sorted(found)])}."
         )
     return found[kind].load()

@@ -1,26 +1,27 @@
 """How good a causal language model is: bits per byte, grammatical minimal pairs, and samples to read.
 
-Everything rests on one function, :func:`sequence_log_probabilities`; the rest decides which texts to score and
-how to average. Scores are computed in float32 and added up in float64.
+Everything rests on one function, :func:`~lexframe.spaces.sequence_scores.sequence_log_probabilities`; the rest decides
+which texts to score and how to average.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import nn
 
-from lexframe.exceptions import DataError, InputError, ModelError
+from lexframe.exceptions import DataError, InputError
 from lexframe.provenance import Provenance
+from lexframe.resampling import Interval, bootstrap_ratio
+from lexframe.spaces.layers import evaluation_mode
+from lexframe.spaces.sequence_scores import separated_ids, sequence_log_probabilities
 from lexframe.training.corpus import read_json_lines
 
-Interval = tuple[float, float]
 Progress = Callable[[Iterable[Any]], Iterable[Any]]
 
 PROMPTS = (
@@ -32,9 +33,6 @@ PROMPTS = (
 """What samples go on from, unless other prompts are given."""
 
 PAIR_FIELDS = ("good", "bad", "uid", "term")
-_IGNORED = -100
-_MAX_LOGITS = 1 << 24
-"""Numbers in one array of logits, 64 MiB: larger ones only wait for memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,156 +145,6 @@ class LanguageModelEvaluation:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A piece of a sequence that goes through the model at once.
-
-    Inputs `start` to `stop` are read, and the tokens that follow inputs `first` to `stop` are scored.
-    """
-
-    start: int
-    stop: int
-    first: int
-
-
-def sliding_windows(n_inputs: int, *, context: int, stride: int) -> list[Window]:
-    """Windows that score each of `n_inputs` next tokens once.
-
-    Parameters
-    ----------
-    n_inputs : int
-        Length of the sequence, its last token left out: nothing follows it.
-    context : int
-        Longest window.
-    stride : int
-        Distance between the beginnings of two windows. Past the first window, a token is scored with
-        ``context - stride + 1`` tokens before it, or more.
-
-    Returns
-    -------
-    list of Window
-    """
-    windows, start, scored = [], 0, 0
-    while scored < n_inputs:
-        stop = min(start + context, n_inputs)
-        windows.append(Window(start, stop, scored))
-        start, scored = start + stride, stop
-    return windows
-
-
-def sequence_log_probabilities(
-    model: nn.Module,
-    sequences: Sequence[Int[np.ndarray, " _"]],
-    *,
-    context: int,
-    stride: int,
-    batch_tokens: int,
-    progress: Progress = iter,
-) -> Float[np.ndarray, " n_sequences"]:
-    """Log-probability of each sequence given its first token, in nats.
-
-    Parameters
-    ----------
-    model : PreTrainedModel
-        A causal language model of the transformers library.
-    sequences : sequence of ndarray
-        Token ids.
-    context, stride : int
-        See :func:`sliding_windows`.
-    batch_tokens : int
-        Tokens per pass through the model; fewer where the vocabulary is large.
-    progress : callable
-        Wraps the iteration over batches.
-
-    Returns
-    -------
-    ndarray of shape (n_sequences,), float64
-        Zero for sequences of one token or none.
-
-    Raises
-    ------
-    InputError
-        If context or stride make no sense, or the model cannot take so long a context.
-    ModelError
-        If the ids are not of this model's vocabulary, or a score is not a finite number.
-    """
-    _check_windows(model, context, stride)
-    n_vocab = model.get_input_embeddings().num_embeddings  # type: ignore[operator]
-    largest = max((int(ids.max()) for ids in sequences if len(ids)), default=0)
-    if largest >= n_vocab:
-        raise ModelError(f"The tokenizer gives the id {largest}, but the model knows {n_vocab} tokens. Use the tokenizer of this model.")
-    pieces = [
-        (number, window) for number, ids in enumerate(sequences) for window in sliding_windows(len(ids) - 1, context=context, stride=stride)
-    ]
-    # Windows with equally many unscored inputs and of similar length go together: little is padded, little left over.
-    pieces.sort(key=lambda piece: (piece[1].first - piece[1].start, piece[1].stop - piece[1].start), reverse=True)
-    totals = np.zeros(len(sequences))
-    with _evaluating(model):
-        for batch in progress(_batches(pieces, min(batch_tokens, _MAX_LOGITS // n_vocab))):
-            scores = _window_log_probabilities(model, [(sequences[number], window) for number, window in batch])
-            np.add.at(totals, [number for number, _ in batch], scores)
-    if not np.isfinite(totals).all():
-        raise ModelError("The model gives log-probabilities that are not finite numbers. Its weights are damaged, or training diverged.")
-    return totals
-
-
-def _check_windows(model: nn.Module, context: int, stride: int) -> None:
-    if context < 1 or not 1 <= stride <= context:
-        raise InputError(f"context is {context} and stride {stride}; expected 1 <= stride <= context, so that no token is left out.")
-    longest = getattr(model.config.get_text_config(), "max_position_embeddings", None)  # type: ignore[operator, union-attr]
-    if longest is not None and context > longest:
-        raise InputError(f"context is {context}, but the model takes {longest} tokens at most. Ask for a context of {longest} or less.")
-
-
-def _batches(pieces: Sequence[tuple[int, Window]], batch_tokens: int) -> list[list[tuple[int, Window]]]:
-    """Split at changes of the number of unscored inputs, and where a batch, padded, would exceed its tokens."""
-    batches: list[list[tuple[int, Window]]] = []
-    unscored = longest = 0
-    for number, window in pieces:
-        skipped, length = window.first - window.start, window.stop - window.start
-        if not batches or skipped != unscored or (len(batches[-1]) + 1) * longest > batch_tokens:
-            batches.append([])
-            unscored, longest = skipped, length  # the first is the longest: pieces are sorted
-        batches[-1].append((number, window))
-    return batches
-
-
-def _window_log_probabilities(model: nn.Module, batch: Sequence[tuple[Int[np.ndarray, " _"], Window]]) -> Float[np.ndarray, " n_windows"]:
-    """Summed log-probability of the scored tokens of each window, all of which have equally many unscored inputs."""
-    length = max(window.stop - window.start for _, window in batch)
-    skipped = batch[0][1].first - batch[0][1].start
-    inputs = np.zeros((len(batch), length), dtype=np.int64)
-    mask = np.zeros((len(batch), length), dtype=np.int64)
-    targets = np.full((len(batch), length), _IGNORED, dtype=np.int64)
-    for row, (ids, window) in enumerate(batch):
-        n_inputs = window.stop - window.start
-        inputs[row, :n_inputs] = ids[window.start : window.stop]
-        mask[row, :n_inputs] = 1
-        targets[row, :n_inputs] = ids[window.start + 1 : window.stop + 1]
-    device = next(model.parameters()).device
-    logits = model(
-        input_ids=torch.from_numpy(inputs).to(device),
-        attention_mask=torch.from_numpy(mask).to(device),
-        use_cache=False,
-        logits_to_keep=torch.arange(skipped, length, device=device),
-    ).logits
-    wanted = torch.from_numpy(targets[:, skipped:]).to(device)
-    nats = nn.functional.cross_entropy(logits.float().flatten(0, 1), wanted.flatten(), ignore_index=_IGNORED, reduction="none")
-    return -nats.view(wanted.shape).double().sum(1).cpu().numpy()
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """No gradients, no dropout; the model goes back to the mode it was in."""
-    training = model.training
-    model.eval()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        model.train(training)
-
-
 def bits_per_byte(
     model: nn.Module,
     tokenizer: Any,
@@ -350,13 +198,13 @@ def bits_per_byte(
     DataError
         If there is no text.
     InputError, ModelError
-        See :func:`sequence_log_probabilities`.
+        See :func:`~lexframe.spaces.sequence_scores.sequence_log_probabilities`.
     """
     stride = stride if stride is not None else max(1, context // 2)
     texts = [text for text in _first_bytes(documents, max_bytes) if text]
     if not texts:
         raise DataError("There is no text to score: every document is empty. Give held-out documents.")
-    sequences = _token_sequences(tokenizer, texts)
+    sequences = separated_ids(tokenizer, texts)
     log_probabilities = sequence_log_probabilities(
         model, sequences, context=context, stride=stride, batch_tokens=batch_size * context, progress=progress
     )
@@ -386,53 +234,6 @@ def _first_bytes(documents: Iterable[str], max_bytes: int | None) -> Iterator[st
         left -= len(encoded)
         if left <= 0:
             return
-
-
-def _token_sequences(tokenizer: Any, texts: Sequence[str]) -> list[Int[np.ndarray, " _"]]:
-    """Ids of each text after the document separator, if the tokenizer has one."""
-    if not getattr(tokenizer, "is_fast", False):
-        raise ModelError(
-            f"{type(tokenizer).__name__} is not a fast tokenizer. Use one with a tokenizer.json, which AutoTokenizer loads by default."
-        )
-    backend = tokenizer.backend_tokenizer
-    if backend.truncation is not None or backend.padding is not None:  # the caller's settings stay as they are
-        backend = type(backend).from_str(backend.to_str())
-        backend.no_truncation()
-        backend.no_padding()
-    separator = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
-    start = [] if separator is None else [separator]
-    return [np.array([*start, *encoding.ids], dtype=np.int64) for encoding in backend.encode_batch_fast(texts, add_special_tokens=False)]
-
-
-def bootstrap_ratio(
-    numerators: Float[np.ndarray, " n"], denominators: Float[np.ndarray, " n"], *, n_resamples: int = 1000, seed: int = 0
-) -> Interval | None:
-    """95% percentile interval of ``sum(numerators) / sum(denominators)`` when the units are drawn anew.
-
-    Parameters
-    ----------
-    numerators, denominators : ndarray of shape (n,)
-        One entry a unit, such as bits and bytes of a document; denominators of one give the interval of a mean.
-    n_resamples : int
-        Draws of n units with replacement.
-    seed : int
-        Of the draws.
-
-    Returns
-    -------
-    tuple of float or None
-        None if there is one unit only, which says nothing of the spread.
-    """
-    n = len(numerators)
-    if n < 2:
-        return None
-    rng = np.random.default_rng(seed)
-    ratios = np.empty(n_resamples)
-    for number in range(n_resamples):
-        drawn = rng.integers(n, size=n)
-        ratios[number] = numerators[drawn].sum() / denominators[drawn].sum()
-    low, high = np.quantile(ratios, [0.025, 0.975])
-    return float(low), float(high)
 
 
 def pair_accuracy(good_scores: Float[np.ndarray, " n_pairs"], bad_scores: Float[np.ndarray, " n_pairs"]) -> float:
@@ -479,7 +280,7 @@ def minimal_pairs(
     DataError
         If there are no pairs.
     InputError, ModelError
-        See :func:`sequence_log_probabilities`.
+        See :func:`~lexframe.spaces.sequence_scores.sequence_log_probabilities`.
 
     References
     ----------
@@ -488,7 +289,7 @@ def minimal_pairs(
     if not pairs:
         raise DataError("There are no minimal pairs to score. Give rows with good, bad, uid and term.")
     sentences = sorted({pair[side] for pair in pairs for side in ("good", "bad")})
-    sequences = _token_sequences(tokenizer, sentences)
+    sequences = separated_ids(tokenizer, sentences)
     longest = max(2, *(len(ids) for ids in sequences)) - 1
     scores = dict(
         zip(
@@ -596,9 +397,9 @@ def sample_texts(
     padding = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     samples = []
     # generate() draws from the global generator and takes no other.
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())), _evaluating(model):
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())), evaluation_mode(model):
         torch.manual_seed(seed)
-        for prompt, ids in zip(prompts, _token_sequences(tokenizer, prompts), strict=True):
+        for prompt, ids in zip(prompts, separated_ids(tokenizer, prompts), strict=True):
             inputs = torch.from_numpy(ids)[None].to(device)
             output = model.generate(  # type: ignore[operator]
                 inputs,
