@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 END_OF_TEXT = "<|endoftext|>"
 
 
-def train_tokenizer(documents: Iterable[str], *, vocab_size: int = 8192) -> "PreTrainedTokenizerFast":
+def train_tokenizer(documents: Iterable[str], *, vocab_size: int = 8192, at_most: bool = False) -> "PreTrainedTokenizerFast":
     """Byte-level BPE, so that every text has an encoding and comes back unchanged.
 
     Parameters
@@ -27,6 +27,8 @@ def train_tokenizer(documents: Iterable[str], *, vocab_size: int = 8192) -> "Pre
         Text to learn the merges from.
     vocab_size : int
         Number of tokens, the 256 bytes and the document separator included.
+    at_most : bool
+        Take fewer where the text yields no more, instead of refusing it.
 
     Returns
     -------
@@ -53,7 +55,7 @@ def train_tokenizer(documents: Iterable[str], *, vocab_size: int = 8192) -> "Pre
         show_progress=False,
     )
     tokenizer.train_from_iterator(documents, trainer)
-    if tokenizer.get_vocab_size() < vocab_size:
+    if tokenizer.get_vocab_size() < vocab_size and not at_most:
         raise DataError(
             f"The text yields {tokenizer.get_vocab_size()} tokens, fewer than the {vocab_size} asked for. "
             "Give more text or a smaller vocabulary."

@@ -1,0 +1,180 @@
+"""What a run of a text VAE computes: its plan, and the same plan for the models that it is compared with."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from lexframe.exceptions import InputError
+from lexframe.spaces.vae_files import SMALL
+from lexframe.spaces.vae_network import LatentShape
+
+_POSITIVE = (
+    "max_epochs",
+    "max_minutes",
+    "lr",
+    "batch_size",
+    "vocab_size",
+    "n_validations",
+    "n_importance_samples",
+    "n_training_samples",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TextVAEPlan:
+    """Everything that decides what a run computes.
+
+    Attributes
+    ----------
+    encoder, decoder : str
+        ``"small"`` starts from random weights; otherwise ``"embedded"``, a folder or a hub id.
+    train_encoder, train_decoder : bool
+        False keeps a named model frozen.
+    n_latent : int
+        Dimensions of the latent. 0 trains the plain language model of the same decoder.
+    memory_tokens, scale_shift, n_queries, encoder_layer, max_tokens
+        See :class:`~lexframe.spaces.vae_network.LatentShape`.
+    vocab_size : int
+        Tokens at most of the tokenizer that is learned for a small decoder.
+    d_model, n_heads, encoder_layers, decoder_layers, dropout
+        Of small parts; see :func:`~lexframe.spaces.vae_network.small_networks`.
+    kl_weight : float
+        Weight of the KL term after it has risen: 1 is the evidence lower bound, 0 an autoencoder.
+    warm_share, n_cycles, rise_share
+        See :func:`~lexframe.training.vae_objective.cyclical_weight`.
+    free_nats : float
+        Nats of KL, over all dimensions together, that cost nothing; each dimension has an equal share.
+    word_dropout, word_dropout_end : float
+        Share of the decoder's input tokens that are hidden from it at the start and, after a linear fall, at the end. Texts are read
+        whole when the model is used, so what helps the latent at first would cost likelihood at the end.
+    bag_of_words, bag_of_words_end : float
+        Weight of the bag-of-words term, likewise.
+    importance_share, n_training_samples : float, int
+        In the last share of the budget the objective is the importance-weighted bound with so many draws of z a text, in place of the
+        evidence lower bound and its remedies: what the model is judged by, which forgives a posterior that is not quite right.
+    lr, weight_decay : float
+        Of AdamW.
+    matrix_lr : float
+        Of Muon, for the matrices that are not tables of words; 0 gives them to AdamW as well. See
+        :class:`~lexframe.training.muon.MuonAdamW`.
+    batch_size : int
+        Texts of a step.
+    max_epochs, max_minutes : float or None
+        Budgets; the first that is spent ends the run. `max_minutes` counts training over all resumed parts.
+    n_validations : int
+        How often the run is measured on texts held out from training.
+    n_importance_samples : int
+        Draws of the importance-weighted likelihood by which checkpoints are chosen.
+    precision : {"auto", "float32", "bfloat16"}
+        Of matrix products; ``auto`` measures both.
+    seed : int
+        Of the weights, the split, the order, the noise.
+    initial_model : str or None
+        Folder of a text VAE that the run starts from. Its tokenizer, shape and parts are taken over, and what the
+        plan says of them is replaced.
+    """
+
+    encoder: str = SMALL
+    decoder: str = SMALL
+    train_encoder: bool = True
+    train_decoder: bool = True
+    n_latent: int = 32
+    memory_tokens: int = 4
+    scale_shift: bool = True
+    n_queries: int = 4
+    encoder_layer: int = -1
+    max_tokens: int = 40
+    vocab_size: int = 3000
+    d_model: int = 128
+    n_heads: int = 4
+    encoder_layers: int = 2
+    decoder_layers: int = 3
+    dropout: float = 0.2
+    kl_weight: float = 1.0
+    warm_share: float = 0.05
+    n_cycles: int = 1
+    rise_share: float = 0.25
+    free_nats: float = 8.0
+    word_dropout: float = 0.3
+    word_dropout_end: float = 0.0
+    bag_of_words: float = 1.0
+    bag_of_words_end: float = 0.0
+    importance_share: float = 0.3
+    n_training_samples: int = 5
+    lr: float = 0.004
+    weight_decay: float = 0.01
+    matrix_lr: float = 0.01
+    batch_size: int = 64
+    max_epochs: float | None = None
+    max_minutes: float | None = None
+    n_validations: int = 20
+    n_importance_samples: int = 10
+    precision: str = "auto"
+    seed: int = 0
+    initial_model: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_epochs is None and self.max_minutes is None:
+            raise InputError("The run has no end: give max_epochs or max_minutes.")
+        for name in (
+            "max_epochs",
+            "max_minutes",
+            "lr",
+            "batch_size",
+            "vocab_size",
+            "n_validations",
+            "n_importance_samples",
+            "n_training_samples",
+        ):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise InputError(f"{name} is {value}; expected a number above 0.")
+        for name in ("warm_share", "rise_share", "word_dropout", "word_dropout_end", "dropout", "importance_share"):
+            if not 0 <= getattr(self, name) < 1 and not (name == "rise_share" and self.rise_share == 1):
+                raise InputError(f"{name} is {getattr(self, name)}; expected a share from 0 to below 1.")
+        for name in ("kl_weight", "free_nats", "bag_of_words", "bag_of_words_end", "n_cycles", "weight_decay", "matrix_lr"):
+            if not getattr(self, name) >= 0:
+                raise InputError(f"{name} is {getattr(self, name)}; expected 0 or more.")
+        if self.precision not in ("auto", "float32", "bfloat16"):
+            raise InputError(f"precision is {self.precision!r}; expected auto, float32 or bfloat16.")
+        self.latent_shape()
+
+    def latent_shape(self) -> LatentShape:
+        """The part of the plan that describes the latent."""
+        return LatentShape(**{field.name: getattr(self, field.name) for field in fields(LatentShape)})
+
+
+def taking_over(plan: TextVAEPlan, shape: LatentShape, frozen: Mapping[str, str]) -> TextVAEPlan:
+    """The plan with the latent of the model that it starts from, and with its frozen parts.
+
+    Parameters
+    ----------
+    plan : TextVAEPlan
+    shape : LatentShape
+        Of the initial model.
+    frozen : mapping of str to str
+        Its frozen parts; see :class:`~lexframe.spaces.vae_files.TextVAEModel`.
+    """
+    parts = {name: frozen.get(name, SMALL) for name in ("encoder", "decoder")}
+    trained = {f"train_{name}": name not in frozen for name in parts}
+    return _changed(plan, **asdict(shape), **parts, **trained)
+
+
+def plain_vae(plan: TextVAEPlan) -> TextVAEPlan:
+    """The same plan without any remedy against collapse."""
+    off = ("warm_share", "free_nats", "word_dropout", "word_dropout_end", "bag_of_words", "bag_of_words_end", "importance_share")
+    return _changed(plan, n_cycles=0, **dict.fromkeys(off, 0.0))
+
+
+def autoencoder(plan: TextVAEPlan) -> TextVAEPlan:
+    """The same plan with KL weight 0."""
+    return _changed(plan, kl_weight=0.0, importance_share=0.0)
+
+
+def plain_language_model(plan: TextVAEPlan) -> TextVAEPlan:
+    """The decoder of the plan alone, without a latent."""
+    return _changed(plan, n_latent=0, bag_of_words=0.0, bag_of_words_end=0.0)
+
+
+def _changed(plan: TextVAEPlan, **changes: Any) -> TextVAEPlan:
+    return TextVAEPlan(**(asdict(plan) | changes))
