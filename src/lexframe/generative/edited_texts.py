@@ -1,0 +1,206 @@
+"""Texts before and after an edit of their points, beside a random move of the same length."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+
+from lexframe.exceptions import InputError
+from lexframe.generative.attribute_edit import DirectionEdit, PointEdit
+from lexframe.generative.inputs import checked_points, checked_texts, plain
+from lexframe.generative.word_edits import normalised, word_overlap
+from lexframe.instruments.direction import Direction
+from lexframe.provenance import Provenance
+from lexframe.spaces.base import DecodableSpace, Progress
+from lexframe.typing import Points
+
+if TYPE_CHECKING:
+    import pandas
+
+Judge = Callable[[Points], Float[np.ndarray, " n_points"] | None]
+"""Probability of the value edited towards, at each of some points."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EditedTexts:
+    """What an edit made of some texts.
+
+    Probabilities are of the value edited towards, at the points of the decoded texts, encoded anew; they are NaN where nobody judges.
+    Content kept is the share of words in common with the reconstruction (Dice's, see
+    :func:`~lexframe.generative.word_edits.word_overlap`), in [0, 1].
+
+    Attributes
+    ----------
+    texts : tuple of str
+        As they were given.
+    reconstructions : tuple of str
+        Decoded from their own points.
+    edited : tuple of str
+        Decoded from the points after the edit.
+    controls : tuple of str
+        Decoded after a move of the same length, for each text in a direction drawn evenly from the sphere.
+    points, edited_points : ndarray of shape (n_texts, n_dims), float32
+        Before and after.
+    shifts : ndarray of shape (n_texts,), float64
+        Length of each move, in the units of the points.
+    edited_point_probabilities : ndarray of shape (n_texts,), float64
+        At the edited points themselves. Where these are high and `edited_probabilities` are not, the decoder does not follow.
+    probabilities, edited_probabilities, control_probabilities : ndarray of shape (n_texts,), float64
+        Of the reconstructions, the edits and the controls.
+    content_kept, control_content_kept : ndarray of shape (n_texts,), float64
+        By the edits and by the controls.
+    provenance : Provenance
+        Its parameters describe the edit.
+    """
+
+    texts: tuple[str, ...]
+    reconstructions: tuple[str, ...]
+    edited: tuple[str, ...]
+    controls: tuple[str, ...]
+    points: Points
+    edited_points: Points
+    shifts: Float[np.ndarray, " n_texts"]
+    edited_point_probabilities: Float[np.ndarray, " n_texts"]
+    probabilities: Float[np.ndarray, " n_texts"]
+    edited_probabilities: Float[np.ndarray, " n_texts"]
+    control_probabilities: Float[np.ndarray, " n_texts"]
+    content_kept: Float[np.ndarray, " n_texts"]
+    control_content_kept: Float[np.ndarray, " n_texts"]
+    provenance: Provenance
+
+    def summary(self) -> dict[str, float | None]:
+        """Over the texts, for reconstructions, edits and controls.
+
+        ``*_changed`` is the share whose text is another than the reconstruction, ``*_in_target`` the share with a probability above
+        0.5, ``*_content_kept`` a mean. Shares in the target are None where nobody judges.
+        """
+        found: dict[str, Any] = {}
+        for name, texts, kept in (("edit", self.edited, self.content_kept), ("control", self.controls, self.control_content_kept)):
+            same = [normalised(text) == normalised(first) for text, first in zip(texts, self.reconstructions, strict=True)]
+            found |= {f"{name}_changed": 1 - float(np.mean(same)), f"{name}_content_kept": float(kept.mean())}
+        judged = {"reconstruction": self.probabilities, "edit": self.edited_probabilities, "control": self.control_probabilities}
+        for name, values in judged.items():
+            found[f"{name}_in_target"] = float((values > 0.5).mean()) if np.isfinite(values).all() else None
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain types, for JSON, without the points."""
+        found = {name: plain(getattr(self, name)) for name in (*_TEXTS, *_NUMBERS)}
+        return found | {"summary": self.summary(), "provenance": self.provenance.to_dict()}
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """A row a text."""
+        import pandas as pd
+
+        return pd.DataFrame({name: list(getattr(self, name)) for name in (*_TEXTS, *_NUMBERS)})
+
+
+_TEXTS = ("texts", "reconstructions", "edited", "controls")
+_NUMBERS = (
+    "shifts",
+    "edited_point_probabilities",
+    "probabilities",
+    "edited_probabilities",
+    "control_probabilities",
+    "content_kept",
+    "control_content_kept",
+)
+
+
+def edit_texts(
+    space: DecodableSpace,
+    texts: Sequence[str],
+    edit: PointEdit | Direction,
+    *,
+    strength: float = 1.0,
+    judge: Judge | None = None,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    seed: int = 0,
+    batch_size: int | None = None,
+    progress: Progress = iter,
+) -> EditedTexts:
+    """Encode texts, move their points, and decode what they were, what they became, and a control.
+
+    Parameters
+    ----------
+    space : DecodableSpace
+    texts : sequence of str
+    edit : PointEdit or Direction
+        A Direction is added as it is; see :class:`~lexframe.generative.attribute_edit.DirectionEdit` for one of several layers.
+    strength : float
+        See the edit's ``move``.
+    judge : callable, optional
+        From points to the probability of the value edited towards. Default: the edit's own. A classifier that took no part in the edit,
+        such as ``target_probability`` of one fitted on other texts, is the stricter judge.
+    temperature, top_p
+        See :meth:`lexframe.spaces.base.DecodableSpace.decode`.
+    seed : int
+        Of the directions of the control, and of the decoder's draws.
+    batch_size, progress
+        See :meth:`lexframe.spaces.base.DecodableSpace.decode`.
+
+    Returns
+    -------
+    EditedTexts
+
+    Raises
+    ------
+    InputError
+        If there is no text, the strength is not finite, or the edit has another width than the space.
+    FingerprintMismatch
+        If a Direction was found on another model.
+    """
+    texts = checked_texts(texts)
+    used = DirectionEdit(edit) if isinstance(edit, Direction) else edit
+    if isinstance(used, DirectionEdit) and used.direction is not None:
+        used.direction.require(space.fingerprint)
+    points = space.encode(texts, batch_size=batch_size, progress=progress)
+    moved = used.move(points, strength)
+    shift = moved.astype(np.float64) - points
+    shifts = np.linalg.norm(shift, axis=1)
+    control = (points + shifts[:, np.newaxis] * _random_units(shift.shape, seed)).astype(np.float32)
+    written = space.decode(
+        np.concatenate([points, moved, control]), temperature=temperature, top_p=top_p, seed=seed, batch_size=batch_size, progress=progress
+    )
+    again = space.encode(written, batch_size=batch_size, progress=progress)
+    n = len(texts)
+    before, after, drawn = (tuple(written[part * n : (part + 1) * n]) for part in range(3))
+    judged = _judged(used.target_probability if judge is None else judge, np.concatenate([moved, again])).reshape(4, n)
+    kept, control_kept = (
+        np.array([word_overlap(first, second) for first, second in zip(before, others, strict=True)]) for others in (after, drawn)
+    )
+    parameters = used.to_dict() | {"strength": strength, "temperature": temperature, "top_p": top_p}
+    return EditedTexts(
+        texts=tuple(texts),
+        reconstructions=before,
+        edited=after,
+        controls=drawn,
+        points=points,
+        edited_points=moved,
+        shifts=shifts,
+        edited_point_probabilities=judged[0],
+        probabilities=judged[1],
+        edited_probabilities=judged[2],
+        control_probabilities=judged[3],
+        content_kept=kept,
+        control_content_kept=control_kept,
+        provenance=Provenance(space=space.fingerprint, seed=seed, parameters=parameters),
+    )
+
+
+def _random_units(shape: tuple[int, ...], seed: int) -> Float[np.ndarray, "n n_dims"]:
+    drawn = np.random.default_rng(seed).normal(size=shape)
+    return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+
+
+def _judged(judge: Judge, points: Points) -> Float[np.ndarray, " n"]:
+    found = judge(points)
+    if found is None:
+        return np.full(len(points), np.nan)
+    found = np.asarray(found, dtype=np.float64)
+    if found.shape != (len(points),):
+        raise InputError(f"The judge gave shape {found.shape} for {len(points)} points; expected one probability for each.")
+    return checked_points(found[:, np.newaxis], what="The judge's answer")[:, 0]

@@ -1,0 +1,126 @@
+"""What people hand in, checked before anything is computed with it, and plain values for what they get."""
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int64
+
+from lexframe.exceptions import InputError
+
+
+def checked_texts(texts: Sequence[str], *, what: str = "texts") -> list[str]:
+    """The texts as a list.
+
+    Raises
+    ------
+    InputError
+        If there is none, one is no string, or a single string was given.
+    """
+    if isinstance(texts, str):
+        raise InputError(f"{what} is one string, {texts[:40]!r}; expected a list of texts. Put it into a list.")
+    texts = list(texts)
+    if not texts:
+        raise InputError(f"{what} is empty; give one text or more.")
+    wrong = next((number for number, text in enumerate(texts) if not isinstance(text, str)), None)
+    if wrong is not None:
+        raise InputError(f"{what}[{wrong}] is {texts[wrong]!r}, which is no text. Leave rows without a text out.")
+    return texts
+
+
+def checked_points(points: Any, n_dims: int | None = None, *, what: str = "points") -> Float[np.ndarray, "n_points n_dims"]:
+    """The points as float64.
+
+    Parameters
+    ----------
+    points : array-like of shape (n_points, n_dims)
+    n_dims : int, optional
+        The width that they have to have.
+    what : str
+        Their name in messages.
+
+    Raises
+    ------
+    InputError
+        If they are no table, of another width, or not finite.
+    """
+    points = np.asarray(points)
+    if points.ndim != 2 or points.dtype.kind not in "fiu":
+        raise InputError(f"{what} has shape {points.shape} and type {points.dtype}; expected a table of numbers, a row a text.")
+    if n_dims is not None and points.shape[1] != n_dims:
+        raise InputError(f"{what} has {points.shape[1]} dimensions, but {n_dims} are expected here. Use points of the same space.")
+    finite = np.isfinite(points).all(axis=1)
+    if not finite.all():
+        raise InputError(
+            f"{int((~finite).sum())} of {len(points)} rows of {what} are not finite, the first is row {int(np.argmin(finite))}. "
+            "Encode these texts again, or leave them out."
+        )
+    return points.astype(np.float64)
+
+
+def checked_vector(vector: Any, n_dims: int | None = None, *, what: str = "vector") -> Float[np.ndarray, " n_dims"]:
+    """One vector as float64; see :func:`checked_points`."""
+    vector = np.asarray(vector)
+    if vector.ndim != 1:
+        raise InputError(f"{what} has shape {vector.shape}; expected one vector, shape (n_dims,).")
+    return checked_points(vector[np.newaxis], n_dims, what=what)[0]
+
+
+def class_numbers(labels: Sequence[Hashable] | np.ndarray, n_points: int) -> tuple[tuple[Any, ...], Int64[np.ndarray, " n_points"]]:
+    """Classes, sorted, and the number of each point's class.
+
+    Parameters
+    ----------
+    labels : sequence of hashable, length n_points
+    n_points : int
+
+    Returns
+    -------
+    classes : tuple
+        The labels as they were given.
+    numbers : ndarray of int64, shape (n_points,)
+
+    Raises
+    ------
+    InputError
+        If there is not one label for each point, one is missing (None or NaN), or a class has fewer than two texts.
+    """
+    given: list[Any] = labels.tolist() if isinstance(labels, np.ndarray) else list(labels)
+    if len(given) != n_points:
+        raise InputError(f"There are {n_points} points, but {len(given)} labels. Give one for each point.")
+    missing = [row for row, label in enumerate(given) if label is None or label != label]
+    if missing:
+        raise InputError(f"{len(missing)} labels are missing, the first in row {missing[0]}. Leave these rows out.")
+    try:
+        classes = tuple(sorted(set(given)))
+    except TypeError:  # labels of several types have no order of their own
+        classes = tuple(sorted(set(given), key=lambda label: (type(label).__name__, str(label))))
+    place = {label: number for number, label in enumerate(classes)}
+    numbers = np.array([place[label] for label in given], dtype=np.int64)
+    counts = np.bincount(numbers, minlength=len(classes))
+    if len(classes) == 0 or counts.min() < 2:
+        found = f"the class {classes[int(counts.argmin())]!r} has one text" if len(classes) else "there is none"
+        raise InputError(f"Every class needs two texts or more, but {found}: what it shares cannot be told from what is its own.")
+    return classes, numbers
+
+
+def class_number(label: Hashable, classes: Sequence[Any]) -> int:
+    """Where a label stands among classes.
+
+    Raises
+    ------
+    InputError
+        If it is none of them.
+    """
+    if label not in classes:
+        raise InputError(f"{label!r} is no class here; the classes are {', '.join(map(repr, classes[:12]))}.")
+    return classes.index(label)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON knows it: arrays and tuples become lists, and what is not finite becomes None."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -1,0 +1,224 @@
+"""The texts along a path between two texts, and how evenly they change."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import scipy.stats
+from jaxtyping import Float
+
+from lexframe.exceptions import InputError
+from lexframe.generative.inputs import checked_texts, plain
+from lexframe.generative.paths import PATHS, has_great_circle, linear_path, require_steps, spherical_path
+from lexframe.generative.word_edits import word_distance
+from lexframe.provenance import Provenance
+from lexframe.spaces.base import DecodableSpace, Progress
+from lexframe.typing import Points
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Interpolation:
+    """The texts on the way from one text to another.
+
+    Distances are word edit distances over the length of the longer text, in [0, 1]. What a measure cannot say is NaN: where all
+    texts are one text nothing changes, and no change is monotone or smooth.
+
+    Attributes
+    ----------
+    start_text, end_text : str
+        What was read; the ends of `texts` are their reconstructions.
+    path : {"linear", "spherical"}
+        The path that was taken: linear also where a spherical one was asked for and there is none.
+    same_ends : bool
+        Both ends have one point, so this is a path of one text.
+    fractions : ndarray of shape (n_steps,), float64
+        Of the way, from 0 to 1.
+    points : ndarray of shape (n_steps, n_dims), float32
+    texts : tuple of str
+        One a point.
+    distances_to_start, distances_to_end : ndarray of shape (n_steps,), float64
+        Of every text to the first and the last of `texts`.
+    monotone_share : float
+        With :math:`p = d_s/(d_s+d_e)` from these distances, the share of neighbouring texts that differ in which p rises.
+    rank_correlation : float
+        Spearman's, of the fraction with p.
+    smoothness : float
+        Distance of the re-encoded ends over the sum of distances of re-encoded neighbours: 1 for a straight way.
+    largest_step : float
+        The largest of these distances over their sum: 1 where one jump does it all, 1 / (n_steps - 1) where all are equal. A path that
+        stays at one end and then jumps to the other has a smoothness of 1, and shows here.
+    provenance : Provenance
+    """
+
+    start_text: str
+    end_text: str
+    path: str
+    same_ends: bool
+    fractions: Float[np.ndarray, " n_steps"]
+    points: Points
+    texts: tuple[str, ...]
+    distances_to_start: Float[np.ndarray, " n_steps"]
+    distances_to_end: Float[np.ndarray, " n_steps"]
+    monotone_share: float
+    rank_correlation: float
+    smoothness: float
+    largest_step: float
+    provenance: Provenance
+
+    @property
+    def distinct_texts(self) -> tuple[str, ...]:
+        """Every text once, in the order in which they come."""
+        return tuple(dict.fromkeys(self.texts))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain types, for JSON, without the points."""
+        names = ("start_text", "end_text", "path", "same_ends", "fractions", "texts", "distances_to_start", "distances_to_end")
+        measures = ("monotone_share", "rank_correlation", "smoothness", "largest_step")
+        found = {name: plain(getattr(self, name)) for name in (*names, *measures)}
+        return found | {"n_distinct": len(self.distinct_texts), "provenance": self.provenance.to_dict()}
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """A row a point."""
+        import pandas as pd
+
+        names = {"fraction": "fractions", "text": "texts", "distance_to_start": "distances_to_start", "distance_to_end": "distances_to_end"}
+        return pd.DataFrame({column: list(getattr(self, name)) for column, name in names.items()})
+
+
+def interpolate(
+    space: DecodableSpace,
+    start_text: str,
+    end_text: str,
+    *,
+    n_steps: int = 9,
+    path: str = "linear",
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    seed: int = 0,
+    batch_size: int | None = None,
+    progress: Progress = iter,
+) -> Interpolation:
+    """The texts on the way from one text to another; see :func:`interpolate_pairs` for the parameters.
+
+    Parameters
+    ----------
+    space : DecodableSpace
+    start_text, end_text : str
+    n_steps : int
+    path : {"linear", "spherical"}
+    temperature, top_p : float
+    seed : int
+    batch_size : int, optional
+    progress : callable
+    """
+    pairs = [(start_text, end_text)]
+    return interpolate_pairs(
+        space, pairs, n_steps=n_steps, path=path, temperature=temperature, top_p=top_p, seed=seed, batch_size=batch_size, progress=progress
+    )[0]
+
+
+def interpolate_pairs(
+    space: DecodableSpace,
+    pairs: Sequence[Sequence[str]],
+    *,
+    n_steps: int = 9,
+    path: str = "linear",
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    seed: int = 0,
+    batch_size: int | None = None,
+    progress: Progress = iter,
+) -> tuple[Interpolation, ...]:
+    """The texts on the way between the two of every pair, all decoded together.
+
+    Parameters
+    ----------
+    space : DecodableSpace
+    pairs : sequence of (str, str)
+        Where each path starts and ends.
+    n_steps : int
+        Points of a path, both ends included.
+    path : {"linear", "spherical"}
+        See :func:`~lexframe.generative.paths.linear_path` and :func:`~lexframe.generative.paths.spherical_path`.
+    temperature, top_p, seed, batch_size, progress
+        See :meth:`lexframe.spaces.base.DecodableSpace.decode`. Above a temperature of 0 the draws of words add to every measure.
+
+    Returns
+    -------
+    tuple of Interpolation
+
+    Raises
+    ------
+    InputError
+        If there is no pair, one has not two texts, `n_steps` is below 2, or the path is unknown.
+    """
+    if path not in PATHS:
+        raise InputError(f"path is {path!r}; expected one of {', '.join(PATHS)}.")
+    require_steps(n_steps)
+    ends = [text for number, pair in enumerate(pairs) for text in _two_texts(pair, number)]
+    checked_texts(ends, what="pairs")
+    along = linear_path if path == "linear" else spherical_path
+    place = {text: number for number, text in enumerate(dict.fromkeys(ends))}
+    # Equal texts are encoded once, so that they have one point to the last digit.
+    encoded = space.encode(list(place), batch_size=batch_size, progress=progress)[[place[text] for text in ends]]
+    encoded = encoded.reshape(len(ends) // 2, 2, -1)
+    points = np.concatenate([along(start, end, n_steps) for start, end in encoded])
+    texts = space.decode(points, temperature=temperature, top_p=top_p, seed=seed, batch_size=batch_size, progress=progress)
+    again = space.encode(texts, batch_size=batch_size, progress=progress)
+    parameters = {"path": path, "n_steps": n_steps, "temperature": temperature, "top_p": top_p}
+    provenance = Provenance(space=space.fingerprint, seed=seed, parameters=parameters)
+    results = []
+    for number, (start, end) in enumerate(encoded):
+        rows = slice(number * n_steps, (number + 1) * n_steps)
+        written = tuple(texts[rows])
+        to_start, to_end = (np.array([word_distance(text, one) for text in written]) for one in (written[0], written[-1]))
+        monotone_share, rank_correlation = _monotonicity(written, to_start, to_end)
+        smoothness, largest_step = _smoothness(again[rows])
+        results.append(
+            Interpolation(
+                start_text=ends[2 * number],
+                end_text=ends[2 * number + 1],
+                path=path if path == "linear" or has_great_circle(start, end) else "linear",
+                same_ends=bool(np.array_equal(start, end)),
+                fractions=np.linspace(0.0, 1.0, n_steps),
+                points=points[rows],
+                texts=written,
+                distances_to_start=to_start,
+                distances_to_end=to_end,
+                monotone_share=monotone_share,
+                rank_correlation=rank_correlation,
+                smoothness=smoothness,
+                largest_step=largest_step,
+                provenance=provenance,
+            )
+        )
+    return tuple(results)
+
+
+def _monotonicity(texts: Sequence[str], to_start: np.ndarray, to_end: np.ndarray) -> tuple[float, float]:
+    """Share of changes that go forward, and Spearman's correlation with the fraction of the way."""
+    if to_end[0] == 0:  # both ends are one text: no direction is forward
+        return np.nan, np.nan
+    part = to_start / (to_start + to_end)
+    changed = np.array([text != following for text, following in itertools.pairwise(texts)])
+    share = float((np.diff(part)[changed] > 1e-12).mean())
+    return share, float(scipy.stats.spearmanr(np.arange(len(part)), part.round(12)).statistic)
+
+
+def _smoothness(points: np.ndarray) -> tuple[float, float]:
+    steps = np.linalg.norm(np.diff(points.astype(np.float64), axis=0), axis=1)
+    if steps.sum() == 0:
+        return np.nan, np.nan
+    return float(np.linalg.norm(points[-1].astype(np.float64) - points[0]) / steps.sum()), float(steps.max() / steps.sum())
+
+
+def _two_texts(pair: Sequence[str], number: int) -> Sequence[str]:
+    if isinstance(pair, str) or len(pair) != 2:
+        found = "one text" if isinstance(pair, str) or len(pair) == 1 else f"{len(pair)} texts"
+        raise InputError(f"Pair {number} has {found}; expected two: the text to start from and the text to end at.")
+    return pair

@@ -1,0 +1,130 @@
+"""Texts that went through a latent and came back: side by side, with what is left of each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from lexframe.generative.bleu import bleu_counts
+from lexframe.generative.estimate import Estimate, mean_estimate
+from lexframe.generative.inputs import checked_texts, plain
+from lexframe.generative.reconstruction import exact_match, word_accuracy
+from lexframe.provenance import Provenance
+from lexframe.spaces.base import DecodableSpace, Progress
+from lexframe.typing import Points
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reconstructions:
+    """Texts, each with what its own point is decoded to.
+
+    Attributes
+    ----------
+    texts : tuple of str
+    reconstructions : tuple of str
+    is_exact : ndarray of bool, shape (n_texts,)
+        All words, in order; see :func:`~lexframe.generative.reconstruction.exact_match`.
+    word_accuracies : ndarray of shape (n_texts,), float64
+        Share of places with the right word; see :func:`~lexframe.generative.reconstruction.word_accuracy`.
+    is_cut : ndarray of bool, shape (n_texts,)
+        Texts longer than the space takes: their ends cannot come back.
+    provenance : Provenance
+    """
+
+    texts: tuple[str, ...]
+    reconstructions: tuple[str, ...]
+    is_exact: Bool[np.ndarray, " n_texts"]
+    word_accuracies: Float[np.ndarray, " n_texts"]
+    is_cut: Bool[np.ndarray, " n_texts"]
+    provenance: Provenance
+
+    @property
+    def exact_match(self) -> Estimate:
+        """Share of texts that come back whole, over two texts or more."""
+        return mean_estimate(self.is_exact.astype(np.float64), seed=self.provenance.seed or 0)
+
+    @property
+    def word_accuracy(self) -> Estimate:
+        """Mean of the word accuracies, over two texts or more."""
+        return mean_estimate(self.word_accuracies, seed=self.provenance.seed or 0)
+
+    @property
+    def bleu(self) -> Estimate:
+        """Of all texts together, in [0, 1]; see :func:`~lexframe.generative.bleu.bleu`."""
+        counts = bleu_counts(self.texts, self.reconstructions)
+        low, high = counts.corpus_interval(seed=self.provenance.seed or 0) or (np.nan, np.nan)
+        return Estimate(counts.corpus(), low, high)
+
+    def summary(self) -> dict[str, int | float]:
+        """How many texts, how many of them cut, share of exact ones and mean word accuracy, cut ones included."""
+        return {
+            "n_texts": len(self.texts),
+            "n_cut": int(self.is_cut.sum()),
+            "exact_share": float(self.is_exact.mean()),
+            "word_accuracy": float(self.word_accuracies.mean()),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain types, for JSON."""
+        return {name: plain(getattr(self, name)) for name in _COLUMNS} | {
+            "summary": self.summary(),
+            "provenance": self.provenance.to_dict(),
+        }
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """A row a text."""
+        import pandas as pd
+
+        return pd.DataFrame({name: list(getattr(self, name)) for name in _COLUMNS})
+
+
+_COLUMNS = ("texts", "reconstructions", "is_exact", "word_accuracies", "is_cut")
+
+
+def reconstruct_texts(
+    space: DecodableSpace,
+    texts: Sequence[str],
+    *,
+    points: Points | None = None,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    seed: int = 0,
+    batch_size: int | None = None,
+    progress: Progress = iter,
+) -> Reconstructions:
+    """Encode texts, decode their points, and compare.
+
+    Parameters
+    ----------
+    space : DecodableSpace
+    texts : sequence of str
+    points : ndarray of shape (n_texts, n_dims), float32, optional
+        Default: ``space.encode(texts)``.
+    temperature, top_p, seed, batch_size, progress
+        See :meth:`lexframe.spaces.base.DecodableSpace.decode`.
+
+    Returns
+    -------
+    Reconstructions
+
+    Raises
+    ------
+    InputError
+        If there is no text, or one is no string.
+    """
+    texts = checked_texts(texts)
+    points = space.encode(texts, batch_size=batch_size, progress=progress) if points is None else points
+    written = space.decode(points, temperature=temperature, top_p=top_p, seed=seed, batch_size=batch_size, progress=progress)
+    return Reconstructions(
+        texts=tuple(texts),
+        reconstructions=tuple(written),
+        is_exact=exact_match(texts, written),
+        word_accuracies=word_accuracy(texts, written),
+        is_cut=np.asarray(space.truncated(texts), dtype=bool),
+        provenance=Provenance(space=space.fingerprint, seed=seed, parameters={"temperature": temperature, "top_p": top_p}),
+    )
