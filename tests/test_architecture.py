@@ -18,16 +18,24 @@ SRC = ROOT / "src"
 # A module imports from its own part and from parts on lines above. The shells at the end may import anything.
 LEVELS = [
     {"lexframe.exceptions", "lexframe.typing"},
-    {"lexframe.files", "lexframe.linalg", "lexframe.provenance"},
+    {"lexframe.files", "lexframe.linalg", "lexframe.provenance", "lexframe.resampling"},
     {"lexframe.spaces.base"},
     {"lexframe.spaces", "lexframe.latents", "lexframe.instruments"},
     {"lexframe.datasets"},  # readers turn files into what instruments take
-    {"lexframe.audit", "lexframe.evidence", "lexframe.training", "lexframe.verbal"},
+    {"lexframe.audit", "lexframe.evidence", "lexframe.generative", "lexframe.training", "lexframe.verbal"},
     {"lexframe.report"},
     {"lexframe.cli", "lexframe.workbench"},
 ]
 LEVEL = {part: number for number, parts in enumerate(LEVELS) for part in parts}
-PUBLIC = ["lexframe", "lexframe.spaces", "lexframe.latents", "lexframe.instruments", "lexframe.datasets", "lexframe.audit"]
+PUBLIC = [
+    "lexframe",
+    "lexframe.spaces",
+    "lexframe.latents",
+    "lexframe.instruments",
+    "lexframe.datasets",
+    "lexframe.audit",
+    "lexframe.generative",
+]
 
 
 def modules():
@@ -191,6 +199,8 @@ def test_public_names_are_sorted_and_exist(package):
     assert len(set(names)) == len(names)
     missing = [name for name in module.__all__ if getattr(module, name, None) is None]
     assert not missing
+    shadowed = [name for name in module.__all__ if inspect.ismodule(getattr(module, name))]
+    assert not shadowed, "a submodule stands in the place of the function of its name"
     if hasattr(module, "__getattr__"):
         with pytest.raises(AttributeError, match="no_such_name"):
             module.no_such_name  # noqa: B018

@@ -49,7 +49,9 @@ def encode(
     from lexframe.latents import encode_to_store, row_blocks
     from lexframe.latents.encoding import precision_deviation
     from lexframe.latents.store import LatentStore
+    from lexframe.spaces import open_space
     from lexframe.spaces.precision import fastest_precision
+    from lexframe.spaces.registry import is_text_vae
 
     columns = tuple(name.strip() for name in (keep or "").split(",") if name.strip())
     asked = [*columns, *([id_column] if id_column and id_column not in columns else [])]
@@ -74,9 +76,11 @@ def encode(
     }  # fmt: skip
     kept = next(iter(LatentStore(out).vectors.values())) if LatentStore.exists(out) else None
     chosen = dtype
-    if dtype == "auto":  # a store goes on as it began, on whatever machine
+    if is_text_vae(model):  # opened as it was trained, in this process
+        chosen, workers = "float32", 0
+    elif dtype == "auto":  # a store goes on as it began, on whatever machine
         chosen = kept.fingerprint.dtype if kept else fastest_precision(device and device.split(":")[0])
-    space = open_language_space(model, dtype=chosen, **settings)
+    space = open_space(model, device=device) if is_text_vae(model) else open_language_space(model, dtype=chosen, **settings)
     layered = representations if hasattr(space, "encode_representations") else ()
     facts: dict[str, Any] = {}
     if chosen != "float32" and kept is None:

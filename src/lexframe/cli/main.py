@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lexframe import __version__
-from lexframe.cli import adapt, analogy, audit, compare, encode, evidence, frame, predict, pretrain, retrofit, steer, store, trace
+from lexframe.cli import adapt, analogy, audit, compare, encode, evidence, frame, predict, pretrain, retrofit, steer, store, trace, vae
 from lexframe.exceptions import InterruptedRunError, LexframeError
 
 app = typer.Typer(
@@ -36,6 +36,7 @@ app.command("trace")(trace.trace)
 app.add_typer(trace.lens_app, name="lens")
 app.add_typer(pretrain.app, name="pretrain")
 app.add_typer(store.app, name="store")
+app.add_typer(vae.app, name="vae")
 
 
 def _show_version(asked: bool) -> bool:

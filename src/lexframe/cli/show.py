@@ -42,6 +42,11 @@ def document(content: Any) -> None:
     sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
+def one_line(text: str) -> str:
+    """A text that a model wrote on one line, with nothing in it that could steer a terminal."""
+    return "".join(letter if letter.isprintable() else "�" for letter in " ".join(text.split()))
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Aligned columns on standard output; the first is flush left, the others flush right."""
     cells = [list(header), *map(list, rows)]

@@ -1,0 +1,99 @@
+"""Training a text VAE or one of its controls once, and keeping what was measured of it."""
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lexframe.files import write_json
+from lexframe.spaces.text_vae import TextVAESpace
+from lexframe.spaces.vae_files import TextVAEModel, load_text_vae
+from lexframe.training.text_vae import TextVAEProgress, TextVAETraining
+from lexframe.training.vae_data import TrainingTexts
+from lexframe.training.vae_plan import TextVAEPlan, autoencoder, plain_language_model, plain_vae
+
+KINDS: dict[str, Callable[[TextVAEPlan], TextVAEPlan]] = {
+    "vae": lambda plan: plan,
+    "plain": plain_vae,
+    "autoencoder": autoencoder,
+    "language-model": plain_language_model,
+}
+
+
+def trained(folder: Path, plan: TextVAEPlan, texts: TrainingTexts) -> TextVAEModel:
+    """The model of a run, trained where it is not there yet."""
+    if not (folder / "model" / "training.json").is_file():
+        run = TextVAETraining(plan, texts, folder)
+        run.run(_shown(folder.name))
+    return load_text_vae(str(folder / "model"))
+
+
+def _shown(name: str) -> Callable[[TextVAEProgress], None]:
+    def show(progress: TextVAEProgress) -> None:
+        if progress.validation is not None:
+            found = progress.validation
+            sys.stderr.write(
+                f"{name} {progress.fraction:.0%} epoch {progress.epoch:.1f}: bound {found['bound']:.2f}, KL {found['kl']:.2f}, "
+                f"{found['active']} active {progress.warning} ({progress.elapsed_seconds:.0f} s)\n"
+            )
+
+    return show
+
+
+def cell(
+    bench: Namespace,
+    name: str,
+    kind: str,
+    seed: int,
+    plan: TextVAEPlan,
+    texts: TrainingTexts,
+    measured: Callable[[TextVAEModel, int], dict[str, Any]],
+) -> dict[str, Any]:
+    """What was measured of one kind of model at one seed, computed once."""
+    folder = bench.out / f"{name}-{kind}-{seed}"
+    kept = folder / "cell.json"
+    if not kept.is_file():
+        model = trained(folder, replace(KINDS[kind](plan), seed=seed), texts)
+        facts = json.loads((folder / "model" / "training.json").read_text())
+        write_json(
+            kept, _finite(measured(model, seed)) | {"seconds": facts["seconds"], "best": facts["best"], "threads": torch.get_num_threads()}
+        )
+    return dict(json.loads(kept.read_text()))
+
+
+def _finite(value: Any) -> Any:
+    """As JSON knows it: what is not finite becomes None."""
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def cells(
+    bench: Namespace,
+    name: str,
+    plan: TextVAEPlan,
+    texts: TrainingTexts,
+    measured: Callable[[TextVAEModel, int], dict[str, Any]],
+    kinds: Sequence[str] = tuple(KINDS),
+) -> dict[str, list[dict[str, Any]]]:
+    """Cells of all kinds at all seeds."""
+    chosen = [kind for kind in kinds if not bench.kinds or kind in bench.kinds.split(",")]
+    return {kind: [cell(bench, name, kind, seed, plan, texts, measured) for seed in bench.seeds] for kind in chosen}
+
+
+def space_of(model: TextVAEModel) -> TextVAESpace:
+    """The latent of a model in memory."""
+    return TextVAESpace(model)
+
+
+def over_seeds(values: Sequence[float]) -> tuple[float, tuple[float, float]]:
+    """Mean and range over seeds."""
+    return float(np.mean(values)), (float(min(values)), float(max(values)))

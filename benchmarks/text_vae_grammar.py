@@ -1,0 +1,172 @@
+"""The grammar with known factors: whether they are in the latent, edits change one alone, and paths are made of sentences."""
+
+from argparse import Namespace
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from common import Claim
+from lexframe.datasets.factor_grammar import FACTORS, FactorSentence, edit_outcome, is_grammatical
+from lexframe.datasets.factor_sentences import FactorSplit, factor_table, split_sentences
+from lexframe.generative.disentanglement import disentanglement
+from lexframe.generative.factor_probe import probe_factors
+from lexframe.generative.interpolation import interpolate_pairs
+from lexframe.generative.kl_divergence import kl_per_dimension
+from lexframe.generative.reconstruction import exact_match
+from lexframe.spaces.text_vae import TextVAESpace
+from lexframe.spaces.vae_files import TextVAEModel
+from lexframe.training.vae_data import split_texts
+from lexframe.training.vae_plan import TextVAEPlan
+from text_vae_cells import cells, over_seeds, space_of
+
+PLAN = TextVAEPlan(
+    max_tokens=24,
+    vocab_size=370,
+    n_latent=16,
+    free_nats=11.0,
+    word_dropout=0.8,
+    word_dropout_end=0.3,
+    max_epochs=20.0,
+    encoder_layers=2,
+    decoder_layers=2,
+    dropout=0.0,
+    importance_share=0.0,
+)
+WORD_FACTORS = ("subject", "verb", "object")
+EDITED = ("subject", "verb", "object", "tense", "number", "polarity")
+STRENGTHS = (0.75, 1.0, 1.25, 1.5, 2.0)
+"""Of which the best on training sentences is taken."""
+N_TEST, N_EDITED, N_PATHS = 1000, 60, 200
+
+
+def grammar_claims(bench: Namespace) -> list[Claim]:
+    quick = bench.quick
+    split = split_sentences(2000 if quick else 8000, N_TEST, seed=0, slots=False)
+    texts = split_texts([sentence.text for sentence in split.train], seed=0)
+    plan = replace(PLAN, max_epochs=1.5, d_model=64, encoder_layers=1, decoder_layers=1) if quick else PLAN
+    if quick:
+        bench.seeds = [0]
+    found = cells(
+        bench,
+        "grammar-quick" if quick else "grammar",
+        plan,
+        texts,
+        partial(_measured, split=split),
+        kinds=("vae",) if quick else ("vae", "plain", "autoencoder"),
+    )
+    return [] if bench.kinds else _claims(found)
+
+
+def _measured(model: TextVAEModel, seed: int, *, split: FactorSplit) -> dict[str, Any]:
+    space = space_of(model)
+    test = [sentence.text for sentence in split.test]
+    posterior = space.posterior(test)
+    table = {name: values for name, values in factor_table(split.test).items() if len(set(values.tolist())) > 1}
+    probes = probe_factors(posterior.means, table, seed=seed)
+    train_points = space.encode([sentence.text for sentence in split.train])
+    edits = [_edit(space, train_points, split, factor, seed) for factor in EDITED]
+    rng = np.random.default_rng(seed)
+    ends = [tuple(test[row] for row in rng.choice(len(test), 2, replace=False)) for _ in range(N_PATHS)]
+    paths = interpolate_pairs(space, ends, n_steps=9)
+    inner = [text for path in paths for text in path.texts[1:-1]]
+    drawn = space.decode(rng.standard_normal((500, space.n_dims)).astype(np.float32), temperature=1.0, seed=seed)
+    return {
+        "kl": float(kl_per_dimension(posterior).sum(1).mean()),
+        "reconstruction": float(exact_match(test, space.decode(posterior.means)).mean()),
+        "probes": {
+            score.name: {"accuracy": score.score.value, "majority": score.baseline, "shuffled": score.shuffled} for score in probes.scores
+        },
+        "disentanglement": disentanglement(posterior.means, table).to_dict(),
+        "edits": edits,
+        "grammatical_path": float(np.mean([is_grammatical(text) for text in inner])),
+        "grammatical_samples": float(np.mean([is_grammatical(text) for text in drawn])),
+        "monotone": float(np.nanmean([path.monotone_share for path in paths])),
+        "rank": float(np.nanmean([path.rank_correlation for path in paths])),
+        "largest_step": float(np.nanmean([path.largest_step for path in paths])),
+        "path": list(paths[0].texts),
+    }
+
+
+def _edit(space: TextVAESpace, points: np.ndarray, split: FactorSplit, factor: str, seed: int) -> dict[str, Any]:
+    """Every edit from one value to another, drawn anew for each test sentence; the strength is chosen on training sentences."""
+    values = np.array([getattr(sentence, factor) for sentence in split.train])
+    means = {value: points[values == value].mean(axis=0) for value in FACTORS[factor]}
+    rng = np.random.default_rng(seed)
+
+    def outcomes(sentences: list[FactorSentence], strength: float, *, at_random: bool) -> tuple[float, float, float]:
+        wanted = [str(rng.choice([value for value in FACTORS[factor] if value != getattr(one, factor)])) for one in sentences]
+        start = space.encode([sentence.text for sentence in sentences])
+        # What MeanDifferenceEdit does, without the classifier that it fits beside.
+        shifts = [means[target] - means[getattr(sentence, factor)] for sentence, target in zip(sentences, wanted, strict=True)]
+        moved = (start + strength * np.stack(shifts)).astype(np.float32)
+        if at_random:
+            directions = rng.standard_normal(start.shape)
+            lengths = np.linalg.norm(moved - start, axis=1, keepdims=True)
+            moved = (start + lengths * directions / np.linalg.norm(directions, axis=1, keepdims=True)).astype(np.float32)
+        found = [
+            edit_outcome(before, text, factor, target) for before, text, target in zip(sentences, space.decode(moved), wanted, strict=True)
+        ]
+        changed, kept = np.array([one.changed for one in found]), np.array([one.rest_kept for one in found])
+        return float(changed.mean()), float(kept.mean()), float((changed & kept).mean())
+
+    develop = [split.train[row] for row in rng.choice(len(split.train), N_EDITED, replace=False)]
+    strength = max(STRENGTHS, key=lambda value: outcomes(develop, value, at_random=False)[2])
+    test = [split.test[row] for row in rng.choice(len(split.test), 5 * N_EDITED, replace=False)]
+    changed, kept, both = outcomes(test, strength, at_random=False)
+    return {
+        "factor": factor,
+        "strength": strength,
+        "changed": changed,
+        "kept": kept,
+        "both": both,
+        "random": outcomes(test, strength, at_random=True)[2],
+    }
+
+
+def _claims(found: dict[str, list[dict[str, Any]]]) -> list[Claim]:
+    claims = []
+
+    def add(what: str, values: list[float], goal: str, holds: Any) -> None:
+        if None in values:  # not defined: no two texts differ, or nothing was gained
+            return
+        mean, spread = over_seeds(values)
+        claims.append(Claim(f"grammar: {what}", mean, spread, goal, bool(all(holds(value) for value in values))))
+
+    vaes = found["vae"]
+    add("KL of the VAE, nats, range over seeds", [one["kl"] for one in vaes], "above 3", lambda value: value > 3)
+    if "plain" in found:
+        add("KL of the plain VAE", [one["kl"] for one in found["plain"]], "collapses: below 0.1", lambda value: value < 0.1)
+    for name in vaes[0]["probes"]:
+        add(
+            f"probe of {name} (majority {vaes[0]['probes'][name]['majority']:.2f}, shuffled {vaes[0]['probes'][name]['shuffled']:.2f})",
+            [one["probes"][name]["accuracy"] for one in vaes],
+            "above 0.9",
+            lambda value: value > 0.9,
+        )
+    for kind, cells_of_kind in found.items():
+        for number, factor in enumerate(EDITED):
+            values = [one["edits"][number]["both"] for one in cells_of_kind]
+            chance = over_seeds([one["edits"][number]["random"] for one in cells_of_kind])[0]
+            goal = "0.8 or more" if kind == "vae" else "said"
+            add(
+                f"{kind}: edits of {factor} that change it and keep the rest (random direction {chance:.2f})",
+                values,
+                goal,
+                lambda value, kind=kind: kind != "vae" or value >= 0.8,
+            )
+        for key, what, least in (
+            ("grammatical_path", "points between two sentences that are sentences", 0.95),
+            ("rank", "rank correlation of the way with the words taken over", 0.9),
+            ("grammatical_samples", "samples that are sentences", 0.0),
+            ("reconstruction", "sentences that come back whole", 0.0),
+        ):
+            goal = f"{least} or more" if least and kind == "vae" else "said"
+            add(
+                f"{kind}: {what}",
+                [one[key] for one in cells_of_kind],
+                goal,
+                lambda value, kind=kind, least=least: kind != "vae" or value >= least,
+            )
+    return claims

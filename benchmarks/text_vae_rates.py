@@ -1,0 +1,49 @@
+"""Rate and distortion of models trained to several rates, with the plain language model as the line of rate 0."""
+
+from argparse import Namespace
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from common import Claim
+from lexframe.generative.rate_distortion import rate_distortion
+from lexframe.spaces.vae_files import TextVAEModel
+from lexframe.training.plain_likelihood import plain_nats
+from lexframe.training.vae_data import split_texts
+from text_vae_cells import cell, space_of
+from text_vae_sets import PLANS, read_texts
+
+FREE_NATS = (2.0, 4.0, 8.0, 16.0, 32.0)
+
+
+def rate_claims(bench: Namespace) -> list[Claim]:
+    texts = split_texts(read_texts("captions", "train"), seed=0)
+    test = list(dict.fromkeys(read_texts("captions", "test")))[:1000]
+    points = []
+    for free_nats in FREE_NATS:
+        plan = replace(PLANS["captions"], free_nats=free_nats)
+        found = cell(bench, f"rate-{free_nats:g}", "vae", 0, plan, texts, partial(_measured, test=test))
+        points.append((found["rate"], found["distortion"]))
+    plain = cell(bench, "rate", "language-model", 0, PLANS["captions"], texts, partial(_measured, test=test))
+    rates, distortions = np.array(points).T
+    falls = bool((np.diff(rates) > 0).all() and (np.diff(distortions) < 0).all())
+    listed = ", ".join(f"{rate:.1f} nats: {distortion:.1f}" for rate, distortion in points)
+    return [
+        Claim(
+            f"captions: distortion falls as the rate rises ({listed}; plain language model {plain['distortion']:.1f} at rate 0)",
+            float(distortions[0] - distortions[-1]),
+            None,
+            "every further nat of rate lowers it",
+            falls,
+        )
+    ]
+
+
+def _measured(model: TextVAEModel, seed: int, *, test: list[str]) -> dict[str, Any]:
+    kept = [text for text, read in zip(test, model.texts(test), strict=True) if not read.truncated]
+    if not model.network.shape.n_latent:
+        return {"rate": 0.0, "distortion": float(plain_nats(model, kept).mean())}
+    (point,) = rate_distortion(space_of(model), kept, weights=(1,), seed=seed)
+    return {"rate": point.rate.value, "distortion": point.distortion.value}

@@ -1,0 +1,189 @@
+"""Captions and premises: whether the latent is used, and texts are as likely as under a plain language model of the same decoder."""
+
+from argparse import Namespace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from common import SHARED, Claim
+from lexframe.datasets.readers import stream_rows
+from lexframe.generative.active_units import count_active_units
+from lexframe.generative.bleu import bleu
+from lexframe.generative.estimate import mean_estimate
+from lexframe.generative.interpolation import interpolate_pairs
+from lexframe.generative.kl_divergence import kl_per_dimension
+from lexframe.generative.likelihood_bounds import importance_weighted
+from lexframe.generative.mutual_information import mutual_information
+from lexframe.generative.nearest_texts import memorisation_check
+from lexframe.generative.position_gain import position_gain
+from lexframe.generative.reconstruction import exact_match, word_accuracy
+from lexframe.generative.samples import sample_texts
+from lexframe.generative.text_diversity import distinct_n, self_bleu
+from lexframe.generative.text_perplexity import language_model_perplexity
+from lexframe.spaces.vae_files import TextVAEModel
+from lexframe.training.plain_likelihood import plain_nats
+from lexframe.training.vae_data import TrainingTexts, split_texts
+from lexframe.training.vae_plan import TextVAEPlan
+from text_vae_cells import cells, over_seeds, space_of
+
+FOLDERS = {"captions": "coco_captions", "premises": "snli_small"}
+PLANS = {
+    "captions": TextVAEPlan(max_tokens=40, max_epochs=20.0),
+    "premises": TextVAEPlan(max_tokens=48, max_epochs=14.0),
+}
+FEW, MANY = 300, 1000
+"""Test texts on which the bound is computed with 1,000 and with 100 samples."""
+
+
+def read_texts(name: str, part: str) -> list[str]:
+    return [row.text for row in stream_rows(SHARED / "data" / FOLDERS[name] / f"{part}.jsonl.gz")]
+
+
+def set_claims(bench: Namespace, name: str) -> list[Claim]:
+    texts = split_texts(read_texts(name, "train"), seed=0)
+    plan = PLANS[name]
+    test = list(dict.fromkeys(read_texts(name, "test")))
+    order = np.random.default_rng(0).permutation(len(test))
+    test = [test[row] for row in order]
+    found = cells(bench, name, plan, texts, partial(_measured, texts=texts, test=test))
+    return [] if bench.kinds else _claims(name, found)
+
+
+def _measured(model: TextVAEModel, seed: int, *, texts: TrainingTexts, test: list[str]) -> dict[str, Any]:
+    many = [text for text in test if not model.texts([text])[0].truncated][:MANY]
+    n_tokens = np.array([len(text) for text in model.texts(many)])
+    n_words = np.array([len(text.split()) + 1 for text in many])
+    facts: dict[str, Any] = {"n_tokens": int(n_tokens.sum()), "n_words": int(n_words.sum())}
+    if not model.network.shape.n_latent:
+        return facts | {"nats": plain_nats(model, many).tolist()}
+    space = space_of(model)
+    posterior = space.posterior(test)
+    hundred = importance_weighted(space, many, n_samples=(1, 10, 100), n_tokens=n_tokens, seed=seed)
+    thousand = importance_weighted(space, many[:FEW], n_samples=(1000,), n_tokens=n_tokens[:FEW], seed=seed)
+    information = mutual_information(posterior, seed=seed)
+    units = count_active_units(posterior)
+    gain = position_gain(space, many, seed=seed)
+    reconstructed = space.decode(posterior.means[: len(many)] if many == test[: len(many)] else space.encode(many))
+    samples = sample_texts(space, 500, temperature=1.0, seed=seed)
+    real = test[-500:]
+    memory = memorisation_check(samples.texts, texts.training, real)
+    ends = [(many[2 * row], many[2 * row + 1]) for row in range(50)]
+    paths = interpolate_pairs(space, ends, n_steps=9)
+    return facts | {
+        "nats": (-hundred.log_likelihoods[:, -1]).tolist(),
+        "nats_1000": (-thousand.log_likelihoods[:, -1]).tolist(),
+        "elbo": float(-hundred.log_likelihoods[:, 0].mean()),
+        "effective_samples": float(thousand.effective_samples.mean()),
+        "dominated_share": thousand.dominated_share,
+        "kl": float(kl_per_dimension(posterior).sum(1).mean()),
+        "kl_per_dimension": sorted(kl_per_dimension(posterior).mean(0).tolist(), reverse=True),
+        "information": information.to_dict() | {"at_ceiling": information.at_ceiling},
+        "units": units.to_dict(),
+        "gain": gain.to_dict(),
+        "reconstruction": {
+            "exact": float(exact_match(many, reconstructed).mean()),
+            "words": float(word_accuracy(many, reconstructed).mean()),
+            "bleu": bleu(many, reconstructed),
+            "examples": list(zip(many[:10], reconstructed[:10], strict=True)),
+        },
+        "samples": {
+            "examples": list(samples.texts[:10]),
+            "distinct": samples.distinct_share,
+            "empty": samples.empty_share,
+            "re_encoding_r2": samples.r2,
+            "re_encoding_cosine": float(samples.cosines.mean()),
+            "self_bleu": self_bleu(samples.texts),
+            "self_bleu_real": self_bleu(real),
+            "distinct_2": distinct_n(samples.texts),
+            "distinct_2_real": distinct_n(real),
+            "perplexity": language_model_perplexity(samples.texts).per_word,
+            "perplexity_real": language_model_perplexity(real).per_word,
+            "memorisation": memory.to_dict(),
+        },
+        "paths": {
+            "monotone": float(np.nanmean([path.monotone_share for path in paths])),
+            "rank": float(np.nanmean([path.rank_correlation for path in paths])),
+            "smoothness": float(np.nanmean([path.smoothness for path in paths])),
+            "largest_step": float(np.nanmean([path.largest_step for path in paths])),
+            "distinct": float(np.mean([len(set(path.texts)) for path in paths])),
+            "examples": [list(path.texts) for path in paths[:3]],
+        },
+    }
+
+
+def _claims(name: str, found: dict[str, list[dict[str, Any]]]) -> list[Claim]:
+    vaes, models = found["vae"], found["language-model"]
+    claims = []
+
+    def add(what: str, values: list[float], goal: str, holds: Any) -> None:
+        if None in values:  # not defined: no two texts differ, or nothing was gained
+            return
+        mean, spread = over_seeds(values)
+        claims.append(Claim(f"{name}: {what}", mean, spread, goal, bool(all(holds(value) for value in values))))
+
+    add("KL of the VAE, nats a text, range over seeds", [one["kl"] for one in vaes], "above 5", lambda value: value > 5)
+    add(
+        f"mutual information of the VAE over {vaes[0]['information']['n_texts']:,} texts (ln N is {vaes[0]['information']['ceiling']:.2f})",
+        [one["information"]["value"] for one in vaes],
+        "above 4, and more than 1 nat below ln N or said to be at it",
+        lambda value: value > 4,
+    )
+    add(
+        "mutual information lies within 1 nat of ln N (share of seeds)",
+        [float(one["information"]["at_ceiling"]) for one in vaes],
+        "said",
+        bool_any,
+    )
+    add("dimensions active (.01) or idle", [one["units"]["settled_share"] for one in vaes], "0.9 or more", lambda value: value >= 0.9)
+    add("dimensions active at .2", [one["units"]["n_active"][1] for one in vaes], "said", bool_any)
+    for key, label, n in (("nats_1000", "K = 1,000", FEW), ("nats", "K = 100", MANY)):
+        differences = [np.array(vae[key]) - np.array(model["nats"])[: len(vae[key])] for vae, model in zip(vaes, models, strict=True)]
+        pooled = mean_estimate(np.mean(differences, axis=0), seed=0)
+        holds = pooled.low <= 0
+        claims.append(
+            Claim(
+                f"{name}: nats a text of the VAE ({label}, {n} texts) less those of the plain language model, same texts, mean of seeds",
+                pooled.value,
+                (pooled.low, pooled.high),
+                "not above 0 (the interval over texts reaches down to 0 or below)",
+                bool(holds),
+            )
+        )
+    words = vaes[0]["n_words"]
+    for kind in ("vae", "language-model"):
+        values = [float(np.exp(np.sum(one["nats"]) / words)) for one in found[kind]]
+        add(f"perplexity a word of the {kind} (K = 100)", values, "said", bool_any)
+    add(
+        "gain in the first quarter over its share of tokens (1 is even, 4 is all)",
+        [one["gain"]["first_quarter"]["value"] for one in vaes],
+        "below 2",
+        lambda value: value < 2,
+    )
+    add("gain a text, nats", [one["gain"]["gain_per_text"]["value"] for one in vaes], "above 0", lambda value: value > 0)
+    add("KL of the plain VAE", [one["kl"] for one in found["plain"]], "collapses: below 0.5", lambda value: value < 0.5)
+    add("KL of the autoencoder", [one["kl"] for one in found["autoencoder"]], "said", bool_any)
+    for kind in ("vae", "plain", "autoencoder"):
+        for key, label in (("words", "words in place"), ("bleu", "BLEU")):
+            add(f"{kind}: {label} of reconstructions", [one["reconstruction"][key] for one in found[kind]], "said", bool_any)
+        add(
+            f"{kind}: perplexity of samples under the embedded model over that of real texts",
+            [one["samples"]["perplexity"] / one["samples"]["perplexity_real"] for one in found[kind]],
+            "said",
+            bool_any,
+        )
+        add(
+            f"{kind}: self-BLEU of samples less that of real texts",
+            [one["samples"]["self_bleu"] - one["samples"]["self_bleu_real"] for one in found[kind]],
+            "said",
+            bool_any,
+        )
+        add(f"{kind}: rank correlation along paths between texts", [one["paths"]["rank"] for one in found[kind]], "said", bool_any)
+        add(f"{kind}: R2 of points of samples, read back", [one["samples"]["re_encoding_r2"] for one in found[kind]], "said", bool_any)
+    add("minutes of training of the VAE", [one["seconds"] / 60 for one in vaes], "30 of 2 cores at most", lambda value: value <= 30)
+    return claims
+
+
+def bool_any(value: float) -> bool:
+    """A number that is said and has no goal."""
+    return True

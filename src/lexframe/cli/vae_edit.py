@@ -1,0 +1,113 @@
+"""``lexframe vae edit``: texts before and after a move of their points, and after a random move of the same length."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lexframe.cli import options, show
+from lexframe.cli import vae_inputs as inputs
+from lexframe.exceptions import InputError
+
+
+def edit(
+    model: inputs.Model,
+    texts: inputs.Texts = None,
+    file: inputs.Input = None,
+    text: options.Text = "text",
+    positive: Annotated[Path | None, typer.Option(help="Texts to move towards.")] = None,
+    negative: Annotated[Path | None, typer.Option(help="Texts to move away from.")] = None,
+    labels: inputs.Labels = None,
+    label: inputs.Label = "label",
+    towards: Annotated[str | None, typer.Option(help="Class of --labels to move towards, away from all others.")] = None,
+    direction: Annotated[Path | None, typer.Option(help="Folder of a direction that was saved.")] = None,
+    method: Annotated[str, typer.Option(help="mean-difference or classifier: how texts give the edit.")] = "mean-difference",
+    strength: Annotated[
+        float, typer.Option(help="1 moves one mean onto the other, or to a classifier's probability of 0.9; 0 nothing.")
+    ] = 1.0,
+    temperature: inputs.Temperature = 0.0,
+    top_p: inputs.TopP = 1.0,
+    seed: Annotated[int, typer.Option(help="Of the control's directions and the draws of words.")] = 0,
+    save: Annotated[Path | None, typer.Option(help="Folder for the mean difference as a direction.")] = None,
+    device: options.Device = None,
+    as_json: options.Json = False,
+) -> None:
+    """Move texts towards a class or along a direction, beside a random move of the same length."""
+    from lexframe.generative import edit_texts
+
+    source = _edit_source((positive, negative), (labels, towards), direction, text, label)
+    if save is not None and (direction is not None or method != "mean-difference"):
+        raise InputError("--save keeps a mean difference; it needs texts of two sides and --method mean-difference.")
+    given = inputs.given_texts(texts, file, text)
+    space = inputs.open_text_vae(model, device=device)
+    used = _found_edit(space, source, method, save) if isinstance(source, tuple) else source
+    found = edit_texts(
+        space, given, used, strength=strength, temperature=temperature, top_p=top_p, seed=seed, progress=show.progress("batches")
+    )
+    inputs.note_cut(space, given)
+    if as_json:
+        show.document(found.to_dict())
+    else:
+        _print_edits(found)
+    if save is not None:
+        show.note(f"direction: {save}")
+
+
+def _edit_source(
+    files: tuple[Path | None, Path | None], classes: tuple[Path | None, str | None], saved: Path | None, column: str, label: str
+) -> Any:
+    """A saved direction, or texts, their labels and the class to move towards."""
+    from lexframe.instruments import load_direction
+
+    ways = (files, classes, (saved,))
+    started = [any(part is not None for part in way) for way in ways]
+    whole = [all(part is not None for part in way) for way in ways]
+    if started.count(True) != 1 or started != whole:
+        raise InputError(
+            "Say what to move towards in one way: --positive FILE --negative FILE, or --labels FILE --towards CLASS, or --direction FOLDER."
+        )
+    if saved is not None:
+        return load_direction(saved)
+    if files[0] is not None and files[1] is not None:
+        return *inputs.poles(files[0], files[1], column), "positive"
+    assert classes[0] is not None
+    return *inputs.labelled_texts(classes[0], column, label), classes[1]
+
+
+def _found_edit(space: Any, source: tuple[list[str], list[str], str], method: str, save: Path | None) -> Any:
+    from lexframe.generative import edit_direction, edit_from_texts
+    from lexframe.instruments import save_direction
+
+    texts, labels, target = source
+    found = edit_from_texts(space, texts, labels, target, method=method, progress=show.progress("encoding"))
+    if save is not None:
+        (other,) = (name for name in found.classes_ if name != target)
+        save_direction(edit_direction(found, space.fingerprint, positive=target, negative=other), save)
+    return found
+
+
+def _print_edits(found: Any) -> None:
+    for row in found.to_frame().to_dict("records"):
+        typer.echo(show.one_line(row["texts"]))
+        for name, column in (("decoded", "reconstructions"), ("edited", "edited"), ("random", "controls")):
+            typer.echo(f"  {name:7s}  {show.one_line(row[column])}")
+    summary = found.summary()
+    typer.echo("")
+    show.table(
+        ["over the texts", "changed", "in target", "words kept"],
+        [
+            ["decoded", "", _share(summary["reconstruction_in_target"]), ""],
+            *(
+                [name, *(_share(summary[f"{kind}_{measure}"]) for measure in ("changed", "in_target", "content_kept"))]
+                for name, kind in (("edited", "edit"), ("random", "control"))
+            ),
+        ],
+    )
+    show.note(
+        f"\nPoints moved by {found.shifts.mean():.2f} on average, the random ones by as much. In target: texts that a classifier of the "
+        "labelled texts takes for the class moved towards, once they are read again. Words kept: of the decoded text."
+    )
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0%}"

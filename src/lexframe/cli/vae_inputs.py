@@ -1,0 +1,115 @@
+"""What the verbs of ``lexframe vae`` have in common: the model, texts and labels that people give, numbers in options."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lexframe.cli import show
+from lexframe.exceptions import InputError, ModelError
+
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="Folder that 'vae train' made.")]
+Texts = Annotated[list[str] | None, typer.Argument(metavar="[TEXTS]...", help="Texts.")]
+Input = Annotated[Path | None, typer.Option("--input", help="File of texts: .jsonl(.gz), .csv, .tsv, .parquet or .txt.")]
+Temperature = Annotated[float, typer.Option(min=0, help="0 takes the likeliest token each time.")]
+TopP = Annotated[float, typer.Option("--top-p", help="Draw from the likeliest tokens that together have this probability.")]
+Labels = Annotated[Path | None, typer.Option(help="File of labelled texts.")]
+Label = Annotated[str, typer.Option("--label", help="Column that holds the labels.")]
+
+
+def open_text_vae(model: str, *, device: str | None = None) -> Any:
+    """The space of a text VAE; the folder of a run stands for the model in it.
+
+    Raises
+    ------
+    ModelError
+        If the folder is that of a run that has not ended, of a language model, or of nothing that can be opened.
+    """
+    from lexframe.spaces import open_space
+
+    show.quiet_libraries()
+    folder = Path(model)
+    if (folder / "model" / "vae.json").is_file():
+        show.note(f"{model} is a run; its model is {folder / 'model'}.")
+        model = str(folder / "model")
+    elif (folder / "checkpoint.safetensors").is_file():
+        raise ModelError(f"{model} is a run that has not ended, so it has no model yet. Run the same 'lexframe vae train' again to end it.")
+    elif model == "embedded" or ((folder / "config.json").is_file() and not (folder / "vae.json").is_file()):
+        raise ModelError(f"{model} is a language model and no text VAE. Name the folder that 'lexframe vae train' made.")
+    return open_space(model, kind="text-vae", device=device)
+
+
+def given_texts(texts: Sequence[str] | None, file: Path | None, column: str) -> list[str]:
+    """Texts from the command line or from a file.
+
+    Raises
+    ------
+    InputError
+        If both are given, or neither.
+    """
+    if bool(texts) == (file is not None):
+        raise InputError("Give texts either as arguments or with --input FILE.")
+    return list(texts or ()) if file is None else texts_of(file, column)
+
+
+def texts_of(file: Path, column: str) -> list[str]:
+    """The texts of a file."""
+    from lexframe.datasets import read_table
+
+    return list(read_table(file, text=column, label=None).texts)
+
+
+def labelled_texts(file: Path, column: str, label: str) -> tuple[list[str], list[str]]:
+    """Texts of a file and their labels."""
+    from lexframe.datasets import read_table
+
+    table = read_table(file, text=column, label=label)
+    return list(table.texts), list(table.labels or ())
+
+
+def poles(positive: Path, negative: Path, column: str) -> tuple[list[str], list[str]]:
+    """Texts of two files, labelled ``positive`` and ``negative``."""
+    parts = {"positive": texts_of(positive, column), "negative": texts_of(negative, column)}
+    return [text for part in parts.values() for text in part], [name for name, part in parts.items() for _ in part]
+
+
+def note_cut(space: Any, texts: Sequence[str]) -> None:
+    """Say how many texts are longer than the model takes."""
+    n_cut = int(space.truncated(texts).sum())
+    if n_cut:
+        longest = space.model.texts.max_tokens
+        show.note(f"{n_cut} of {len(texts)} texts are longer than the {longest} tokens that the model takes; their ends were cut off.")
+
+
+def whole_numbers(option: str, value: str) -> list[int]:
+    """Numbers with commas between.
+
+    Raises
+    ------
+    InputError
+        If one is none.
+    """
+    try:
+        return [int(part) for part in value.split(",")]
+    except ValueError as error:
+        raise InputError(f"{option} is {value!r}; expected whole numbers with commas between, such as 0,3.") from error
+
+
+def amounts_of(option: str, value: str) -> list[float]:
+    """Numbers with commas between, or all whole steps of a range such as ``-3..3``.
+
+    Raises
+    ------
+    InputError
+        If one is none, or a range is empty.
+    """
+    first, dots, last = value.partition("..")
+    try:
+        if not dots:
+            return [float(part) for part in value.split(",")]
+        if int(first) <= int(last):
+            return [float(number) for number in range(int(first), int(last) + 1)]
+    except ValueError:
+        pass
+    raise InputError(f"{option} is {value!r}; expected numbers with commas between, or a range such as -3..3.")
