@@ -46,6 +46,13 @@ def test_points_are_the_means_of_the_posterior(space):
     assert space.posterior([]).means.shape == (0, 4)
 
 
+def test_equal_texts_have_one_point_to_the_last_digit(space):
+    points = space.encode([*TEXTS, "a dog", *TEXTS, "a dog"])
+    assert np.array_equal(points[:5], points[6:11])
+    assert np.array_equal(points[1], points[5])
+    assert np.array_equal(points[1], points[-1])
+
+
 def test_likelihoods_are_those_of_the_decoder_word_by_word(space):
     points = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
     found = space.token_log_likelihoods(TEXTS, points, batch_size=2)

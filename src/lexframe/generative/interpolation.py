@@ -163,10 +163,7 @@ def interpolate_pairs(
     ends = [text for number, pair in enumerate(pairs) for text in _two_texts(pair, number)]
     checked_texts(ends, what="pairs")
     along = linear_path if path == "linear" else spherical_path
-    place = {text: number for number, text in enumerate(dict.fromkeys(ends))}
-    # Equal texts are encoded once, so that they have one point to the last digit.
-    encoded = space.encode(list(place), batch_size=batch_size, progress=progress)[[place[text] for text in ends]]
-    encoded = encoded.reshape(len(ends) // 2, 2, -1)
+    encoded = space.encode(ends, batch_size=batch_size, progress=progress).reshape(len(ends) // 2, 2, -1)
     points = np.concatenate([along(start, end, n_steps) for start, end in encoded])
     texts = space.decode(points, temperature=temperature, top_p=top_p, seed=seed, batch_size=batch_size, progress=progress)
     again = space.encode(texts, batch_size=batch_size, progress=progress)

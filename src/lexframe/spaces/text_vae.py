@@ -84,14 +84,17 @@ class TextVAESpace(LatentVariableSpace):
 
     def posterior(self, texts: Sequence[str], *, batch_size: int | None = None, progress: Progress = iter) -> Posterior:
         """The q(z | x) of every text; see :meth:`LatentVariableSpace.posterior`."""
-        read = self.model.texts(texts)
+        # Equal texts are read once: two rows of a batch may differ in the last digit, and one text has one point.
+        place: dict[tuple[int, ...], int] = {}
+        places = [place.setdefault(text.encoder_ids, len(place)) for text in self.model.texts(texts)]
+        read = list(place)
         means, log_variances = (np.zeros((len(read), self.n_dims), dtype=np.float32) for _ in range(2))
         with evaluation_mode(self.model.network):
-            for rows in progress(self._batches([len(text.encoder_ids) for text in read], batch_size)):
-                batch = self.model.texts.batch([read[row] for row in rows]).to(self._device)
-                mean, log_variance = self.model.network.posterior(batch.encoder_ids, batch.encoder_mask)
+            for rows in progress(self._batches([len(ids) for ids in read], batch_size)):
+                ids, mask = (part.to(self._device) for part in self.model.texts.encoder_batch([read[row] for row in rows]))
+                mean, log_variance = self.model.network.posterior(ids, mask)
                 means[rows], log_variances[rows] = mean.cpu().numpy(), log_variance.cpu().numpy()
-        return Posterior(means=means, log_variances=log_variances)
+        return Posterior(means=means[places], log_variances=log_variances[places])
 
     def token_log_likelihoods(
         self, texts: Sequence[str], points: Points, *, batch_size: int | None = None, progress: Progress = iter

@@ -107,12 +107,14 @@ class VAETexts:
             for source, ids in zip(read, whole, strict=True)
         ]
 
+    def encoder_batch(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """Ids of the encoder, padded, and their mask."""
+        padding = self.padding if self.encoder_tokenizer is None else int(self.encoder_tokenizer.pad_token_id or 0)
+        return _pad(rows, padding)
+
     def batch(self, texts: Sequence[VAEText]) -> VAEBatch:
         """Pad some texts into one batch."""
-        encoder_padding = self.padding
-        if self.encoder_tokenizer is not None:
-            encoder_padding = int(self.encoder_tokenizer.pad_token_id or 0)
-        encoder_ids, encoder_mask = _pad([text.encoder_ids for text in texts], encoder_padding)
+        encoder_ids, encoder_mask = self.encoder_batch([text.encoder_ids for text in texts])
         inputs, mask = _pad([(self.begin, *text.ids) for text in texts], self.padding)
         targets, _ = _pad([(*text.ids, self.end) for text in texts], self.padding)
         return VAEBatch(encoder_ids, encoder_mask, inputs, targets, mask)
