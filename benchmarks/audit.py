@@ -39,8 +39,8 @@ from lexframe.audit.planted_check import planted_check
 from lexframe.audit.points import audit_points
 from lexframe.audit.published import rp_paper
 from lexframe.datasets.readers import stream_rows
-from lexframe.evidence.metrics import mean_estimate
 from lexframe.files import write_text
+from lexframe.resampling import mean_estimate
 from lexframe.spaces import open_space
 
 PLANTED = ("clinc150", "dbpedia14", "trec", "agnews")

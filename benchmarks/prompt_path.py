@@ -19,7 +19,6 @@ from transformers import AutoModelForCausalLM
 
 from common import SHARED, Claim, finish
 from lexframe.datasets import read_table
-from lexframe.evidence.metrics import mean_estimate
 from lexframe.evidence.selection import CONTINUATIONS, MEASURES, measure_selection
 from lexframe.instruments.state_parts import LastStates, fit_state_parts, last_states
 from lexframe.instruments.subspace import SubspaceComparison, compare_families, principal_axes, words_in_subspace
@@ -27,6 +26,7 @@ from lexframe.instruments.trajectory import token_curvature_deg
 from lexframe.instruments.transport import paired_map, singular_axes, study_transport
 from lexframe.instruments.truncation import truncation_cost
 from lexframe.instruments.vocabulary_frame import VocabularyFrame
+from lexframe.resampling import mean_estimate
 from lexframe.spaces import LanguageModelSpace
 
 CUTS = (64, 128)

@@ -31,11 +31,11 @@ import torch
 
 from common import SHARED, Claim, finish
 from lexframe import LanguageModelSpace, LogisticProbe, SentenceEncoderSpace, find_direction, frame_direction, read_table
-from lexframe.evidence.metrics import Estimate, mean_estimate
 from lexframe.instruments import Direction, TargetTexts, random_direction, steered
 from lexframe.instruments.concept_direction import concept_direction
 from lexframe.instruments.neutral_texts import NEUTRAL_PROMPTS, NEUTRAL_TEXTS
 from lexframe.instruments.side_effects import NeutralReading, continuation_log_loss, distinct_share
+from lexframe.resampling import Estimate, mean_estimate
 from lexframe.spaces.base import Representation
 
 METHODS = ("mean_difference", "whitened", "pca", "probe", "frame")

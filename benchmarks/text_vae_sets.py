@@ -10,7 +10,6 @@ from common import SHARED, Claim
 from lexframe.datasets.readers import stream_rows
 from lexframe.generative.active_units import count_active_units
 from lexframe.generative.bleu import bleu
-from lexframe.generative.estimate import mean_estimate
 from lexframe.generative.interpolation import interpolate_pairs
 from lexframe.generative.kl_divergence import kl_per_dimension
 from lexframe.generative.likelihood_bounds import importance_weighted
@@ -21,6 +20,7 @@ from lexframe.generative.reconstruction import exact_match, word_accuracy
 from lexframe.generative.samples import sample_texts
 from lexframe.generative.text_diversity import distinct_n, self_bleu
 from lexframe.generative.text_perplexity import language_model_perplexity
+from lexframe.resampling import mean_estimate
 from lexframe.spaces.vae_files import TextVAEModel
 from lexframe.training.plain_likelihood import plain_nats
 from lexframe.training.vae_data import TrainingTexts, split_texts

@@ -18,7 +18,7 @@ SRC = ROOT / "src"
 # A module imports from its own part and from parts on lines above. The shells at the end may import anything.
 LEVELS = [
     {"lexframe.exceptions", "lexframe.typing"},
-    {"lexframe.files", "lexframe.linalg", "lexframe.provenance", "lexframe.resampling"},
+    {"lexframe.files", "lexframe.linalg", "lexframe.provenance", "lexframe.resampling", "lexframe.text_forms"},
     {"lexframe.spaces.base"},
     {"lexframe.spaces", "lexframe.latents", "lexframe.instruments"},
     {"lexframe.datasets"},  # readers turn files into what instruments take

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lexframe.audit.memberships import multi_label, single_label
-from lexframe.audit.near_duplicates import find_duplicates, near_threshold, normalised
+from lexframe.audit.near_duplicates import find_duplicates, near_threshold
 from lexframe.exceptions import InputError
 from lexframe.latents.neighbors import NeighborIndex
 
@@ -137,12 +137,6 @@ def test_hash_collisions_are_looked_at(monkeypatch):
     points = np.array([[1, 2], [2, 1], [1, 2], [-1, 5]], np.float32)
     monkeypatch.setattr(np.random, "default_rng", lambda seed: SameWeights())
     assert find_duplicates(points, threshold=1.0).groups == ((0, 2),)  # weights of one: keys of rows 0 and 1 are equal
-
-
-def test_normalised():
-    assert normalised("  Ｆｕｌｌ\twidth\n ﬁne STRASSE ") == "full width fine strasse" == normalised("full WIDTH fine Straße")
-    assert normalised("e\u0301") == normalised("É".lower())
-    assert normalised("\ud800") == "\ud800"
 
 
 def test_no_rows_and_one_row():

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
 from lexframe.exceptions import DataError, InputError
-from lexframe.generative.estimate import Estimate
 from lexframe.generative.position_gain import position_gain, spearman_trend, within
+from lexframe.resampling import Estimate
 from tests.generative.toy import ToyLatentSpace
 
 

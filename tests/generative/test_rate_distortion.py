@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lexframe.exceptions import DataError, InputError
-from lexframe.generative.estimate import Estimate
 from lexframe.generative.kl_divergence import kl_per_dimension
 from lexframe.generative.rate_distortion import WEIGHTS, RateDistortion, RatePoint, pareto_frontier, rate_distortion, tempered
+from lexframe.resampling import Estimate
 from lexframe.spaces.base import Posterior
 from tests.generative.linear_gaussian import LinearGaussianSpace
 from tests.generative.test_diagonal_gaussian import normal_posterior

@@ -7,8 +7,8 @@ import pytest
 
 from lexframe.exceptions import InputError
 from lexframe.generative.bleu import bleu
-from lexframe.generative.estimate import mean_estimate
 from lexframe.generative.reconstructions import reconstruct_texts
+from lexframe.resampling import mean_estimate
 from tests.generative.toy_writer import ALL_TEXTS, ToyWriter
 
 

@@ -10,7 +10,6 @@ import vl_convert
 
 from lexframe.exceptions import DataError, InputError
 from lexframe.generative.active_units import count_active_units
-from lexframe.generative.estimate import Estimate, mean_estimate
 from lexframe.generative.factor_probe import probe_factors
 from lexframe.generative.kl_divergence import kl_per_dimension
 from lexframe.generative.likelihood_bounds import importance_weighted
@@ -24,6 +23,7 @@ from lexframe.generative.samples import sample_texts
 from lexframe.generative.text_perplexity import language_model_perplexity
 from lexframe.generative.vae_measures import vae_measures
 from lexframe.generative.vae_score import score_text_vae
+from lexframe.resampling import Estimate, mean_estimate
 from tests.generative.toy import ToyLatentSpace
 from tests.tiny_models import tiny_model, tiny_tokenizer
 

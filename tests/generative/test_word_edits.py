@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lexframe.generative.word_edits import edit_distance, edit_distances, normalised, word_distance, word_overlap, words_of
+from lexframe.generative.word_edits import edit_distance, edit_distances, word_distance, word_overlap, words_of
 
 SEQUENCES = st.lists(st.sampled_from("abcd"), max_size=7)
 
@@ -78,7 +78,3 @@ def test_known_overlaps():
 )
 def test_what_a_word_is(text, words):
     assert words_of(text) == words
-
-
-def test_normalised_keeps_punctuation():
-    assert normalised("  A Dog,\n runs. ") == "a dog, runs."

@@ -10,7 +10,6 @@ import vl_convert
 
 from lexframe.exceptions import InputError
 from lexframe.generative.active_units import count_active_units
-from lexframe.generative.estimate import Estimate
 from lexframe.generative.interpolation import interpolate
 from lexframe.generative.rate_distortion import RateDistortion
 from lexframe.generative.traversal import traverse
@@ -20,6 +19,7 @@ from lexframe.provenance import SpaceFingerprint
 from lexframe.report import vae_report as page_module
 from lexframe.report.vae_charts import interpolation_chart, kl_chart, position_chart, rate_distortion_chart, training_chart
 from lexframe.report.vae_report import headlines, number, text_vae_report, value_and_interval
+from lexframe.resampling import Estimate
 from lexframe.spaces.base import Posterior
 from lexframe.training.text_vae import TextVAEProgress
 from tests.generative.toy import ToyLatentSpace

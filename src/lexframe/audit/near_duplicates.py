@@ -1,7 +1,6 @@
 """Rows that say the same: equal texts, and points that are nearer to each other than unrelated ones ever are."""
 
 import hashlib
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from jaxtyping import Float, Int64
 from lexframe.audit.memberships import Memberships
 from lexframe.exceptions import InputError
 from lexframe.latents.neighbors import NeighborIndex, Neighbors
+from lexframe.text_forms import normalised
 from lexframe.typing import Points
 
 FLOOR = 0.95
@@ -170,12 +170,6 @@ def near_threshold(similarities: Float[np.ndarray, "n k"]) -> float:
     inverse_dimension = np.median(growth) / (1 - 1 / (3 * (np.median(counts) - 1)))
     least = median * (-np.log1p(-CHANCE) / np.log(2)) ** inverse_dimension
     return float(np.clip(1 - least**2 / 2, FLOOR, 1.0))
-
-
-def normalised(text: str) -> str:
-    """A text without what does not count: case, runs of white space, and forms of characters (Unicode NFKC)."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(unicodedata.normalize("NFKC", folded).split())
 
 
 def _ids_of_texts(texts: Sequence[str]) -> np.ndarray:

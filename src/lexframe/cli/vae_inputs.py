@@ -9,7 +9,7 @@ import typer
 from lexframe.cli import show
 from lexframe.exceptions import InputError, ModelError
 
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="Folder that 'vae train' made.")]
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="'embedded-vae', or a folder that 'vae train' made.")]
 Texts = Annotated[list[str] | None, typer.Argument(metavar="[TEXTS]...", help="Texts.")]
 Input = Annotated[Path | None, typer.Option("--input", help="File of texts: .jsonl(.gz), .csv, .tsv, .parquet or .txt.")]
 Temperature = Annotated[float, typer.Option(min=0, help="0 takes the likeliest token each time.")]
@@ -36,7 +36,7 @@ def open_text_vae(model: str, *, device: str | None = None) -> Any:
     elif (folder / "checkpoint.safetensors").is_file():
         raise ModelError(f"{model} is a run that has not ended, so it has no model yet. Run the same 'lexframe vae train' again to end it.")
     elif model == "embedded" or ((folder / "config.json").is_file() and not (folder / "vae.json").is_file()):
-        raise ModelError(f"{model} is a language model and no text VAE. Name the folder that 'lexframe vae train' made.")
+        raise ModelError(f"{model} is a language model and no text VAE. Name the folder that 'lexframe vae train' made, or 'embedded-vae'.")
     return open_space(model, kind="text-vae", device=device)
 
 

@@ -13,7 +13,7 @@ AMOUNTS = (-2.0, -1.0, 0.0, 1.0, 2.0)
 
 
 def score_command(
-    model: Annotated[str, typer.Argument(help="Folder that 'lexframe vae train' made.")],
+    model: Annotated[str, typer.Argument(help="'embedded-vae', or a folder that 'lexframe vae train' made.")],
     texts_file: Annotated[Path, typer.Argument(help="Texts held out from training: .jsonl(.gz), .csv, .tsv, .parquet or .txt.")],
     text: options.Text = "text",
     training: Annotated[Path | None, typer.Option(help="File of all training texts: samples are looked for in it.")] = None,

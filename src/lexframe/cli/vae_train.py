@@ -85,7 +85,10 @@ def train(
     precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of weights, split, order and noise.")] = 0,
     initial_model: Annotated[
-        str | None, typer.Option(help="Start from this text VAE, the folder of a model; its tokenizer, shape and parts are taken over.")
+        str | None,
+        typer.Option(
+            help="Start from this text VAE, 'embedded-vae' or the folder of a model; its tokenizer, shape and parts are taken over."
+        ),
     ] = None,
     as_json: options.Json = False,
 ) -> None:

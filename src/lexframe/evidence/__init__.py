@@ -4,10 +4,11 @@ from lexframe.evidence.adaptation import METHODS, AdaptationResult, MethodResult
 from lexframe.evidence.adapter import Adapter, Predictions, load_adapter
 from lexframe.evidence.cells import Cell, CellStore
 from lexframe.evidence.comparison import ComparisonResult, compare
-from lexframe.evidence.metrics import Estimate, bootstrap, paired_difference
+from lexframe.evidence.metrics import bootstrap, paired_difference
 from lexframe.evidence.problem import Classifier, EncodedTexts, Method, Problem
 from lexframe.evidence.selection import SelectionScore, SelectionStudy, measure_selection, topic_words
 from lexframe.evidence.steering_choice import SideEffectBudget, SteeringChoice, SteeringPoint, choose_steering
+from lexframe.resampling import Estimate
 
 __all__ = [
     "METHODS",

@@ -11,7 +11,7 @@ from sklearn.model_selection import StratifiedKFold
 from lexframe.datasets.readers import Table
 from lexframe.evidence.adapter import Adapter
 from lexframe.evidence.draws import class_numbers, hold_out
-from lexframe.evidence.metrics import Estimate, bootstrap, confusion, paired_difference
+from lexframe.evidence.metrics import bootstrap, confusion, paired_difference
 from lexframe.evidence.problem import EncodedTexts, default_representations
 from lexframe.exceptions import InputError
 from lexframe.instruments.linear_probe import LogisticProbe, ShrinkageLDA
@@ -21,6 +21,7 @@ from lexframe.instruments.semantic_calibration import SemanticCalibration
 from lexframe.instruments.vocabulary_frame import VocabularyFrame
 from lexframe.linalg import metric_root, softmax
 from lexframe.provenance import Provenance
+from lexframe.resampling import Estimate
 from lexframe.spaces.base import Progress, Representation, Space, VocabularySpace
 
 ZERO_SHOT = ("zero-shot", "nearest-basis")

@@ -22,10 +22,10 @@ from lexframe.evidence.draws import (
     short_classes,
     without_duplicates,
 )
-from lexframe.evidence.metrics import Estimate
 from lexframe.evidence.problem import EncodedTexts, Method, Problem, default_representations
 from lexframe.exceptions import InputError
 from lexframe.provenance import Provenance
+from lexframe.resampling import Estimate
 from lexframe.spaces.base import Progress, Representation, Space
 
 SHOTS: tuple[Shots, ...] = (0, 1, 4, 16, 64, 256, ALL)

@@ -16,10 +16,10 @@ from jaxtyping import Float, Float32, Int
 from torch import nn
 
 from lexframe.evidence.lora_language_model import train_lora
-from lexframe.evidence.metrics import Estimate
 from lexframe.exceptions import DataError, InputError, ModelError
 from lexframe.instruments.next_token_calibration import NextTokenCalibration, NextTokenHead, next_token_losses, tail_start
 from lexframe.provenance import Provenance
+from lexframe.resampling import Estimate
 from lexframe.spaces.base import Progress
 from lexframe.spaces.batching import length_batches
 from lexframe.spaces.language_model import LanguageModelSpace

@@ -1,33 +1,11 @@
 """How good predictions are, with intervals: every number that is shown has one."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A number with its 95% interval.
-
-    Attributes
-    ----------
-    value, low, high : float
-        In the units of the metric; for accuracy and macro-F1 a share in [0, 1].
-    """
-
-    value: float
-    low: float
-    high: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """``{"value", "interval"}``, for JSON."""
-        return {"value": self.value, "interval": [self.low, self.high]}
-
-    def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+from lexframe.resampling import Estimate, mean_estimate
 
 
 def accuracy(truth: Int[np.ndarray, " n"], predicted: Int[np.ndarray, " n"]) -> float:
@@ -100,25 +78,7 @@ def paired_difference(
     right: Bool[np.ndarray, " n"], other_right: Bool[np.ndarray, " n"], *, n_resamples: int = 1000, seed: int = 0
 ) -> Estimate:
     """Difference in accuracy of two methods on the same items, with its paired bootstrap interval."""
-    difference: Float[np.ndarray, " n"] = right.astype(float) - other_right.astype(float)
-    draws = np.random.default_rng(seed).integers(0, len(difference), size=(n_resamples, len(difference)))
-    low, high = np.percentile(difference[draws].mean(axis=1), [2.5, 97.5])
-    return Estimate(float(difference.mean()), float(low), float(high))
-
-
-def mean_estimate(values: Float[np.ndarray, " n"], *, n_resamples: int = 1000, seed: int = 0) -> Estimate:
-    """Mean of a value an item with its percentile bootstrap interval over items.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n,)
-        Of paired items their differences.
-    n_resamples, seed : int
-        Of the bootstrap. Equal seeds draw equal items.
-    """
-    draws = np.random.default_rng(seed).integers(0, len(values), size=(n_resamples, len(values)))
-    low, high = np.percentile(values[draws].mean(axis=1), [2.5, 97.5])
-    return Estimate(float(values.mean()), float(low), float(high))
+    return mean_estimate(right.astype(float) - other_right.astype(float), n_resamples=n_resamples, seed=seed)
 
 
 def confusion(truth: Int[np.ndarray, " n"], predicted: Int[np.ndarray, " n"], n_classes: int) -> Int[np.ndarray, "k k"]:

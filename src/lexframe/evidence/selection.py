@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from lexframe.evidence.metrics import Estimate, mean_estimate
 from lexframe.exceptions import InputError, VocabularyError
 from lexframe.instruments.state_parts import LastStates, StateParts, fit_state_parts, last_states
 from lexframe.instruments.subspace import principal_axes, share_inside
 from lexframe.linalg import softmax
+from lexframe.resampling import Estimate, mean_estimate
 from lexframe.spaces.base import LensSpace
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from lexframe.evidence.metrics import Estimate, mean_estimate
 from lexframe.exceptions import InputError
 from lexframe.instruments.direction import Direction
 from lexframe.instruments.direction_finding import random_direction
@@ -15,6 +14,7 @@ from lexframe.instruments.neutral_texts import NEUTRAL_PROMPTS, NEUTRAL_TEXTS
 from lexframe.instruments.side_effects import NeutralReading, continuation_log_loss, distinct_share
 from lexframe.instruments.steering import EffectMetric, LabelWordOdds, steered
 from lexframe.provenance import Provenance
+from lexframe.resampling import Estimate, mean_estimate
 from lexframe.spaces.base import Progress, SteerableSpace, resolve_layer
 
 STRENGTHS = (0.05, 0.1, 0.2, 0.4, 0.8)

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ class MeanDifferenceEdit(PointEdit):
     difference_ : ndarray of shape (n_dims,), float64
         Mean of the target class minus that of the other.
     probe_ : LogisticProbe
-        Fitted on the same points; tells the classes apart, and plays no part in the move.
+        Fitted on the same points when it is first asked for; tells the classes apart, and plays no part in the move.
 
     References
     ----------
@@ -94,8 +95,14 @@ class MeanDifferenceEdit(PointEdit):
         self.difference_ = mean_difference(table[numbers == self._target], table[numbers != self._target])
         if np.abs(self.difference_).max() <= 1e-10 * np.abs(table).max():
             raise InputError("Both classes have the same mean point, so there is nothing to add. Check that the texts of both differ.")
-        self.probe_ = LogisticProbe().fit(table, numbers)
+        self._fitted_on = table, numbers
+        self.__dict__.pop("probe_", None)
         return self
+
+    @cached_property
+    def probe_(self) -> LogisticProbe:
+        """Classifier of the points that the edit was fitted on."""
+        return LogisticProbe().fit(*self._fitted_on)
 
     def move(self, points: Vectors, strength: float = 1.0) -> Points:
         """Points plus `strength` times the difference; see :meth:`PointEdit.move`."""

@@ -10,10 +10,11 @@ from jaxtyping import Float
 from lexframe.exceptions import InputError
 from lexframe.generative.attribute_edit import DirectionEdit, PointEdit
 from lexframe.generative.inputs import checked_points, checked_texts, plain
-from lexframe.generative.word_edits import normalised, word_overlap
+from lexframe.generative.word_edits import word_overlap
 from lexframe.instruments.direction import Direction
 from lexframe.provenance import Provenance
 from lexframe.spaces.base import DecodableSpace, Progress
+from lexframe.text_forms import normalised
 from lexframe.typing import Points
 
 if TYPE_CHECKING:

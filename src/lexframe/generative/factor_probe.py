@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from lexframe.exceptions import DataError, InputError
-from lexframe.generative.estimate import Estimate, estimates, mean_estimate
 from lexframe.generative.factors import Factor, checked_factors
+from lexframe.resampling import Estimate, estimates, mean_estimate
 from lexframe.spaces.base import Progress
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from lexframe.exceptions import DataError, InputError
-from lexframe.generative.estimate import Estimate, mean_estimate, ratio_estimate
 from lexframe.generative.importance_weighted import effective_sample_size, grouped_log_likelihood, largest_weight_share, log_weights
+from lexframe.resampling import Estimate, mean_estimate, ratio_estimate
 from lexframe.spaces.base import LatentVariableSpace, Posterior, Progress
 
 N_SAMPLES = (1, 10, 100, 1000)

@@ -8,8 +8,8 @@ from jaxtyping import Float, Int
 
 from lexframe.exceptions import InputError
 from lexframe.generative.diagonal_gaussian import LOG_2_PI, checked_moments
-from lexframe.generative.estimate import mean_estimate
 from lexframe.generative.kl_divergence import kl_per_dimension
+from lexframe.resampling import mean_estimate
 from lexframe.spaces.base import Posterior
 
 NEAR_CEILING = 1.0

@@ -13,9 +13,9 @@ from jaxtyping import Bool, Float, Int64
 
 from lexframe.generative.inputs import checked_texts, plain
 from lexframe.generative.shared_runs import longest_shared_runs
-from lexframe.generative.word_edits import normalised
 from lexframe.generative.word_index import WordIndex
 from lexframe.spaces.base import Progress
+from lexframe.text_forms import normalised
 
 if TYPE_CHECKING:
     import pandas

@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from lexframe.exceptions import InputError
-from lexframe.generative.estimate import Estimate, mean_estimate, ratio_estimate
 from lexframe.generative.likelihood_bounds import ImportanceWeighted
+from lexframe.resampling import Estimate, mean_estimate, ratio_estimate
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from jaxtyping import Float, Float32
 
 from lexframe.exceptions import DataError, InputError
 from lexframe.generative.derangement import derangements
-from lexframe.generative.estimate import Estimate, estimates
+from lexframe.resampling import Estimate, estimates
 from lexframe.spaces.base import LatentVariableSpace, Progress
 
 LOADED = 2.0  # a quarter of the text with twice its part of the gain holds half of it

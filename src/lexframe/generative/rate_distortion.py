@@ -9,9 +9,9 @@ from jaxtyping import Bool, Float
 
 from lexframe.exceptions import DataError, InputError
 from lexframe.generative.diagonal_gaussian import checked_moments
-from lexframe.generative.estimate import Estimate, mean_estimate
 from lexframe.generative.kl_divergence import kl_per_dimension
 from lexframe.generative.likelihoods import checked_likelihoods, checked_posterior_of
+from lexframe.resampling import Estimate, mean_estimate
 from lexframe.spaces.base import LatentVariableSpace, Posterior, Progress
 
 WEIGHTS = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)

@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from lexframe.generative.bleu import bleu_counts
-from lexframe.generative.estimate import Estimate, mean_estimate
 from lexframe.generative.inputs import checked_texts, plain
 from lexframe.generative.reconstruction import exact_match, word_accuracy
 from lexframe.provenance import Provenance
+from lexframe.resampling import Estimate, mean_estimate
 from lexframe.spaces.base import DecodableSpace, Progress
 from lexframe.typing import Points
 

@@ -7,7 +7,7 @@ from typing import Any
 from lexframe.exceptions import DataError
 from lexframe.generative.inputs import checked_texts
 from lexframe.generative.text_diversity import distinct_n, self_bleu
-from lexframe.generative.word_edits import normalised
+from lexframe.text_forms import normalised
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from jaxtyping import Float
 from lexframe.exceptions import InputError
 from lexframe.generative.class_sampling import ClassGaussians
 from lexframe.generative.inputs import checked_points, plain
-from lexframe.generative.word_edits import normalised
 from lexframe.provenance import Provenance
 from lexframe.spaces.base import DecodableSpace, LatentVariableSpace, Progress
+from lexframe.text_forms import normalised
 from lexframe.typing import Points, Vectors
 
 if TYPE_CHECKING:

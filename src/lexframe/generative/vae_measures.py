@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from lexframe.generative.estimate import Estimate, mean_estimate
 from lexframe.generative.text_perplexity import TextPerplexity
 from lexframe.generative.vae_score_result import TextVAEScore
+from lexframe.resampling import Estimate, mean_estimate
 
 _DIVERSITY = (
     ("different texts", "distinct_texts", "share"),

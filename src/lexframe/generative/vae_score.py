@@ -8,7 +8,6 @@ from jaxtyping import Float, Int
 
 from lexframe.exceptions import DataError, InputError
 from lexframe.generative.active_units import count_active_units
-from lexframe.generative.estimate import mean_estimate
 from lexframe.generative.factor_probe import probe_factors
 from lexframe.generative.inputs import checked_texts
 from lexframe.generative.kl_divergence import kl_per_dimension
@@ -24,6 +23,7 @@ from lexframe.generative.samples import sample_texts
 from lexframe.generative.text_perplexity import TextPerplexity, open_causal_model, text_perplexity
 from lexframe.generative.vae_score_result import TextVAEScore
 from lexframe.provenance import Provenance
+from lexframe.resampling import mean_estimate
 from lexframe.spaces.base import LatentVariableSpace, Posterior, Progress
 
 PlainLanguageModel = Sequence[float] | Float[np.ndarray, " n_texts"] | Callable[[list[str]], Float[np.ndarray, " n_asked"]]

@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Int
 
 from lexframe.generative.active_units import ActiveUnits
-from lexframe.generative.estimate import Estimate
 from lexframe.generative.factor_probe import FactorProbes
 from lexframe.generative.likelihood_bounds import ImportanceWeighted
 from lexframe.generative.mutual_information import MutualInformation
@@ -21,6 +20,7 @@ from lexframe.generative.sample_diversity import SampleDiversity
 from lexframe.generative.samples import Samples
 from lexframe.generative.text_perplexity import TextPerplexity
 from lexframe.provenance import Provenance
+from lexframe.resampling import Estimate
 
 if TYPE_CHECKING:
     import pandas

@@ -4,12 +4,13 @@ Words are compared in lower case and without the marks around them, so a final f
 """
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Int, Int64
+
+from lexframe.text_forms import normalised
 
 # Chinese and Japanese put no spaces between words: each character counts as one. Other scripts without spaces make one long word.
 _CHARACTERS = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
@@ -17,13 +18,8 @@ _WORD = re.compile(rf"[{_CHARACTERS}]|[^\s{_CHARACTERS}]+")
 _MARKS = ".,;:!?\"'`()[]{}<>*_-–—“”‘’«»¿¡。、「」『』।،؛؟۔|/\\~^"
 
 
-def normalised(text: str) -> str:
-    """A text without what does not count when two are compared: case, runs of white space, forms of characters (Unicode NFKC)."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-
-
 def words_of(text: str) -> tuple[str, ...]:
-    """Words of a text after :func:`normalised`, without the punctuation marks around them; what is only marks is no word."""
+    """Words of a :func:`~lexframe.text_forms.normalised` text without the punctuation marks around them; what is only marks is no word."""
     return tuple(word for word in (found.strip(_MARKS) for found in _WORD.findall(normalised(text))) if word)
 
 

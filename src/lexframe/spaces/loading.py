@@ -19,9 +19,22 @@ EMBEDDED = "embedded"
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
+EMBEDDED_VAE = "embedded-vae"
+"""Name of the text VAE that ships with the package."""
+
+
 def embedded_model_folder() -> Path:
     """Folder of the language model that ships with the package."""
-    return Path(str(resources.files("lexframe") / "models" / "embedded"))
+    return _shipped(EMBEDDED)
+
+
+def embedded_vae_folder() -> Path:
+    """Folder of the text VAE that ships with the package."""
+    return _shipped(EMBEDDED_VAE)
+
+
+def _shipped(name: str) -> Path:
+    return Path(str(resources.files("lexframe") / "models" / name))
 
 
 def torch_dtype(name: str) -> torch.dtype:
@@ -47,6 +60,8 @@ def resolve_model(name_or_path: str) -> str:
     """
     if name_or_path == EMBEDDED:
         return str(embedded_model_folder())
+    if name_or_path == EMBEDDED_VAE:
+        raise ModelError(f"{EMBEDDED_VAE} is a text VAE and no language model. Use it where a text VAE is asked for, or name '{EMBEDDED}'.")
     path = Path(name_or_path)
     looks_local = path.is_absolute() or name_or_path.startswith((".", "~")) or name_or_path.count("/") > 1 or name_or_path.endswith("/")
     if path.is_dir():

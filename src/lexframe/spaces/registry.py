@@ -7,7 +7,7 @@ from typing import Any
 from lexframe.exceptions import InputError
 from lexframe.provenance import SpaceFingerprint
 from lexframe.spaces.base import Space
-from lexframe.spaces.loading import resolve_model
+from lexframe.spaces.loading import EMBEDDED_VAE, resolve_model
 
 ENTRY_POINT_GROUP = "lexframe.spaces"
 
@@ -18,7 +18,7 @@ def open_space(model: str = "embedded", *, kind: str | None = None, **options: A
     Parameters
     ----------
     model : str
-        ``"embedded"``, a local folder or a hub id.
+        ``"embedded"``, ``"embedded-vae"``, a local folder or a hub id.
     kind : str, optional
         ``"language-model"``, ``"sentence-encoder"``, ``"text-vae"``, or a kind that another package adds. Default: a folder with
         ``vae.json`` is a text VAE, one with ``modules.json`` a sentence encoder, anything else a language model.
@@ -97,8 +97,8 @@ def _reading(fingerprint: SpaceFingerprint) -> dict[str, Any]:
 
 
 def is_text_vae(model: str) -> bool:
-    """Whether `model` is the folder of a text VAE."""
-    return (Path(model) / "vae.json").is_file()
+    """Whether `model` is the folder of a text VAE, or the one that ships with the package."""
+    return model == EMBEDDED_VAE or (Path(model) / "vae.json").is_file()
 
 
 def is_sentence_encoder(model: str) -> bool:

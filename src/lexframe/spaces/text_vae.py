@@ -12,6 +12,7 @@ from lexframe.provenance import SpaceFingerprint
 from lexframe.spaces.base import LatentVariableSpace, Posterior, Progress
 from lexframe.spaces.language_model import weights_hash
 from lexframe.spaces.layers import evaluation_mode
+from lexframe.spaces.loading import EMBEDDED_VAE
 from lexframe.spaces.tokenization import tokenizer_hash
 from lexframe.spaces.vae_files import TRAINING_ONLY, TextVAEModel, load_text_vae
 from lexframe.spaces.vae_network import token_log_probabilities
@@ -28,7 +29,7 @@ class TextVAESpace(LatentVariableSpace):
     Parameters
     ----------
     model : str or TextVAEModel
-        Folder that ``lexframe vae train`` made, or a model in memory.
+        ``"embedded-vae"``, a folder that ``lexframe vae train`` made, or a model in memory.
     device : str or torch.device, optional
         Default: the first GPU if there is one, else the CPU; a model in memory stays where it is.
 
@@ -40,7 +41,7 @@ class TextVAESpace(LatentVariableSpace):
         If it has no latent: a plain language model is made for comparison only.
     """
 
-    def __init__(self, model: str | TextVAEModel, *, device: str | torch.device | None = None):
+    def __init__(self, model: str | TextVAEModel = EMBEDDED_VAE, *, device: str | torch.device | None = None):
         self.model_name = model if isinstance(model, str) else "a text VAE in memory"
         if isinstance(model, str):
             model = load_text_vae(model)

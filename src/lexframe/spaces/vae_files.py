@@ -17,7 +17,7 @@ from lexframe.exceptions import FingerprintMismatch, InputError, ModelError
 from lexframe.files import replacing_files, write_json
 from lexframe.spaces.language_model import weights_hash
 from lexframe.spaces.layers import longest_input
-from lexframe.spaces.loading import load_config, load_tokenizer, load_weights, resolve_model
+from lexframe.spaces.loading import EMBEDDED_VAE, embedded_vae_folder, load_config, load_tokenizer, load_weights, resolve_model
 from lexframe.spaces.tokenization import tokenizer_hash
 from lexframe.spaces.vae_network import LatentShape, TextVAENetwork, small_networks
 from lexframe.spaces.vae_texts import VAETexts
@@ -297,9 +297,11 @@ def text_vae_folder(name: str) -> Path:
     ModelError
         If there is none of that name.
     """
-    folder = Path(name)
+    folder = embedded_vae_folder() if name == EMBEDDED_VAE else Path(name)
     if not (folder / "vae.json").is_file():
-        raise ModelError(f"{name} is no folder of a text VAE: it has no vae.json. Name the folder that 'lexframe vae train' made.")
+        raise ModelError(
+            f"{name} is no folder of a text VAE: it has no vae.json. Name the folder that 'lexframe vae train' made, or '{EMBEDDED_VAE}'."
+        )
     return folder
 
 

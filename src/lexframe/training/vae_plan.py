@@ -70,7 +70,7 @@ class TextVAEPlan:
     seed : int
         Of the weights, the split, the order, the noise.
     initial_model : str or None
-        Folder of a text VAE that the run starts from. Its tokenizer, shape and parts are taken over, and what the
+        A text VAE that the run starts from: its folder, or ``"embedded-vae"``. Its tokenizer, shape and parts are taken over, and what the
         plan says of them is replaced.
     """
 
