@@ -53,7 +53,7 @@ def cell(
     seed: int,
     plan: TextVAEPlan,
     texts: TrainingTexts,
-    measured: Callable[[TextVAEModel, int], dict[str, Any]],
+    measured: Callable[[TextVAEModel, str, int], dict[str, Any]],
 ) -> dict[str, Any]:
     """What was measured of one kind of model at one seed, computed once."""
     folder = bench.out / f"{name}-{kind}-{seed}"
@@ -61,9 +61,8 @@ def cell(
     if not kept.is_file():
         model = trained(folder, replace(KINDS[kind](plan), seed=seed), texts)
         facts = json.loads((folder / "model" / "training.json").read_text())
-        write_json(
-            kept, _finite(measured(model, seed)) | {"seconds": facts["seconds"], "best": facts["best"], "threads": torch.get_num_threads()}
-        )
+        run = {"seconds": facts["seconds"], "best": facts["best"], "threads": torch.get_num_threads()}
+        write_json(kept, _finite(measured(model, kind, seed)) | run)
     return dict(json.loads(kept.read_text()))
 
 
@@ -81,7 +80,7 @@ def cells(
     name: str,
     plan: TextVAEPlan,
     texts: TrainingTexts,
-    measured: Callable[[TextVAEModel, int], dict[str, Any]],
+    measured: Callable[[TextVAEModel, str, int], dict[str, Any]],
     kinds: Sequence[str] = tuple(KINDS),
 ) -> dict[str, list[dict[str, Any]]]:
     """Cells of all kinds at all seeds."""

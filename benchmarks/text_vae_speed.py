@@ -97,7 +97,7 @@ def _trainer(texts: TrainingTexts, *, seed: int) -> float:
             output_dir=str(Path(folder) / "trainer"),
             per_device_train_batch_size=run.plan.batch_size,
             max_steps=STEPS + 1,
-            learning_rate=run.plan.lr,
+            learning_rate=run.plan.peak_rates()[0],
             bf16=run._autocast,
             use_cpu=not torch.cuda.is_available(),
             save_strategy="no",

@@ -175,7 +175,7 @@ def test_an_interrupted_run_says_how_to_go_on(corpus, tmp_path, monkeypatch, cap
     assert "has not ended" in refused(capsys, "vae", "sample", tmp_path / "run")
     assert not (tmp_path / "run" / "model").exists()
     changed = refused(capsys, "vae", "train", corpus, "--out", tmp_path / "run", *TINY, "--n-latent", 8, "--lr", 0.01)
-    assert "n_latent=4 (now 8), lr=0.004 (now 0.01)" in changed
+    assert "n_latent=4 (now 8), lr=None (now 0.01)" in changed
     other = lines_file(tmp_path / "other.txt", sentences(200, seed=5))
     assert "other texts" in refused(capsys, "vae", "train", other, "--out", tmp_path / "run", *TINY)
 
@@ -388,6 +388,12 @@ def test_edits(model, labelled, poles, tmp_path, capsys):
     out, err = capsys.readouterr()
     assert out.count("  edited  ") == 5 + 1
     assert "moved by 0.00" in err
+    rows = [f"{text},{text.split()[1]},{text.split()[2]},{text.split()[-1]}" for text in sentences(60)]
+    wide = lines_file(tmp_path / "wide.csv", ["text,subject,verb,number", *rows])
+    assert run("vae", "edit", model, *texts, "--labels", wide, "--label", "subject", "--towards", "dog", "--keep", "verb", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["provenance"]["parameters"]["edit"] == "MatchedDifferenceEdit"
+    assert document["provenance"]["parameters"]["n_groups"] == len({text.split()[2] for text in sentences(60)})
 
 
 def test_edits_that_cannot_be(model, labelled, poles, tmp_path, capsys):
@@ -408,8 +414,13 @@ def test_edits_that_cannot_be(model, labelled, poles, tmp_path, capsys):
         (("--positive", poles[0], "--negative", poles[0]), "same mean point"),
         (("--positive", poles[0], "--negative", one), "the class 'negative' has one text"),
         (("--direction", tmp_path / "none"), "holds no direction"),
-        ((*sides, "--method", "classifier", "--save", tmp_path / "d"), "--save keeps a mean difference"),
+        ((*sides, "--method", "classifier", "--save", tmp_path / "d"), "--save keeps one mean difference"),
         (("--labels", labelled, "--label", "colour", "--towards", "red"), "no field 'colour'"),
+        ((*several, "dog", "--keep", "colour"), "no field 'colour'"),
+        ((*several, "dog", "--keep", "text"), "No label to keep stands at 10 points"),
+        ((*several, "dog", "--keep", "subject", "--method", "classifier"), "Only differences of means"),
+        ((*several, "dog", "--keep", "subject", "--save", tmp_path / "d"), "and no --keep"),
+        ((*sides, "--keep", "subject"), "--keep names columns of --labels"),
     ):
         assert message in refused(capsys, *call, *arguments), arguments
     assert "two models" in refused(capsys, "vae", "edit", other, "the cat", "--direction", tmp_path / "rain")

@@ -20,6 +20,10 @@ def edit(
     labels: inputs.Labels = None,
     label: inputs.Label = "label",
     towards: Annotated[str | None, typer.Option(help="Class of --labels to move towards, away from all others.")] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(help="Other columns of --labels, such as number,polarity: the move is learned among texts that agree in them."),
+    ] = None,
     direction: Annotated[Path | None, typer.Option(help="Folder of a direction that was saved.")] = None,
     method: Annotated[str, typer.Option(help="mean-difference or classifier: how texts give the edit.")] = "mean-difference",
     strength: Annotated[
@@ -36,11 +40,14 @@ def edit(
     from lexframe.generative import edit_texts
 
     source = _edit_source((positive, negative), (labels, towards), direction, text, label)
-    if save is not None and (direction is not None or method != "mean-difference"):
-        raise InputError("--save keeps a mean difference; it needs texts of two sides and --method mean-difference.")
+    if save is not None and (direction is not None or keep is not None or method != "mean-difference"):
+        raise InputError("--save keeps one mean difference; it needs texts of two sides, --method mean-difference, and no --keep.")
+    if keep is not None and labels is None:
+        raise InputError("--keep names columns of --labels FILE; give that file.")
+    kept = None if keep is None or labels is None else _kept(labels, text, keep)
     given = inputs.given_texts(texts, file, text)
     space = inputs.open_text_vae(model, device=device)
-    used = _found_edit(space, source, method, save) if isinstance(source, tuple) else source
+    used = _found_edit(space, source, method, kept, save) if isinstance(source, tuple) else source
     found = edit_texts(
         space, given, used, strength=strength, temperature=temperature, top_p=top_p, seed=seed, progress=show.progress("batches")
     )
@@ -74,12 +81,19 @@ def _edit_source(
     return *inputs.labelled_texts(classes[0], column, label), classes[1]
 
 
-def _found_edit(space: Any, source: tuple[list[str], list[str], str], method: str, save: Path | None) -> Any:
+def _kept(file: Path, column: str, names: str) -> list[tuple[str, ...]]:
+    """The values of other columns, a tuple a row."""
+    return list(zip(*(inputs.labelled_texts(file, column, name.strip())[1] for name in names.split(",")), strict=True))
+
+
+def _found_edit(
+    space: Any, source: tuple[list[str], list[str], str], method: str, kept: list[tuple[str, ...]] | None, save: Path | None
+) -> Any:
     from lexframe.generative import edit_direction, edit_from_texts
     from lexframe.instruments import save_direction
 
     texts, labels, target = source
-    found = edit_from_texts(space, texts, labels, target, method=method, progress=show.progress("encoding"))
+    found = edit_from_texts(space, texts, labels, target, method=method, keep=kept, progress=show.progress("encoding"))
     if save is not None:
         (other,) = (name for name in found.classes_ if name != target)
         save_direction(edit_direction(found, space.fingerprint, positive=target, negative=other), save)

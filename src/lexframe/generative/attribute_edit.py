@@ -90,7 +90,7 @@ class MeanDifferenceEdit(PointEdit):
                 f"A difference of means needs two classes, but there are {len(self.classes_)}: {', '.join(map(repr, self.classes_[:6]))}. "
                 "Keep two of them, or use ClassifierGradientEdit for several."
             )
-        self._target = _target_number(self.target, self.classes_)
+        self._target = target_number(self.target, self.classes_)
         self.target_ = self.classes_[self._target]
         self.difference_ = mean_difference(table[numbers == self._target], table[numbers != self._target])
         if np.abs(self.difference_).max() <= 1e-10 * np.abs(table).max():
@@ -107,7 +107,7 @@ class MeanDifferenceEdit(PointEdit):
     def move(self, points: Vectors, strength: float = 1.0) -> Points:
         """Points plus `strength` times the difference; see :meth:`PointEdit.move`."""
         table = checked_points(points, len(self.difference_))
-        return (table + _checked_strength(strength) * self.difference_).astype(np.float32)
+        return (table + checked_strength(strength) * self.difference_).astype(np.float32)
 
     def target_probability(self, points: Vectors) -> Float[np.ndarray, " n_points"]:
         """Of the target class, by the probe."""
@@ -170,7 +170,7 @@ class ClassifierGradientEdit(PointEdit):
         self.classes_, numbers = class_numbers(labels, len(table))
         if len(self.classes_) < 2:
             raise InputError(f"All labels are {self.classes_[0]!r}; a classifier needs two classes or more.")
-        self._target = _target_number(self.target, self.classes_)
+        self._target = target_number(self.target, self.classes_)
         self.target_ = self.classes_[self._target]
         self.probe_ = LogisticProbe().fit(table, numbers)
         self._whitening = _standard_whitening(table) if self.metric == "whitened" else np.eye(table.shape[1])
@@ -194,7 +194,7 @@ class ClassifierGradientEdit(PointEdit):
         coefficients = self.probe_.coef_ @ self._unwhitening.T  # logits of whitened points are the same logits
         start = table @ self._whitening
         nearest = nearest_in_class(start, coefficients, self.probe_.intercept_, self._target, self.probability)
-        shift = _checked_strength(strength) * (nearest - start)
+        shift = checked_strength(strength) * (nearest - start)
         lengths = np.linalg.norm(shift, axis=1, keepdims=True)
         shift *= np.minimum(lengths, self.radius) / np.where(lengths > 0, lengths, 1.0)
         return (table + shift @ self._unwhitening).astype(np.float32)
@@ -242,7 +242,7 @@ class DirectionEdit(PointEdit):
 
     def move(self, points: Vectors, strength: float = 1.0) -> Points:
         """Points plus `strength` times the vector; see :meth:`PointEdit.move`."""
-        return (checked_points(points, len(self.vector)) + _checked_strength(strength) * self.vector).astype(np.float32)
+        return (checked_points(points, len(self.vector)) + checked_strength(strength) * self.vector).astype(np.float32)
 
     def to_dict(self) -> dict[str, Any]:
         """What the edit is, as plain types."""
@@ -259,11 +259,13 @@ def _standard_whitening(points: Float[np.ndarray, "n_points n_dims"]) -> Float[n
     return shrunken_whitening(points / scale)[1].astype(np.float64) / scale[:, np.newaxis]
 
 
-def _target_number(target: Hashable, classes: Sequence[Any]) -> int:
+def target_number(target: Hashable, classes: Sequence[Any]) -> int:
+    """Where the target stands among classes; None is the last."""
     return len(classes) - 1 if target is None else class_number(target, classes)
 
 
-def _checked_strength(strength: float) -> float:
+def checked_strength(strength: float) -> float:
+    """The strength, if it is finite."""
     if not np.isfinite(strength):
         raise InputError(f"strength is {strength}; expected a finite number.")
     return float(strength)

@@ -9,6 +9,7 @@ from lexframe.exceptions import InputError
 from lexframe.generative.attribute_edit import ClassifierGradientEdit, MeanDifferenceEdit
 from lexframe.generative.class_sampling import ClassGaussians
 from lexframe.generative.inputs import checked_texts, class_number, class_numbers
+from lexframe.generative.matched_edit import MatchedDifferenceEdit
 from lexframe.instruments.direction import Direction
 from lexframe.provenance import Provenance, SpaceFingerprint
 from lexframe.spaces.base import LatentVariableSpace, Progress, Space
@@ -23,9 +24,10 @@ def edit_from_texts(
     target: Hashable,
     *,
     method: str = "mean-difference",
+    keep: Sequence[Hashable] | None = None,
     batch_size: int | None = None,
     progress: Progress = iter,
-) -> MeanDifferenceEdit | ClassifierGradientEdit:
+) -> MeanDifferenceEdit | MatchedDifferenceEdit | ClassifierGradientEdit:
     """An edit towards one class of labelled texts.
 
     Parameters
@@ -39,26 +41,34 @@ def edit_from_texts(
     method : {"mean-difference", "classifier"}
         :class:`~lexframe.generative.attribute_edit.MeanDifferenceEdit`, where all other classes together are the other side, or
         :class:`~lexframe.generative.attribute_edit.ClassifierGradientEdit`.
+    keep : sequence of hashable, length n_texts, optional
+        Another attribute of the texts, or a tuple of several: differences of means are taken among texts that agree in it, see
+        :class:`~lexframe.generative.matched_edit.MatchedDifferenceEdit`.
     batch_size, progress
         See :meth:`lexframe.spaces.base.Space.encode`.
 
     Returns
     -------
-    MeanDifferenceEdit or ClassifierGradientEdit
+    MeanDifferenceEdit, MatchedDifferenceEdit or ClassifierGradientEdit
 
     Raises
     ------
     InputError
-        If there is no such method or class, labels are not one each, a class has one text, or the sides do not differ.
+        If there is no such method or class, labels are not one each, a class has one text, the sides do not differ, or a classifier is
+        to keep something.
     """
     if method not in METHODS:
         raise InputError(f"method is {method!r}; expected one of {', '.join(METHODS)}.")
+    if keep is not None and method != "mean-difference":
+        raise InputError("Only differences of means can keep another attribute; leave keep out, or take the method mean-difference.")
     texts = checked_texts(texts)
     classes, _ = class_numbers(labels, len(texts))  # before the work of encoding
     class_number(target, classes)
     points = space.encode(texts, batch_size=batch_size, progress=progress)
     if method == "classifier":
         return ClassifierGradientEdit(target=target).fit(points, labels)
+    if keep is not None:
+        return MatchedDifferenceEdit(target=target).fit(points, labels, keep)
     sides: list[Any] = list(labels)
     if len(classes) > 2:
         sides = [target if label == target else f"not {target}" for label in sides]
