@@ -149,6 +149,25 @@ def test_the_registry_knows_text_vaes(folder):
         reopen_space(other.fingerprint, model=str(folder))
 
 
+def test_texts_are_as_long_as_asked_where_the_parts_have_room(folder, tmp_path):
+    def room(name, tokens):
+        return load_text_vae(str(name), max_tokens=tokens).network.shape.max_tokens
+
+    assert [room(folder, tokens) for tokens in (12, 30, 99)] == [12, 30, 30]  # its position table ends there
+    model = build_text_vae(
+        LatentShape(n_latent=2, memory_tokens=1, max_tokens=8),
+        encoder="embedded",
+        decoder="embedded",
+        train_encoder=False,
+        train_decoder=False,
+    )
+    longer = save_text_vae(model, tmp_path / "longer")
+    assert [room(longer, tokens) for tokens in (50, 9999)] == [50, 511]
+    text = "one two three four five six seven eight nine ten"
+    points = [TextVAESpace(load_text_vae(str(longer), max_tokens=tokens)).encode([text]) for tokens in (30, 60)]
+    np.testing.assert_allclose(points[0], points[1], atol=1e-5)
+
+
 def test_frozen_parts_are_named_and_not_copied(tmp_path):
     model = build_text_vae(
         LatentShape(n_latent=3, memory_tokens=1), encoder="embedded", decoder="embedded", train_encoder=False, train_decoder=False

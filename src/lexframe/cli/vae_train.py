@@ -74,9 +74,15 @@ def train(
     bag_of_words_end: Annotated[float, typer.Option(help="And at the end.")] = 0.0,
     importance_share: Annotated[float, typer.Option(help="Last share of the budget that trains the importance-weighted bound.")] = 0.3,
     n_training_samples: Annotated[int, typer.Option(help="Draws a text of that bound.")] = 5,
-    lr: Annotated[float, typer.Option(help="Peak learning rate of AdamW.")] = 0.004,
+    lr: Annotated[
+        float | None,
+        typer.Option(help="Peak learning rate of AdamW. [default: 0.004, or 0.001 from a trained model]", show_default=False),
+    ] = None,
     weight_decay: Annotated[float, typer.Option(help="Of matrices.")] = 0.01,
-    matrix_lr: Annotated[float, typer.Option(help="Peak learning rate of the matrices (Muon); 0: AdamW for all.")] = 0.01,
+    matrix_lr: Annotated[
+        float | None,
+        typer.Option(help="Peak learning rate of the matrices (Muon); 0: AdamW for all. [default: 0.01, or 0.005]", show_default=False),
+    ] = None,
     batch_size: Annotated[int, typer.Option(help="Texts of a step.")] = 64,
     epochs: Annotated[float | None, typer.Option(help="Budget in passes over the texts.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Budget in minutes of training, over all resumed parts.")] = None,

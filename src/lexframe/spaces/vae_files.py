@@ -5,7 +5,7 @@ is not copied into it: the folder names the model and the hash of its weights, a
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +195,8 @@ def save_text_vae(
             if name in model.frozen:
                 document["frozen"][name] = {"model": model.frozen[name], "weights": weights_hash(model_part(network, name))}
             elif part is not None:
-                document[name] = part.config.to_dict()
+                # Where a model was read from is a path of this machine, and serves nobody else.
+                document[name] = {key: value for key, value in part.config.to_dict().items() if key != "_name_or_path"}
         write_json(temporary / "vae.json", _plain(document))
         model.texts.tokenizer.save_pretrained(temporary)
         if facts is not None:
@@ -206,8 +207,15 @@ def save_text_vae(
     return Path(folder)
 
 
-def load_text_vae(name: str) -> TextVAEModel:
+def load_text_vae(name: str, *, max_tokens: int | None = None) -> TextVAEModel:
     """Open a folder that :func:`save_text_vae` wrote; in evaluation mode, float32.
+
+    Parameters
+    ----------
+    name : str
+        The folder, or ``"embedded-vae"``.
+    max_tokens : int, optional
+        Tokens of a text at most, as far as encoder and decoder have room; no weight depends on it. Default: as it was trained.
 
     Raises
     ------
@@ -257,6 +265,9 @@ def load_text_vae(name: str) -> TextVAEModel:
         encoder_tokenizer = None
     if document["shared_words"]:
         parts["encoder"].set_input_embeddings(parts["decoder"].get_input_embeddings())
+    if max_tokens is not None:
+        rooms = [longest_input(part, None) - 1 for part in parts.values() if part is not None]
+        shape = replace(shape, max_tokens=min([max_tokens, *rooms]))
     frozen = {part: kept["model"] for part, kept in document["frozen"].items()}
     model = _assembled(shape, parts["encoder"], parts["decoder"], tokenizer, encoder_tokenizer, frozen, document["shared_words"])
     take_tensors(stored_tensors(model), tensors, name)

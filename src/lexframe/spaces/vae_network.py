@@ -273,6 +273,24 @@ class TextVAENetwork(nn.Module):
         mean, log_variance = self.to_posterior(self.pooling(states, mask)).float().chunk(2, dim=-1)
         return mean, log_variance
 
+    @torch.no_grad()
+    def move_latent(self, centre: Float[Tensor, " n_latent"], scale: Float[Tensor, " n_latent"]) -> None:
+        """Change the coordinates of the latent to ``(z - centre) / scale``; what is written from a text's Gaussian stays the same.
+
+        Parameters
+        ----------
+        centre, scale : Tensor of shape (n_latent,)
+            In today's coordinates; scales above 0.
+        """
+        n_latent, last = self.shape.n_latent, self.to_posterior[-1]
+        last.weight[:n_latent] /= scale.unsqueeze(1)
+        last.bias[:n_latent] = (last.bias[:n_latent] - centre) / scale
+        last.bias[n_latent:] -= 2 * torch.log(scale)
+        ways = [part.project for part in (self.decoder.memory, self.decoder.scale_shift) if part is not None]
+        for linear in (*ways, self.to_words):
+            linear.bias += linear.weight @ centre
+            linear.weight *= scale
+
     def bag_of_words(self, z: Float[Tensor, "n_texts n_latent"]) -> Float[Tensor, "n_texts n_vocab"]:
         """Logits of the words of a text without their order, which a term of the objective asks the latent for."""
         return self.to_words(z)

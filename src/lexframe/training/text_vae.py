@@ -50,6 +50,7 @@ from lexframe.training.vae_objective import (
     log_mean_exp,
 )
 from lexframe.training.vae_plan import TextVAEPlan, taking_over
+from lexframe.training.vae_prior import fit_prior
 from lexframe.training.vae_validation import measure
 
 COLLAPSED = 0.5
@@ -111,7 +112,7 @@ class TextVAETraining:
     """
 
     def __init__(self, plan: TextVAEPlan, texts: TrainingTexts, out: str | Path, *, tokenizer: Any = None):
-        initial = load_text_vae(plan.initial_model) if plan.initial_model is not None else None
+        initial = load_text_vae(plan.initial_model, max_tokens=plan.max_tokens) if plan.initial_model is not None else None
         plan = plan if initial is None else taking_over(plan, initial.network.shape, initial.frozen)
         self.plan, self.out = plan, Path(out)
         self.out.mkdir(parents=True, exist_ok=True)
@@ -265,15 +266,20 @@ class TextVAETraining:
         return cyclical_weight(fraction, warm_share=plan.warm_share, n_cycles=plan.n_cycles, rise_share=plan.rise_share, top=plan.kl_weight)
 
     def _validate(self) -> dict[str, Any]:
-        with evaluation_mode(self.network), torch.autocast(self.device.type, torch.bfloat16, enabled=self._autocast):
-            found = measure(self.model, self.validation[:500], self.plan.n_importance_samples, seed=self.plan.seed, device=self.device)
+        found = self._measured()
         best = self.state.best
-        found["best"] = best is None or found["bound"] < best["bound"]
+        # While the weight rises the objective is another one; a trained decoder is then still best without its latent.
+        eligible = not self.plan.n_latent or self.kl_weight(min(1.0, self._fraction())) >= self.plan.kl_weight
+        found["best"] = eligible and (best is None or found["bound"] < best["bound"])
         if found["best"]:
             self.state.best = found | {"step": self.state.step}
             tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in trained_tensors(self.model).items()}
             _save(self.out / "best.safetensors", tensors, self.state.best)
         return found
+
+    def _measured(self) -> dict[str, Any]:
+        with evaluation_mode(self.network), torch.autocast(self.device.type, torch.bfloat16, enabled=self._autocast):
+            return measure(self.model, self.validation[:500], self.plan.n_importance_samples, seed=self.plan.seed, device=self.device)
 
     def _progress(self, recent: list[tuple[float, float]], validation: dict[str, Any] | None) -> TextVAEProgress:
         fraction = self._fraction()
@@ -318,18 +324,19 @@ class TextVAETraining:
 
     def _optimizer(self) -> torch.optim.Optimizer:
         plan = self.plan
+        lr, matrix_lr = plan.peak_rates()
         matrices, others = matrix_and_other_parameters(self.network)
-        if plan.matrix_lr:
+        if matrix_lr:
             return MuonAdamW(
                 matrices,
                 others,
-                matrix_lr=plan.matrix_lr,
-                lr=plan.lr,
+                matrix_lr=matrix_lr,
+                lr=lr,
                 matrix_weight_decay=plan.weight_decay,
                 dtype=torch.bfloat16 if self._autocast else torch.float32,
             )
         groups = [{"params": matrices, "weight_decay": plan.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        return torch.optim.AdamW([group for group in groups if group["params"]], lr=plan.lr, betas=(0.9, 0.98), fused=True)
+        return torch.optim.AdamW([group for group in groups if group["params"]], lr=lr, betas=(0.9, 0.98), fused=True)
 
     def _on_signal(self) -> None:
         self._stop = True
@@ -387,14 +394,18 @@ class TextVAETraining:
         self.state.n_validations = math.floor(self._fraction() * self.plan.n_validations)
 
     def save_model(self) -> Path:
-        """Write the best checkpoint as ``model/``, weights in bfloat16, with the tokenizer and the plan."""
+        """Write the best checkpoint as ``model/``, its prior fitted, weights in bfloat16, with the tokenizer and the plan."""
         last = {name: tensor.detach().clone() for name, tensor in trained_tensors(self.model).items()}
         take_tensors(trained_tensors(self.model), load_file(self.out / "best.safetensors"), str(self.out))
+        best = self.state.best or {}
+        if self.plan.n_latent:
+            fit_prior(self.model, self.training, device=self.device)
+            best = best | self._measured() | {"bound_before_prior": best["bound"], "kl_before_prior": best["kl"]}
         facts = {
             "plan": asdict(self.plan),
             "steps": self.state.step,
             "seconds": round(self.state.elapsed, 1),
-            "best": self.state.best,
+            "best": best,
             "texts": {
                 "training": len(self.training),
                 "validation": len(self.validation),

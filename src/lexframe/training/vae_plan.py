@@ -52,11 +52,13 @@ class TextVAEPlan:
     importance_share, n_training_samples : float, int
         In the last share of the budget the objective is the importance-weighted bound with so many draws of z a text, in place of the
         evidence lower bound and its remedies: what the model is judged by, which forgives a posterior that is not quite right.
-    lr, weight_decay : float
-        Of AdamW.
-    matrix_lr : float
-        Of Muon, for the matrices that are not tables of words; 0 gives them to AdamW as well. See
-        :class:`~lexframe.training.muon.MuonAdamW`.
+    lr : float or None
+        Peak rate of AdamW. None is 0.004 for parts from random weights, 0.001 where a named decoder or another text VAE is trained on.
+    weight_decay : float
+        Of matrices.
+    matrix_lr : float or None
+        Peak rate of Muon, for the matrices that are not tables of words; 0 gives them to AdamW as well. None is 0.01, or 0.005 likewise.
+        See :class:`~lexframe.training.muon.MuonAdamW`.
     batch_size : int
         Texts of a step.
     max_epochs, max_minutes : float or None
@@ -71,7 +73,7 @@ class TextVAEPlan:
         Of the weights, the split, the order, the noise.
     initial_model : str or None
         A text VAE that the run starts from: its folder, or ``"embedded-vae"``. Its tokenizer, shape and parts are taken over, and what the
-        plan says of them is replaced.
+        plan says of them is replaced; `max_tokens` alone holds, as far as the parts have room.
     """
 
     encoder: str = SMALL
@@ -101,9 +103,9 @@ class TextVAEPlan:
     bag_of_words_end: float = 0.0
     importance_share: float = 0.3
     n_training_samples: int = 5
-    lr: float = 0.004
+    lr: float | None = None
     weight_decay: float = 0.01
-    matrix_lr: float = 0.01
+    matrix_lr: float | None = None
     batch_size: int = 64
     max_epochs: float | None = None
     max_minutes: float | None = None
@@ -116,16 +118,7 @@ class TextVAEPlan:
     def __post_init__(self) -> None:
         if self.max_epochs is None and self.max_minutes is None:
             raise InputError("The run has no end: give max_epochs or max_minutes.")
-        for name in (
-            "max_epochs",
-            "max_minutes",
-            "lr",
-            "batch_size",
-            "vocab_size",
-            "n_validations",
-            "n_importance_samples",
-            "n_training_samples",
-        ):
+        for name in _POSITIVE:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise InputError(f"{name} is {value}; expected a number above 0.")
@@ -133,11 +126,17 @@ class TextVAEPlan:
             if not 0 <= getattr(self, name) < 1 and not (name == "rise_share" and self.rise_share == 1):
                 raise InputError(f"{name} is {getattr(self, name)}; expected a share from 0 to below 1.")
         for name in ("kl_weight", "free_nats", "bag_of_words", "bag_of_words_end", "n_cycles", "weight_decay", "matrix_lr"):
-            if not getattr(self, name) >= 0:
+            if getattr(self, name) is not None and not getattr(self, name) >= 0:
                 raise InputError(f"{name} is {getattr(self, name)}; expected 0 or more.")
         if self.precision not in ("auto", "float32", "bfloat16"):
             raise InputError(f"precision is {self.precision!r}; expected auto, float32 or bfloat16.")
         self.latent_shape()
+
+    def peak_rates(self) -> tuple[float, float]:
+        """Rates of AdamW and of Muon at their peaks."""
+        trained_on = self.initial_model is not None or self.decoder != SMALL
+        lr, matrix_lr = (0.001, 0.005) if trained_on else (0.004, 0.01)
+        return lr if self.lr is None else self.lr, matrix_lr if self.matrix_lr is None else self.matrix_lr
 
     def latent_shape(self) -> LatentShape:
         """The part of the plan that describes the latent."""
