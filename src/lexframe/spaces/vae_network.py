@@ -282,14 +282,15 @@ class TextVAENetwork(nn.Module):
         centre, scale : Tensor of shape (n_latent,)
             In today's coordinates; scales above 0.
         """
-        n_latent, last = self.shape.n_latent, self.to_posterior[-1]
-        last.weight[:n_latent] /= scale.unsqueeze(1)
-        last.bias[:n_latent] = (last.bias[:n_latent] - centre) / scale
-        last.bias[n_latent:] -= 2 * torch.log(scale)
+        n_latent = self.shape.n_latent
+        weight, bias = (getattr(self.to_posterior[-1], name) for name in ("weight", "bias"))
+        weight[:n_latent] /= scale.unsqueeze(1)
+        bias[:n_latent] = (bias[:n_latent] - centre) / scale
+        bias[n_latent:] -= 2 * torch.log(scale)
         ways = [part.project for part in (self.decoder.memory, self.decoder.scale_shift) if part is not None]
         for linear in (*ways, self.to_words):
-            linear.bias += linear.weight @ centre
-            linear.weight *= scale
+            linear.bias.add_(linear.weight @ centre)
+            linear.weight.mul_(scale)
 
     def bag_of_words(self, z: Float[Tensor, "n_texts n_latent"]) -> Float[Tensor, "n_texts n_vocab"]:
         """Logits of the words of a text without their order, which a term of the objective asks the latent for."""
