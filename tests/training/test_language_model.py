@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from lexframe.exceptions import InputError, InterruptedRunError
-from lexframe.training import language_model
+from lexframe.training import checkpoints, language_model
+from lexframe.training.checkpoints import read_facts
 from lexframe.training.language_model import (
     BLOCK,
     Pretraining,
     PretrainingPlan,
     batch_of_blocks,
     build_model,
-    checkpoint_facts,
     learning_rate_scale,
     pretrain,
 )
@@ -146,7 +146,7 @@ def test_a_run_that_stopped_goes_on_as_if_it_had_not(make_plan, tokenizer, token
     Pretraining(plan, tokens_file, tokenizer, tmp_path / "whole").run(whole)
     with pytest.raises(InterruptedRunError, match="Stopped at step 3"):
         Pretraining(plan, tokens_file, tokenizer, tmp_path / "parts").run(first)
-    assert checkpoint_facts(tmp_path / "parts" / "checkpoint.safetensors")["step"] == 3
+    assert read_facts(tmp_path / "parts" / "checkpoint.safetensors")["step"] == 3
     model = Pretraining(plan, tokens_file, tokenizer, tmp_path / "parts").run(second)
     assert len(whole.losses) == 6
     assert first.losses + second.losses == whole.losses
@@ -206,7 +206,7 @@ def test_a_full_disk_keeps_the_earlier_checkpoint(make_plan, tokenizer, tokens_f
         raise SafetensorError("I/O error: No space left on device (os error 28)")
 
     with monkeypatch.context() as patched:
-        patched.setattr(language_model, "save_file", full)
+        patched.setattr(checkpoints, "save_file", full)
         with pytest.raises(InputError, match=r"checkpoint\.safetensors cannot be written: .*No space left"):
             run.save_checkpoint()
 
@@ -265,7 +265,7 @@ def test_a_terminated_run_of_two_processes_leaves_its_checkpoint(make_plan, toke
         process.kill()
     assert process.returncode not in (0, None), errors
     assert "InterruptedRunError" in errors
-    facts = checkpoint_facts(tmp_path / "run" / "checkpoint.safetensors")
+    facts = read_facts(tmp_path / "run" / "checkpoint.safetensors")
     assert facts["step"] == log.read_text().count("\n") >= 2
     resumed = Pretraining(plan, tokens_file, tokenizer, tmp_path / "run")
     assert resumed.step == facts["step"]

@@ -20,13 +20,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lexframe.exceptions import InputError, InterruptedRunError, MissingExtraError
-from lexframe.files import replacing, replacing_files, write_json
+from lexframe.files import replacing_files, write_json
 from lexframe.spaces.precision import fastest_precision
+from lexframe.training.checkpoints import checkpoint_tensors, load_optimizer_state, noticing_signals, read_facts, save_tensors
 from lexframe.training.muon import MuonAdamW, matrix_and_other_parameters
 
 BLOCK = 1024
@@ -305,12 +305,8 @@ class Pretraining:
         InterruptedRunError
             After SIGINT or SIGTERM; the checkpoint is written first.
         """
-        previous = {name: signal.signal(name, self._on_signal) for name in (signal.SIGINT, signal.SIGTERM)}
-        try:
+        with noticing_signals(self._on_signal):
             return self._run(report)
-        finally:
-            for name, handler in previous.items():
-                signal.signal(name, handler)
 
     def _run(self, report: Callable[[TrainingProgress], None]) -> Path:
         last_checkpoint = time.monotonic()
@@ -397,7 +393,7 @@ class Pretraining:
         fraction, stopped = self.accelerator.gather(mine).amax(0).tolist()
         return fraction, bool(stopped)
 
-    def _on_signal(self, number: int, frame: Any) -> None:
+    def _on_signal(self) -> None:
         self._stop = True
 
     def _log(self, progress: TrainingProgress) -> None:
@@ -407,22 +403,15 @@ class Pretraining:
     def save_checkpoint(self) -> None:
         """Write weights and optimiser state; the previous checkpoint stays until the new one is whole."""
         if self.accelerator.is_main_process:
-            tensors = {f"model.{name}": tensor.detach().cpu() for name, tensor in self.model.named_parameters()}
-            names: dict[Tensor, str] = {parameter: name for name, parameter in self.model.named_parameters()}
-            for parameter, state in self.optimizer.state.items():
-                tensors |= {f"optimizer.{names[parameter]}.{key}": value.detach().cpu() for key, value in state.items()}
+            named = list(self.model.named_parameters())
             facts = {"step": self.step, "tokens": self.n_tokens, "elapsed": self.elapsed, "plan": asdict(self.plan)}
-            with replacing(self.out / "checkpoint.safetensors") as temporary:
-                try:
-                    save_file({key: value.contiguous() for key, value in tensors.items()}, temporary, metadata={"facts": json.dumps(facts)})
-                except SafetensorError as error:  # a full disk, which is an OSError everywhere else
-                    raise OSError(str(error)) from error
+            save_tensors(self.out / "checkpoint.safetensors", checkpoint_tensors(named, named, self.optimizer), facts)
 
     def _load_checkpoint(self) -> None:
         path = self.out / "checkpoint.safetensors"
         if not path.is_file():
             return
-        facts = checkpoint_facts(path)
+        facts = read_facts(path)
         for name in ("n_layers", "d_model", "n_heads", "d_ff", "batch_tokens", "seed"):
             if facts["plan"][name] != getattr(self.plan, name):
                 raise InputError(
@@ -435,11 +424,7 @@ class Pretraining:
                 if tensors[f"model.{name}"].shape != parameter.shape:
                     raise InputError(f"{path} was made with another tokenizer: {name} has another shape. Name another folder.")
                 parameter.copy_(tensors[f"model.{name}"])
-                prefix = f"optimizer.{name}."
-                for key, value in tensors.items():
-                    if key.startswith(prefix):
-                        device = parameter.device if value.ndim else torch.device("cpu")
-                        self.optimizer.state[parameter][key.removeprefix(prefix)] = value.to(device)
+        load_optimizer_state(self.optimizer, self.model.named_parameters(), tensors)
         self.step, self.n_tokens, self.elapsed = facts["step"], facts["tokens"], facts["elapsed"]
 
     def save_model(self) -> Path:
@@ -463,26 +448,6 @@ class Pretraining:
                 write_json(temporary / "training.json", facts)
         self.accelerator.wait_for_everyone()
         return folder
-
-
-def checkpoint_facts(path: str | Path) -> dict[str, Any]:
-    """Step, tokens, seconds and plan of a checkpoint, without loading its tensors.
-
-    Raises
-    ------
-    InputError
-        If the file is damaged or not such a checkpoint.
-    """
-    from safetensors import safe_open
-
-    try:
-        with safe_open(path, framework="np") as file:
-            facts: dict[str, Any] = json.loads(file.metadata()["facts"])
-    except (SafetensorError, TypeError, KeyError) as error:
-        raise InputError(
-            f"{path} is not a whole checkpoint of a pretraining run. Remove it to start anew, or name another folder."
-        ) from error
-    return facts
 
 
 def pretrain(

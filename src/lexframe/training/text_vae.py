@@ -6,23 +6,18 @@ stopped and goes on sees what it would have seen.
 
 import json
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lexframe.exceptions import DataError, InputError, InterruptedRunError
-from lexframe.files import replacing
 from lexframe.spaces.layers import evaluation_mode
 from lexframe.spaces.precision import fastest_precision
 from lexframe.spaces.vae_files import (
@@ -37,6 +32,14 @@ from lexframe.spaces.vae_files import (
 )
 from lexframe.spaces.vae_network import token_log_probabilities
 from lexframe.spaces.vae_texts import VAEBatch, VAEText
+from lexframe.training.checkpoints import (
+    checkpoint_tensors,
+    load_optimizer_state,
+    model_tensors,
+    noticing_signals,
+    read_facts,
+    save_tensors,
+)
 from lexframe.training.language_model import learning_rate_scale
 from lexframe.training.muon import MuonAdamW, matrix_and_other_parameters
 from lexframe.training.vae_data import TrainingTexts, batch_rows, texts_hash
@@ -169,7 +172,7 @@ class TextVAETraining:
         InputError
             If the loss is not finite; the last good checkpoint stays.
         """
-        with _noticing_signals(self._on_signal), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        with noticing_signals(self._on_signal), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             self.network.train()
             for name in self.model.frozen:  # a frozen part reads as it always does, without dropout
                 model_part(self.network, name).eval()
@@ -273,8 +276,7 @@ class TextVAETraining:
         found["best"] = eligible and (best is None or found["bound"] < best["bound"])
         if found["best"]:
             self.state.best = found | {"step": self.state.step}
-            tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in trained_tensors(self.model).items()}
-            _save(self.out / "best.safetensors", tensors, self.state.best)
+            save_tensors(self.out / "best.safetensors", trained_tensors(self.model), self.state.best)
         return found
 
     def _measured(self) -> dict[str, Any]:
@@ -347,10 +349,7 @@ class TextVAETraining:
 
     def save_checkpoint(self) -> None:
         """Write weights and optimiser state; the previous checkpoint stays until the new one is whole."""
-        tensors = {f"model.{name}": tensor.detach().cpu() for name, tensor in trained_tensors(self.model).items()}
-        names: dict[Tensor, str] = {parameter: name for name, parameter in self.network.named_parameters()}
-        for parameter, state in self.optimizer.state.items():
-            tensors |= {f"optimizer.{names[parameter]}.{key}": value.detach().cpu() for key, value in state.items()}
+        tensors = checkpoint_tensors(trained_tensors(self.model).items(), self.network.named_parameters(), self.optimizer)
         facts = {
             "plan": asdict(self.plan),
             "texts": self._key,
@@ -358,13 +357,13 @@ class TextVAETraining:
             "elapsed": self.state.elapsed,
             "best": self.state.best,
         }
-        _save(self.out / "checkpoint.safetensors", {key: value.contiguous() for key, value in tensors.items()}, facts)
+        save_tensors(self.out / "checkpoint.safetensors", tensors, facts)
 
     def _check_resumable(self) -> None:
         path = self.out / "checkpoint.safetensors"
         if not path.is_file():
             return
-        facts = _facts(path)
+        facts = read_facts(path)
         asked = asdict(self.plan)
         budgets = ("max_epochs", "max_minutes")
         wrong = [f"{name}={facts['plan'].get(name)!r} (now {value!r})" for name, value in asked.items() if facts["plan"].get(name) != value]
@@ -383,13 +382,8 @@ class TextVAETraining:
         if not path.is_file():
             return
         tensors = load_file(path)
-        weights = {key.removeprefix("model."): value for key, value in tensors.items() if key.startswith("model.")}
-        take_tensors(trained_tensors(self.model), weights, str(path))
-        names = {f"optimizer.{name}.": parameter for name, parameter in self.network.named_parameters()}
-        for prefix, parameter in names.items():
-            for key, value in tensors.items():
-                if key.startswith(prefix) and "." not in key.removeprefix(prefix):
-                    self.optimizer.state[parameter][key.removeprefix(prefix)] = value.to(parameter.device if value.ndim else "cpu")
+        take_tensors(trained_tensors(self.model), model_tensors(tensors), str(path))
+        load_optimizer_state(self.optimizer, self.network.named_parameters(), tensors)
         # Of the budget as it is now: a larger one has validations yet to come where the old one had none.
         self.state.n_validations = math.floor(self._fraction() * self.plan.n_validations)
 
@@ -434,33 +428,3 @@ def _learned_tokenizer(texts: Sequence[str], vocab_size: int) -> Any:
     from lexframe.training.tokenizer import train_tokenizer
 
     return train_tokenizer(texts, vocab_size=vocab_size, at_most=True)
-
-
-def _save(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-    with replacing(path) as temporary:
-        try:
-            save_file(tensors, temporary, metadata={"facts": json.dumps(facts)})
-        except SafetensorError as error:  # a full disk, which is an OSError everywhere else
-            raise OSError(str(error)) from error
-
-
-def _facts(path: Path) -> dict[str, Any]:
-    try:
-        with safe_open(path, framework="np") as file:
-            return dict(json.loads(file.metadata()["facts"]))
-    except (OSError, SafetensorError, TypeError, KeyError, ValueError) as error:
-        raise InputError(f"{path} is not a whole checkpoint of a text VAE. Remove it to start anew, or name another folder.") from error
-
-
-@contextmanager
-def _noticing_signals(notice: Callable[[], None]) -> Iterator[None]:
-    """Call `notice` on SIGINT and SIGTERM; only the main thread is given signals."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = {number: signal.signal(number, lambda *_: notice()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
