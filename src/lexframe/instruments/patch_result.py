@@ -11,6 +11,7 @@ from lexframe.exceptions import InputError
 from lexframe.instruments.answer_scores import AnswerScores
 from lexframe.instruments.task import Pair
 from lexframe.provenance import Provenance
+from lexframe.resampling import Estimate
 
 if TYPE_CHECKING:
     import altair as alt
@@ -21,34 +22,19 @@ N_RESAMPLES = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
-    """A number with its 95% percentile bootstrap interval; test pairs are drawn, and all prompts of a pair stay together."""
-
-    value: float
-    low: float
-    high: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """``{"value", "interval"}``, for JSON."""
-        return {"value": self.value, "interval": [self.low, self.high]}
-
-    def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
-
-
-@dataclass(frozen=True, slots=True)
 class ConditionScore:
-    """How the questions of one task, or of all, are answered in one condition.
+    """How the questions of one task, or of all, are answered in one condition; for intervals test pairs are drawn, each with all its
+    prompts.
 
     Attributes
     ----------
     task, condition : str
-    accuracy : Interval
+    accuracy : Estimate
         Share of prompts whose likeliest next token, of the whole vocabulary, begins the answer.
-    other_accuracy : Interval or None
+    other_accuracy : Estimate or None
         Share answered as the other task would have it, where that task knows the input and answers otherwise; None where there is no
         other task or no such input.
-    few_shot_share : Interval or None
+    few_shot_share : Estimate or None
         The accuracy as a share of the few-shot accuracy; None where that is 0.
     probability : float
         Mean probability of the answer's first token.
@@ -60,9 +46,9 @@ class ConditionScore:
 
     task: str
     condition: str
-    accuracy: Interval
-    other_accuracy: Interval | None
-    few_shot_share: Interval | None
+    accuracy: Estimate
+    other_accuracy: Estimate | None
+    few_shot_share: Estimate | None
     probability: float
     median_rank: float
     n_prompts: int
@@ -209,7 +195,7 @@ class PatchTally:
         return {key: np.mean(rows, axis=0) for key, rows in grouped.items()}
 
 
-def _other(values: Float[np.ndarray, " n"], seed: int) -> Interval | None:
+def _other(values: Float[np.ndarray, " n"], seed: int) -> Estimate | None:
     known = values[~np.isnan(values)]
     if not len(known):
         return None
@@ -217,9 +203,9 @@ def _other(values: Float[np.ndarray, " n"], seed: int) -> Interval | None:
     return _ratio(known, np.ones(len(known)), draws)
 
 
-def _ratio(values: Float[np.ndarray, " n"], reference: Float[np.ndarray, " n"], draws: np.ndarray) -> Interval:
+def _ratio(values: Float[np.ndarray, " n"], reference: Float[np.ndarray, " n"], draws: np.ndarray) -> Estimate:
     """Mean over mean; both with the same pairs, so that what a pair is worth cancels."""
     totals = reference[draws].mean(axis=1)
     shares = values[draws].mean(axis=1)[totals > 0] / totals[totals > 0]
     low, high = np.percentile(shares, [2.5, 97.5])
-    return Interval(float(values.mean() / reference.mean()), float(low), float(high))
+    return Estimate(float(values.mean() / reference.mean()), float(low), float(high))
