@@ -39,8 +39,8 @@ from lexframe.audit.planted_check import planted_check
 from lexframe.audit.points import audit_points
 from lexframe.audit.published import rp_paper
 from lexframe.datasets.readers import stream_rows
+from lexframe.evidence.metrics import mean_over_items
 from lexframe.files import write_text
-from lexframe.resampling import mean_estimate
 from lexframe.spaces import open_space
 
 PLANTED = ("clinc150", "dbpedia14", "trec", "agnews")
@@ -272,7 +272,7 @@ def errors(bench: Bench) -> list[Claim]:
     reliability = table[table.method == "lexframe"]
     for model in bench.models:
         found = reliability[(reliability.model == model) & (reliability.kind != "known")]
-        value = mean_estimate(found.ece.to_numpy())
+        value = mean_over_items(found.ece.to_numpy())
         claims.append(
             Claim(
                 f"{model}: calibration error, mean over planted cells", value.value, (value.low, value.high), "<= 0.05", value.value <= 0.05
@@ -300,11 +300,11 @@ def against(table: pd.DataFrame, source: str, label: str, model: str) -> list[Cl
             theirs = some[some.method == best].set_index(keys)[measure]
             difference = (mine - theirs).dropna()
             if not known:
-                value = mean_estimate(difference.to_numpy())
+                value = mean_over_items(difference.to_numpy())
                 what = f"{model}, planted: {name} minus {best.removesuffix(f', {source}')} ({label})"
                 claims.append(Claim(what, value.value, (value.low, value.high), "> 0", value.low > 0))
             for (name_of_set,), part in difference.groupby(["set"]):
-                value = mean_estimate(part.to_numpy())
+                value = mean_over_items(part.to_numpy())
                 what = f"{model}, {name_of_set}: {name} minus {best.removesuffix(f', {source}')} ({label})"
                 interval = (value.low, value.high) if len(part) > 1 else None
                 claims.append(Claim(what, value.value, interval, "> 0", value.value > 0))
@@ -398,7 +398,7 @@ def second_opinion(bench: Bench) -> list[Claim]:
         first = np.argsort(found.informed[:, 0], kind="stable")[:300]
         shares.append(float(doubted[first[given[first] == data.labels[first]]].mean()))
         base.append(float(doubted.mean()))
-    value = mean_estimate(np.array(shares))
+    value = mean_over_items(np.array(shares))
     what = f"agnews: items in the first 300 that were not planted and that the other model puts elsewhere too ({base[0]:.2f} of all items)"
     return [Claim(what, value.value, (value.low, value.high), "reported", True)]
 
@@ -469,7 +469,7 @@ def ablation(bench: Bench) -> list[Claim]:
             if method.startswith(("cleanlab", "Datalab", "lexframe")):
                 continue
             other = table[table.method == method].set_index(keys).ap
-            difference = mean_estimate((whole - other).dropna().to_numpy())
+            difference = mean_over_items((whole - other).dropna().to_numpy())
             claims.append(
                 Claim(f"{model}: the whole minus '{method}', average precision ({other.mean():.3f})", difference.value,
                       (difference.low, difference.high), "reported", True)
@@ -493,7 +493,7 @@ def hierarchy(bench: Bench) -> list[Claim]:
                     wrong = given != data.labels
                     with_it, without = (1 - ours(data, given, hierarchy=flag).informed[:, 0] for flag in (True, False))
                     differences.append(measured(wrong, with_it)["ap"] - measured(wrong, without)["ap"])
-            value = mean_estimate(np.array(differences))
+            value = mean_over_items(np.array(differences))
             claims.append(
                 Claim(f"{model}, {data.name}, {data.n_categories} categories, {len(data.labels)} items: "
                       "average precision, hierarchy minus none", value.value, (value.low, value.high), "> 0", value.low > 0)
@@ -529,7 +529,7 @@ def reviews(bench: Bench) -> list[Claim]:
                         found_with.append(wrong[again.ranked(FIRST)].sum())
                         found_without.append(wrong[first.ranked(2 * FIRST)[FIRST:]].sum())
                         gains.append(float(found_with[-1]) - float(found_without[-1]))
-        value = mean_estimate(np.array(gains))
+        value = mean_over_items(np.array(gains))
         means = f"({np.mean(found_with):.1f}) minus not ({np.mean(found_without):.1f})"
         what = f"{model}: errors in the second {FIRST} reviews, decisions given back {means}"
         claims.append(Claim(what, value.value, (value.low, value.high), "> 0", value.low > 0))
@@ -580,7 +580,7 @@ def nowhere(bench: Bench) -> list[Claim]:
             flagged = adjusted_p(conformal_p_values(scores[trusted], scores[asked])) <= 0.1
             rates.append(float((flagged & ~strange[asked]).sum() / max(flagged.sum(), 1)))
             powers.append(float((flagged & strange[asked]).sum() / strange.sum()))
-        value = mean_estimate(np.array(rates))
+        value = mean_over_items(np.array(rates))
         claims.append(
             Claim(f"{model}: false discoveries at a nominal 0.1 over {len(rates)} draws of trusted items ({np.mean(powers):.2f} found)",
                   value.value, (value.low, value.high), "<= 0.1", value.low <= 0.1)
@@ -600,7 +600,7 @@ def uniform(bench: Bench) -> list[Claim]:
         result = CategoryAudit(duplicates=False, relations=False).fit(points, labels).result_
         statistics.append(kstest(result.outlier_p, "uniform").statistic)
         discoveries.append(float(result.outliers(0.1).any()))
-    value, found = mean_estimate(np.array(statistics)), mean_estimate(np.array(discoveries))
+    value, found = mean_over_items(np.array(statistics)), mean_over_items(np.array(discoveries))
     return [
         Claim(
             "nothing planted: largest gap between p-values and uniform",
@@ -641,7 +641,7 @@ def speed(bench: Bench) -> list[Claim]:
         times.append((mine, theirs))
         ratios.append(mine / theirs)
         del repeat
-    value = mean_estimate(np.array(ratios))
+    value = mean_over_items(np.array(ratios))
     mine, theirs = np.mean(times, axis=0)
     what = (
         f"{n:,} x 384, 20 categories: time of the audit ({mine:.1f} s, with posteriors) over Datalab's ({theirs:.1f} s, posteriors given)"

@@ -19,6 +19,7 @@ from transformers import AutoModelForCausalLM
 
 from common import SHARED, Claim, finish
 from lexframe.datasets import read_table
+from lexframe.evidence.metrics import mean_over_items
 from lexframe.evidence.selection import CONTINUATIONS, MEASURES, measure_selection
 from lexframe.instruments.state_parts import LastStates, fit_state_parts, last_states
 from lexframe.instruments.subspace import SubspaceComparison, compare_families, principal_axes, words_in_subspace
@@ -26,7 +27,6 @@ from lexframe.instruments.trajectory import token_curvature_deg
 from lexframe.instruments.transport import paired_map, singular_axes, study_transport
 from lexframe.instruments.truncation import truncation_cost
 from lexframe.instruments.vocabulary_frame import VocabularyFrame
-from lexframe.resampling import mean_estimate
 from lexframe.spaces import LanguageModelSpace
 
 CUTS = (64, 128)
@@ -109,7 +109,7 @@ def _in_blocks(space: LanguageModelSpace, texts: list[str]) -> list:
 
 def _claim(name: str, values: np.ndarray, goal: str) -> Claim:
     """Holds if the whole interval lies above 0."""
-    found = mean_estimate(np.asarray(values, dtype=np.float64))
+    found = mean_over_items(np.asarray(values, dtype=np.float64))
     return Claim(name, found.value, (found.low, found.high), goal, found.low > 0)
 
 

@@ -31,11 +31,12 @@ import torch
 
 from common import SHARED, Claim, finish
 from lexframe import LanguageModelSpace, LogisticProbe, SentenceEncoderSpace, find_direction, frame_direction, read_table
+from lexframe.evidence.metrics import mean_over_items
 from lexframe.instruments import Direction, TargetTexts, random_direction, steered
 from lexframe.instruments.concept_direction import concept_direction
 from lexframe.instruments.neutral_texts import NEUTRAL_PROMPTS, NEUTRAL_TEXTS
 from lexframe.instruments.side_effects import NeutralReading, continuation_log_loss, distinct_share
-from lexframe.resampling import Estimate, mean_estimate
+from lexframe.resampling import Estimate
 from lexframe.spaces.base import Representation
 
 METHODS = ("mean_difference", "whitened", "pca", "probe", "frame")
@@ -83,7 +84,7 @@ class Outcomes:
 
     def gain(self, name: str, base: str) -> Estimate:
         """Mean difference in probability, paired over prompts; draws are averaged within a prompt."""
-        return mean_estimate(np.mean(self.probability[name], axis=0) - np.mean(self.probability[base], axis=0))
+        return mean_over_items(np.mean(self.probability[name], axis=0) - np.mean(self.probability[base], axis=0))
 
     def perplexity_ratio(self, name: str) -> float:
         return float(np.exp(np.nanmean(self.loss[name]) - np.nanmean(self.loss["unsteered"])))

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, f1_score
 
-from lexframe.evidence.metrics import accuracy, bootstrap, confusion, macro_f1, paired_difference
+from lexframe.evidence.metrics import accuracy, bootstrap, confusion, macro_f1, mean_over_items, paired_difference
+from lexframe.resampling import Estimate, mean_estimate
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=60))
@@ -33,3 +34,9 @@ def test_pairing_narrows_the_interval_of_a_difference(rng):
     difference = paired_difference(right, other)
     assert difference.high - difference.low < (unpaired.high - unpaired.low) / 2
     assert paired_difference(right, right).to_dict() == {"value": 0.0, "interval": [0.0, 0.0]}
+
+
+def test_the_mean_of_one_item_has_no_width(rng):
+    assert mean_over_items(np.array([0.25])) == Estimate(0.25, 0.25, 0.25)
+    values = rng.normal(size=50)
+    assert mean_over_items(values, seed=3) == mean_estimate(values, seed=3)

@@ -78,7 +78,22 @@ def paired_difference(
     right: Bool[np.ndarray, " n"], other_right: Bool[np.ndarray, " n"], *, n_resamples: int = 1000, seed: int = 0
 ) -> Estimate:
     """Difference in accuracy of two methods on the same items, with its paired bootstrap interval."""
-    return mean_estimate(right.astype(float) - other_right.astype(float), n_resamples=n_resamples, seed=seed)
+    return mean_over_items(right.astype(float) - other_right.astype(float), n_resamples=n_resamples, seed=seed)
+
+
+def mean_over_items(values: Float[np.ndarray, " n"], *, n_resamples: int = 1000, seed: int = 0) -> Estimate:
+    """Mean over items as :func:`~lexframe.resampling.mean_estimate` has it; of one item alone the interval has no width.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        Of paired items their differences.
+    n_resamples, seed : int
+        Of the bootstrap. Equal seeds draw equal items.
+    """
+    if len(values) == 1:
+        return Estimate(float(values[0]), float(values[0]), float(values[0]))
+    return mean_estimate(values, n_resamples=n_resamples, seed=seed)
 
 
 def confusion(truth: Int[np.ndarray, " n"], predicted: Int[np.ndarray, " n"], n_classes: int) -> Int[np.ndarray, "k k"]:

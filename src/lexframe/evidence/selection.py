@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from lexframe.evidence.metrics import mean_over_items
 from lexframe.exceptions import InputError, VocabularyError
 from lexframe.instruments.state_parts import LastStates, StateParts, fit_state_parts, last_states
 from lexframe.instruments.subspace import principal_axes, share_inside
 from lexframe.linalg import softmax
-from lexframe.resampling import Estimate, mean_estimate
+from lexframe.resampling import Estimate
 from lexframe.spaces.base import LensSpace
 
 if TYPE_CHECKING:
@@ -251,14 +252,14 @@ def measure_selection(
             values |= {(" ".join([name, condition]).strip(), measure): table for measure, table in found}
     contrasts = {key: _contrast(table, truth) for key, table in values.items()}
     scores = tuple(
-        SelectionScore(*key, *(mean_estimate(each, seed=seed) for each in (own, other, own - other)))
+        SelectionScore(*key, *(mean_over_items(each, seed=seed) for each in (own, other, own - other)))
         for key, (own, other) in contrasts.items()
     )
     gains = {key: own - other for key, (own, other) in contrasts.items()}
     margins: dict[str, dict[str, Estimate]] = {measure: {} for measure in MEASURES}
     for (condition, measure), gain in gains.items():
         if condition != "prompt":
-            margins[measure][condition] = mean_estimate(gains["prompt", measure] - gain, seed=seed)
+            margins[measure][condition] = mean_over_items(gains["prompt", measure] - gain, seed=seed)
     return SelectionStudy(topics, len(prompts), layer, n_axes, words, scores, margins)
 
 

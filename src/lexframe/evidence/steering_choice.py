@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from lexframe.evidence.metrics import mean_over_items
 from lexframe.exceptions import InputError
 from lexframe.instruments.direction import Direction
 from lexframe.instruments.direction_finding import random_direction
@@ -14,7 +15,7 @@ from lexframe.instruments.neutral_texts import NEUTRAL_PROMPTS, NEUTRAL_TEXTS
 from lexframe.instruments.side_effects import NeutralReading, continuation_log_loss, distinct_share
 from lexframe.instruments.steering import EffectMetric, LabelWordOdds, steered
 from lexframe.provenance import Provenance
-from lexframe.resampling import Estimate, mean_estimate
+from lexframe.resampling import Estimate
 from lexframe.spaces.base import Progress, SteerableSpace, resolve_layer
 
 STRENGTHS = (0.05, 0.1, 0.2, 0.4, 0.8)
@@ -321,14 +322,14 @@ class _Trial:
     ) -> SteeringPoint:
         effects, neutral = self.measured(direction, layer, strength)
         chance = [self.measured(control, layer, strength) for control in controls]
-        losses = mean_estimate(neutral.log_loss_change, seed=self.seed)
+        losses = mean_over_items(neutral.log_loss_change, seed=self.seed)
         ratio = Estimate(*(float(np.exp(value)) for value in (losses.value, losses.low, losses.high)))
-        divergence = mean_estimate(neutral.divergence, seed=self.seed)
+        divergence = mean_over_items(neutral.divergence, seed=self.seed)
         return SteeringPoint(
             layer=layer,
             strength=strength,
-            effect=mean_estimate(effects, seed=self.seed),
-            anti_steered=mean_estimate((effects < 0).astype(float), seed=self.seed),
+            effect=mean_over_items(effects, seed=self.seed),
+            anti_steered=mean_over_items((effects < 0).astype(float), seed=self.seed),
             divergence=divergence,
             perplexity_ratio=ratio,
             fluency_ratio=None,
@@ -383,7 +384,7 @@ def _slope(points: list[SteeringPoint], seed: int) -> Estimate | None:
     if not points:
         return None
     strengths = np.array([point.strength for point in points])
-    return mean_estimate(strengths @ np.stack([point.item_effects for point in points]) / (strengths @ strengths), seed=seed)
+    return mean_over_items(strengths @ np.stack([point.item_effects for point in points]) / (strengths @ strengths), seed=seed)
 
 
 def _words(pole: str) -> tuple[str, ...]:
