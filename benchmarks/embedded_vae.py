@@ -2,8 +2,8 @@
 
     python benchmarks/embedded_vae.py [--quick] [--parts card,desk] [--out runs/embedded_vae]
 
-- card: sentences held out from training, by the rules that made the training sentences: use of the latent, likelihood beside the
-  embedded language model, reconstructions, samples, paths and edits, each beside a control
+- card: sentences held out from training, by the rules that made the training sentences: use of the latent, likelihood,
+  reconstructions, samples, paths and edits, each beside a control
 - desk: the model fine-tuned on the 800 messages of `desk`, against one of the same shape from the embedded model alone and a small
   one from nothing, each with the same minutes; judged on messages that none has seen
 """
@@ -45,7 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="the card alone, on few sentences")
     parser.add_argument("--parts", default="card,desk")
-    parser.add_argument("--plain", help="folder of a plain language model (--n-latent 0) that was trained as the card says")
+    parser.add_argument("--plain", help="folder of a plain language model (--n-latent 0) trained with the other options of the card")
     parser.add_argument("--out", type=Path, default=Path("runs/embedded_vae"), help="where runs are kept")
     options = parser.parse_args()
     parts = ["card"] if options.quick else options.parts.split(",")
@@ -143,9 +143,7 @@ def desk_claims(bench: Namespace) -> list[Claim]:
         ]
     for name in list(starts)[1:]:
         difference = mean_estimate(nats["embedded-vae"] - nats[name])
-        claims.append(
-            _estimate(f"desk: nats a message from embedded-vae less those from {name}", difference, "below 0", difference.high < 0)
-        )
+        claims.append(_estimate(f"desk: nats a message from embedded-vae less those from {name}", difference))
     return claims
 
 

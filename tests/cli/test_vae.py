@@ -175,7 +175,7 @@ def test_an_interrupted_run_says_how_to_go_on(corpus, tmp_path, monkeypatch, cap
     assert "has not ended" in refused(capsys, "vae", "sample", tmp_path / "run")
     assert not (tmp_path / "run" / "model").exists()
     changed = refused(capsys, "vae", "train", corpus, "--out", tmp_path / "run", *TINY, "--n-latent", 8, "--lr", 0.01)
-    assert "n_latent=4 (now 8), lr=None (now 0.01)" in changed
+    assert "n_latent=4 (now 8), lr=0.004 (now 0.01)" in changed
     other = lines_file(tmp_path / "other.txt", sentences(200, seed=5))
     assert "other texts" in refused(capsys, "vae", "train", other, "--out", tmp_path / "run", *TINY)
 

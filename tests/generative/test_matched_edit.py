@@ -47,6 +47,13 @@ def test_several_classes_leave_their_own_mean(rng):
         np.testing.assert_allclose(moved[labels == label].mean(axis=0), [0, 7], atol=0.05)
 
 
+def test_several_attributes_as_rows_of_a_table_and_no_points(interplay):
+    points, labels, groups = interplay
+    edit = MatchedDifferenceEdit().fit(points, labels, np.stack([groups, ["x"] * 200], axis=1))
+    assert edit.groups_ == (("down", "x"), ("up", "x"))
+    assert edit.move(points[:0]).shape == (0, 3)
+
+
 def test_another_target_shares_the_classifiers(interplay):
     points, labels, groups = interplay
     edit = MatchedDifferenceEdit(target="b").fit(points, labels, groups)
@@ -99,6 +106,8 @@ def test_from_texts():
         ({"keep": list(range(200))}, "No label to keep stands at 10 points"),
         ({"labels": ["a"] * 200}, "an edit needs two classes"),
         ({"target": "z"}, "'z' is no class here"),
+        ({"keep": [None] * 200}, "missing in row 0"),
+        ({"keep": ["a", "b"] * 100}, "all points are of one class"),
     ],
 )
 def test_bad_input(interplay, changes, says):

@@ -27,10 +27,13 @@ def open_text_vae(model: str, *, device: str | None = None) -> Any:
         If the folder is that of a run that has not ended, of a language model, or of nothing that can be opened.
     """
     from lexframe.spaces import open_space
+    from lexframe.spaces.loading import EMBEDDED_VAE
 
     show.quiet_libraries()
     folder = Path(model)
-    if (folder / "model" / "vae.json").is_file():
+    if model == EMBEDDED_VAE:
+        pass  # the one that comes along, whatever stands in a folder of its name
+    elif (folder / "model" / "vae.json").is_file():
         show.note(f"{model} is a run; its model is {folder / 'model'}.")
         model = str(folder / "model")
     elif (folder / "checkpoint.safetensors").is_file():

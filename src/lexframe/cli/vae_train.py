@@ -56,7 +56,10 @@ def train(
     scale_shift: Annotated[bool, typer.Option("--scale-shift/--no-scale-shift", help="Let it scale and shift the norms too.")] = True,
     n_queries: Annotated[int, typer.Option(help="Heads of the attention that pools the encoder's states.")] = 4,
     encoder_layer: Annotated[int, typer.Option(help="State of the encoder that is pooled; -1 is the last.")] = -1,
-    max_tokens: Annotated[int, typer.Option(help="Longest text; longer ones are left out and counted.")] = 40,
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(help="Longest text; longer ones are left out. [default: 40, or that of --initial-model]", show_default=False),
+    ] = None,
     vocab_size: Annotated[int, typer.Option(help="Tokens of the learned tokenizer, at most.")] = 3000,
     d_model: Annotated[int, typer.Option(help="Width of small parts.")] = 128,
     n_heads: Annotated[int, typer.Option(help="Their attention heads.")] = 4,
@@ -81,7 +84,10 @@ def train(
     weight_decay: Annotated[float, typer.Option(help="Of matrices.")] = 0.01,
     matrix_lr: Annotated[
         float | None,
-        typer.Option(help="Peak learning rate of the matrices (Muon); 0: AdamW for all. [default: 0.01, or 0.005]", show_default=False),
+        typer.Option(
+            help="Peak rate of the matrices (Muon); 0: AdamW for all. [default: 0.01, or 0.005 from a trained model]",
+            show_default=False,
+        ),
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Texts of a step.")] = 64,
     epochs: Annotated[float | None, typer.Option(help="Budget in passes over the texts.")] = None,

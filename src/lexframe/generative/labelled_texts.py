@@ -9,7 +9,7 @@ from lexframe.exceptions import InputError
 from lexframe.generative.attribute_edit import ClassifierGradientEdit, MeanDifferenceEdit
 from lexframe.generative.class_sampling import ClassGaussians
 from lexframe.generative.inputs import checked_texts, class_number, class_numbers
-from lexframe.generative.matched_edit import MatchedDifferenceEdit
+from lexframe.generative.matched_edit import MatchedDifferenceEdit, matched_groups
 from lexframe.instruments.direction import Direction
 from lexframe.provenance import Provenance, SpaceFingerprint
 from lexframe.spaces.base import LatentVariableSpace, Progress, Space
@@ -64,6 +64,8 @@ def edit_from_texts(
     texts = checked_texts(texts)
     classes, _ = class_numbers(labels, len(texts))  # before the work of encoding
     class_number(target, classes)
+    if keep is not None:
+        matched_groups(keep, len(texts))
     points = space.encode(texts, batch_size=batch_size, progress=progress)
     if method == "classifier":
         return ClassifierGradientEdit(target=target).fit(points, labels)

@@ -65,13 +65,15 @@ class MatchedDifferenceEdit(PointEdit):
         ------
         InputError
             If points are not finite, labels are not one each, there is one class only, a class has one text, the target is none of the
-            classes, or nothing to keep stands at 10 points.
+            classes, a label to keep is missing, none of them stands at 10 points, or each goes with one class alone.
         """
         table = checked_points(points)
         self.classes_, numbers = class_numbers(labels, len(table))
         if len(self.classes_) < 2:
             raise InputError(f"All labels are {self.classes_[0]!r}; an edit needs two classes or more.")
-        self.groups_, group_of = _groups(keep, len(table))
+        self.groups_, group_of = matched_groups(keep, len(table))
+        if not any(len(set(numbers[group_of == group].tolist())) > 1 for group in range(len(self.groups_))):
+            raise InputError("In every group to keep all points are of one class, so there is no difference to learn. Keep something else.")
         self._fitted_on = table, numbers, group_of
         for name in ("probe_", "_group_probe"):
             self.__dict__.pop(name, None)
@@ -125,6 +127,8 @@ class MatchedDifferenceEdit(PointEdit):
     def move(self, points: Vectors, strength: float = 1.0) -> Points:
         """Points plus `strength` times the difference of their group and class; see :meth:`PointEdit.move`."""
         table = checked_points(points, self.differences_.shape[2])
+        if not len(table):
+            return table.astype(np.float32)
         groups = self._group_probe.predict(table) if len(self.groups_) > 1 else np.zeros(len(table), dtype=np.int64)
         return (table + checked_strength(strength) * self.differences_[groups, self.probe_.predict(table)]).astype(np.float32)
 
@@ -142,13 +146,15 @@ class MatchedDifferenceEdit(PointEdit):
         }
 
 
-def _groups(keep: Labels, n_points: int) -> tuple[tuple[Any, ...], Int64[np.ndarray, " n_points"]]:
+def matched_groups(keep: Labels, n_points: int) -> tuple[tuple[Any, ...], Int64[np.ndarray, " n_points"]]:
     """Groups that are large enough, and the number of each point's, -1 for the others."""
     given: Sequence[Any] = keep.tolist() if isinstance(keep, np.ndarray) else list(keep)
     if len(given) != n_points:
         raise InputError(f"There are {n_points} points, but {len(given)} labels to keep. Give one for each point.")
     members: dict[Any, list[int]] = {}
-    for row, label in enumerate(given):
+    for row, label in enumerate(tuple(label) if isinstance(label, list) else label for label in given):
+        if any(part is None or part != part for part in (label if isinstance(label, tuple) else (label,))):
+            raise InputError(f"A label to keep is missing in row {row}. Leave the row out.")
         members.setdefault(label, []).append(row)
     large = {label: rows for label, rows in members.items() if len(rows) >= SMALLEST_GROUP}
     if not large:

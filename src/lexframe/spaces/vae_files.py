@@ -266,8 +266,10 @@ def load_text_vae(name: str, *, max_tokens: int | None = None) -> TextVAEModel:
     if document["shared_words"]:
         parts["encoder"].set_input_embeddings(parts["decoder"].get_input_embeddings())
     if max_tokens is not None:
-        rooms = [longest_input(part, None) - 1 for part in parts.values() if part is not None]
-        shape = replace(shape, max_tokens=min([max_tokens, *rooms]))
+        rooms = [longest_input(parts["decoder"], None)]
+        if parts["encoder"] is not None and encoder_tokenizer is None:  # one with a tokenizer of its own cuts by itself
+            rooms.append(longest_input(parts["encoder"], tokenizer))
+        shape = replace(shape, max_tokens=min(max_tokens, min(rooms) - 1))
     frozen = {part: kept["model"] for part, kept in document["frozen"].items()}
     model = _assembled(shape, parts["encoder"], parts["decoder"], tokenizer, encoder_tokenizer, frozen, document["shared_words"])
     take_tensors(stored_tensors(model), tensors, name)

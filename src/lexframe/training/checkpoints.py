@@ -41,12 +41,14 @@ def read_facts(path: str | Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If the file is damaged or was not written so.
+        If the file cannot be read, is damaged, or was not written so.
     """
     try:
         with safe_open(path, framework="np") as file:
             return dict(json.loads(file.metadata()["facts"]))
-    except (OSError, SafetensorError, TypeError, KeyError, ValueError) as error:
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror or error}). Check that the file and its folder can be.") from error
+    except (SafetensorError, TypeError, KeyError, ValueError) as error:
         raise InputError(f"{path} is not a whole checkpoint of a training run. Remove it to start anew, or name another folder.") from error
 
 

@@ -116,7 +116,7 @@ class TextVAETraining:
 
     def __init__(self, plan: TextVAEPlan, texts: TrainingTexts, out: str | Path, *, tokenizer: Any = None):
         initial = load_text_vae(plan.initial_model, max_tokens=plan.max_tokens) if plan.initial_model is not None else None
-        plan = plan if initial is None else taking_over(plan, initial.network.shape, initial.frozen)
+        plan = (plan if initial is None else taking_over(plan, initial.network.shape, initial.frozen)).resolved()
         self.plan, self.out = plan, Path(out)
         self.out.mkdir(parents=True, exist_ok=True)
         self._key = texts_hash(texts)
@@ -272,7 +272,9 @@ class TextVAETraining:
         found = self._measured()
         best = self.state.best
         # While the weight rises the objective is another one; a trained decoder is then still best without its latent.
-        eligible = not self.plan.n_latent or self.kl_weight(min(1.0, self._fraction())) >= self.plan.kl_weight
+        fraction = min(1.0, self._fraction())
+        settled = self.kl_weight(fraction) >= self.plan.kl_weight or fraction >= 1 - self.plan.importance_share
+        eligible = not self.plan.n_latent or settled
         found["best"] = eligible and (best is None or found["bound"] < best["bound"])
         if found["best"]:
             self.state.best = found | {"step": self.state.step}

@@ -8,6 +8,8 @@ from lexframe.exceptions import InputError
 from lexframe.spaces.vae_files import SMALL
 from lexframe.spaces.vae_network import LatentShape
 
+MAX_TOKENS = 40
+"""Tokens of the longest text where nothing else is said."""
 _POSITIVE = (
     "max_epochs",
     "max_minutes",
@@ -33,7 +35,7 @@ class TextVAEPlan:
     n_latent : int
         Dimensions of the latent. 0 trains the plain language model of the same decoder.
     memory_tokens, scale_shift, n_queries, encoder_layer, max_tokens
-        See :class:`~lexframe.spaces.vae_network.LatentShape`.
+        See :class:`~lexframe.spaces.vae_network.LatentShape`; `max_tokens` None is 40, or what the initial model has.
     vocab_size : int
         Tokens at most of the tokenizer that is learned for a small decoder.
     d_model, n_heads, encoder_layers, decoder_layers, dropout
@@ -53,11 +55,12 @@ class TextVAEPlan:
         In the last share of the budget the objective is the importance-weighted bound with so many draws of z a text, in place of the
         evidence lower bound and its remedies: what the model is judged by, which forgives a posterior that is not quite right.
     lr : float or None
-        Peak rate of AdamW. None is 0.004 for parts from random weights, 0.001 where a named decoder or another text VAE is trained on.
+        Peak rate of AdamW. None is 0.001 where a named decoder or another text VAE is trained on, else 0.004.
     weight_decay : float
         Of matrices.
     matrix_lr : float or None
-        Peak rate of Muon, for the matrices that are not tables of words; 0 gives them to AdamW as well. None is 0.01, or 0.005 likewise.
+        Peak rate of Muon, for the matrices that are not tables of words; 0 gives them to AdamW as well. None is 0.005 or 0.01
+        likewise.
         See :class:`~lexframe.training.muon.MuonAdamW`.
     batch_size : int
         Texts of a step.
@@ -73,7 +76,7 @@ class TextVAEPlan:
         Of the weights, the split, the order, the noise.
     initial_model : str or None
         A text VAE that the run starts from: its folder, or ``"embedded-vae"``. Its tokenizer, shape and parts are taken over, and what the
-        plan says of them is replaced; `max_tokens` alone holds, as far as the parts have room.
+        plan says of them is replaced; `max_tokens` alone may be given anew, as far as the parts have room.
     """
 
     encoder: str = SMALL
@@ -85,7 +88,7 @@ class TextVAEPlan:
     scale_shift: bool = True
     n_queries: int = 4
     encoder_layer: int = -1
-    max_tokens: int = 40
+    max_tokens: int | None = None
     vocab_size: int = 3000
     d_model: int = 128
     n_heads: int = 4
@@ -134,13 +137,19 @@ class TextVAEPlan:
 
     def peak_rates(self) -> tuple[float, float]:
         """Rates of AdamW and of Muon at their peaks."""
-        trained_on = self.initial_model is not None or self.decoder != SMALL
+        trained_on = self.initial_model is not None or (self.decoder != SMALL and self.train_decoder)
         lr, matrix_lr = (0.001, 0.005) if trained_on else (0.004, 0.01)
         return lr if self.lr is None else self.lr, matrix_lr if self.matrix_lr is None else self.matrix_lr
 
+    def resolved(self) -> "TextVAEPlan":
+        """The plan with every number that was left to its default, as a run writes it down."""
+        lr, matrix_lr = self.peak_rates()
+        return _changed(self, lr=lr, matrix_lr=matrix_lr, max_tokens=self.latent_shape().max_tokens)
+
     def latent_shape(self) -> LatentShape:
         """The part of the plan that describes the latent."""
-        return LatentShape(**{field.name: getattr(self, field.name) for field in fields(LatentShape)})
+        given = {field.name: getattr(self, field.name) for field in fields(LatentShape)}
+        return LatentShape(**(given | {"max_tokens": MAX_TOKENS if self.max_tokens is None else self.max_tokens}))
 
 
 def taking_over(plan: TextVAEPlan, shape: LatentShape, frozen: Mapping[str, str]) -> TextVAEPlan:

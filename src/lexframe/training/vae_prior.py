@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
 from lexframe.spaces.layers import evaluation_mode
@@ -17,7 +18,7 @@ def fit_prior(model: TextVAEModel, texts: Sequence[VAEText], *, device: torch.de
 
     Of all Gaussian priors with a variance a dimension, the one with the moments of the aggregate posterior has the smallest mean KL.
     That prior in today's coordinates is the standard normal one in the moved coordinates, so the model changes in nothing but its
-    prior, and its evidence lower bound on these texts rises. It matters where a free-bits hinge was on: a dimension can pay its
+    prior, and these texts cost fewer nats by its evidence lower bound. It matters where a free-bits hinge was on: a dimension can pay its
     share by a mean that is the same for all texts, and draws from the prior then land beside it, where nothing was ever written
     (compare the ex-post density of Ghosh et al., 2020 [1]_).
 
@@ -26,7 +27,7 @@ def fit_prior(model: TextVAEModel, texts: Sequence[VAEText], *, device: torch.de
     model : TextVAEModel
         Changed in place.
     texts : sequence of VAEText
-        Of the training; the first 5,000 are read.
+        Of the training; 5,000 of them, drawn at random, are read.
     device : torch.device
         Of the network.
     batch_size : int
@@ -36,7 +37,8 @@ def fit_prior(model: TextVAEModel, texts: Sequence[VAEText], *, device: torch.de
     ----------
     .. [1] Ghosh et al. (2020), From Variational to Deterministic Autoencoders, ICLR, section 4.
     """
-    rows = sorted(range(min(len(texts), N_TEXTS)), key=lambda row: len(texts[row]))
+    drawn = np.random.default_rng(0).permutation(len(texts))[:N_TEXTS].tolist()  # a file may be sorted by what its texts are
+    rows = sorted(drawn, key=lambda row: len(texts[row]))
     means, variances = [], []
     with evaluation_mode(model.network), torch.no_grad():
         for start in range(0, len(rows), batch_size):
