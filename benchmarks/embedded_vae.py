@@ -50,7 +50,7 @@ def main() -> None:
     options = parser.parse_args()
     parts = ["card"] if options.quick else options.parts.split(",")
     claims = (card_claims(options) if "card" in parts else []) + (desk_claims(options) if "desk" in parts else [])
-    finish(claims, keep_as=None if options.quick or set(parts) != {"card", "desk"} else "embedded_vae")
+    finish(claims, keep_as=None if options.quick else "_".join(["embedded_vae", *parts]))
 
 
 def card_claims(bench: Namespace) -> list[Claim]:
