@@ -58,8 +58,13 @@ def test_several_statistics_share_their_draws_and_pass_over_what_is_undefined(rn
     assert second.low > 0
 
 
+def test_units_that_are_not_finite_make_the_interval_nan_and_warn_nobody():
+    found = mean_estimate(np.array([1.0, np.nan, 3.0]))
+    assert np.isnan([found.value, found.low, found.high]).all()
+
+
 def test_one_text_leaves_no_interval():
-    with pytest.raises(DataError, match="1 text, which leaves no interval; expected 2"):
+    with pytest.raises(DataError, match="needs 2 units or more, such as texts; there is 1"):
         mean_estimate(np.ones(1))
 
 

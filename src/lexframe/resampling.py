@@ -87,10 +87,19 @@ def estimates(
         If there are fewer than two units, which leave no interval.
     """
     if len(table) < 2:
-        raise DataError(f"There is {len(table)} text, which leaves no interval; expected 2 or more. Give more texts.")
-    values = statistics(table.sum(axis=0)[np.newaxis])[0]
-    low, high = np.nanpercentile(statistics(resampled_sums(table, n_resamples=n_resamples, seed=seed)), [2.5, 97.5], axis=0)
-    return [Estimate(float(value), float(least), float(most)) for value, least, most in zip(values, low, high, strict=True)]
+        raise DataError(f"An interval needs 2 units or more, such as texts; there is {len(table)}. Give more.")
+    with np.errstate(invalid="ignore"):  # units that are not finite make every statistic of theirs NaN, which says it
+        values = statistics(table.sum(axis=0)[np.newaxis])[0]
+        drawn = statistics(resampled_sums(table, n_resamples=n_resamples, seed=seed))
+    return [Estimate(float(value), *_interval(column)) for value, column in zip(values, drawn.T, strict=True)]
+
+
+def _interval(drawn: Float[np.ndarray, " n_resamples"]) -> Interval:
+    defined = drawn[~np.isnan(drawn)]
+    if not len(defined):
+        return float("nan"), float("nan")
+    low, high = np.percentile(defined, [2.5, 97.5])
+    return float(low), float(high)
 
 
 def ratio_estimate(
