@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from lexframe.datasets.factor_sentences import sample_sentences
 from lexframe.exceptions import DataError, InputError, InterruptedRunError
 from lexframe.spaces import TextVAESpace
 from lexframe.spaces.vae_network import token_log_probabilities
@@ -193,6 +194,18 @@ def test_the_comparison_runs_are_what_their_names_say():
     assert plain.kl_weight == 1
     assert lossless.kl_weight == 0
     assert plain_lm.n_latent == 0
+
+
+def test_an_autoencoder_keeps_what_reconstructs_best(tmp_path):
+    seen = []
+    texts = split_texts([sentence.text for sentence in sample_sentences(300, seed=0, slots=False)], seed=0)
+    TextVAETraining(replace(autoencoder(TINY), max_epochs=8.0, n_validations=6), texts, tmp_path).run(seen.append)
+    validations = [line.validation for line in seen if line.validation]
+    facts = json.loads((tmp_path / "model" / "training.json").read_text())
+    best = min(validations, key=lambda found: found["reconstruction"])
+    assert best is not min(validations, key=lambda found: found["bound"])  # else the test says nothing
+    assert facts["best"]["bound_before_prior"] == best["bound"]
+    assert [found["reconstruction"] for found in validations if found["best"]][-1] == best["reconstruction"]
 
 
 def test_a_plain_language_model_is_the_decoder_without_a_latent(texts, tmp_path):

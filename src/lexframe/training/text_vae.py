@@ -275,7 +275,9 @@ class TextVAETraining:
         fraction = min(1.0, self._fraction())
         settled = self.kl_weight(fraction) >= self.plan.kl_weight or fraction >= 1 - self.plan.importance_share
         eligible = not self.plan.n_latent or settled
-        found["best"] = eligible and (best is None or found["bound"] < best["bound"])
+        # An autoencoder does not train the bound, which is best before it has learned to bring texts back.
+        criterion = "bound" if self.plan.kl_weight or not self.plan.n_latent else "reconstruction"
+        found["best"] = eligible and (best is None or found[criterion] < best[criterion])
         if found["best"]:
             self.state.best = found | {"step": self.state.step}
             save_tensors(self.out / "best.safetensors", trained_tensors(self.model), self.state.best)

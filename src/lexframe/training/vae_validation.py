@@ -46,8 +46,8 @@ def measure(
         means.append(mean)
     active = int((torch.cat(means).var(0) > ACTIVE).sum()) if n_latent else 0
     return {
-        "reconstruction": sums[0] / len(texts),
-        "kl": sums[1] / len(texts),
+        "reconstruction": float(sums[0] / len(texts)),
+        "kl": float(sums[1] / len(texts)),
         "bound": -torch.cat(bounds).mean().item(),
         "active": active,
     }
