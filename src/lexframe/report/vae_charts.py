@@ -373,7 +373,9 @@ def _nats_panel(course: dict[str, Any], x_scale: Any, scales: dict[str, Any], *,
         dot = alt.Chart(alt.Data(values=[row | {"word": "kept"} for row in best])).encode(x=x, y=y)
         layers.append(dot.mark_point(filled=True, size=70, color=WARM, opacity=1))
         is_early = best[0]["fraction"] < 0.3  # the word then leaves the panel on the left
-        side = {"align": "left", "dx": 8, "dy": 10} if is_early else {"align": "right", "dx": -4, "dy": -12}
+        low, high = scales["nats"].domain
+        is_high = best[0]["nats"] > high - 0.12 * (high - low)  # the word would leave it at the top and push the title up
+        side = {"align": "left", "dx": 8, "dy": 10} if is_early else {"align": "right", "dx": -4, "dy": 14 if is_high else -12}
         layers.append(dot.mark_text(color=WARM, fontSize=12, **side).encode(text="word:N"))
     return alt.layer(*layers)
 
