@@ -32,24 +32,35 @@ class Claim:
 
 
 def finish(claims: Sequence[Claim], *, keep_as: str | None = None) -> None:
-    """Print the machine and, as the last line, the claims; with `keep_as` also write ``results/NAME.csv``."""
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, load {load:.1f}"
-    versions = " ".join(f"{name}={version}" for name, version in package_versions().items())
+    """Print the machine and, as the last line, the claims; with `keep_as` also :func:`keep` them."""
+    machine, versions = _circumstances()
     sys.stderr.write(f"{machine}; {versions}\n")
     if keep_as is not None:
-        lines = [
-            {
-                **asdict(claim),
-                "interval": " ".join(f"{bound:.6g}" for bound in claim.interval or ()),
-                "machine": machine,
-                "versions": versions,
-            }
-            for claim in claims
-        ]
-        text = io.StringIO()
-        writer = csv.DictWriter(text, fieldnames=list(lines[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(lines)
-        write_text(Path(__file__).parent / "results" / f"{keep_as}.csv", text.getvalue())
+        keep(claims, keep_as)
     print(json.dumps([asdict(claim) for claim in claims]))
+
+
+def keep(claims: Sequence[Claim], name: str) -> None:
+    """Write the claims as ``results/NAME.csv``."""
+    machine, versions = _circumstances()
+    lines = [
+        {
+            **asdict(claim),
+            "interval": " ".join(f"{bound:.6g}" for bound in claim.interval or ()),
+            "machine": machine,
+            "versions": versions,
+        }
+        for claim in claims
+    ]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(lines[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    write_text(Path(__file__).parent / "results" / f"{name}.csv", text.getvalue())
+
+
+def _circumstances() -> tuple[str, str]:
+    """The machine and how busy it is, and the versions."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+    versions = " ".join(f"{name}={version}" for name, version in package_versions().items())
+    return f"{platform.machine()}, {os.cpu_count()} cores, load {load:.1f}", versions
