@@ -260,6 +260,23 @@ def test_runs_share_their_scales_and_a_collapse_is_marked():
     assert '"symlog"' not in json.dumps(training_chart({"one": course(kl=12.0)}).to_dict())
 
 
+def test_the_mark_of_what_was_kept_stays_inside_its_panel():
+    low, high = (
+        course(),
+        [
+            dataclasses.replace(line, validation=line.validation | {"bound": 200.0 - line.step / 1000}) if line.validation else line
+            for line in course()
+        ],
+    )
+    drawn_at = [
+        layer["mark"]["dy"]
+        for panel in training_chart({"low": low, "high": high}).to_dict()["concat"][:2]
+        for layer in panel["layer"]
+        if layer["mark"]["type"] == "text"
+    ]
+    assert drawn_at[0] < 0 < drawn_at[1]
+
+
 def test_a_run_that_was_not_measured_yet_can_be_drawn():
     assert "nats in training" in drawn(training_chart({"young": course(n=3, held_out=False)}))
     drawn(training_chart({"one line": course(n=1, held_out=False)}))
