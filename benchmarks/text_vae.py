@@ -3,7 +3,8 @@
     python benchmarks/text_vae.py [--quick] [--parts captions,premises,grammar,rates,speed] [--seeds 0,1,2] [--kinds vae,...]
 
 Every part trains what it needs, keeps finished cells in the folder `--out`, and goes on from them; parts, seeds and kinds can therefore be
-spread over processes. At three seeds or more its claims are kept as results/text_vae_PART.csv. Models are chosen by texts held out of the training file; the test file is read once, at the end.
+spread over processes. At three seeds or more its claims are kept as results/text_vae_PART.csv. Models are chosen by texts held out of
+the training file; the test file is read once, at the end.
 """
 
 import argparse
