@@ -81,7 +81,7 @@ def main() -> None:
         steps_saving=None,
         optimizer_cls="AdamW",
         max_beta=1.0,
-        n_cycles=int(options.epochs * 0.8),
+        n_cycles=max(1, int(options.epochs * 0.8)),
         target_kl=2.0,
         no_cuda=True,
     )
