@@ -112,7 +112,6 @@ def both_cells(
 
 
 def known_errors(name: str) -> np.ndarray:
-
     lines = text_lines(SHARED / "data" / name / "test.jsonl.gz")
     return np.array([bool(json.loads(line).get("label_error")) for line in lines])
 
