@@ -13,6 +13,7 @@ from lexframe.datasets.factor_sentences import sample_sentences
 from lexframe.exceptions import DataError, InputError, InterruptedRunError
 from lexframe.spaces import TextVAESpace
 from lexframe.spaces.vae_network import token_log_probabilities
+from lexframe.training.checkpoints import read_facts, save_tensors
 from lexframe.training.text_vae import TextVAETraining
 from lexframe.training.vae_data import batch_rows, split_texts
 from lexframe.training.vae_plan import TextVAEPlan, autoencoder, plain_language_model, plain_vae
@@ -172,6 +173,72 @@ def test_the_last_share_maximises_the_importance_weighted_bound(texts, tmp_path)
     assert run.losses(batch, 0.74)[0] != loss
 
 
+def test_the_importance_weighted_share_adds_the_nats_that_are_missing(texts, tmp_path):
+    plan = replace(TINY, dropout=0.0, importance_share=0.25)
+
+    def loss_and_kl(least_nats):
+        run = TextVAETraining(replace(plan, least_nats=least_nats), texts, tmp_path / str(least_nats))
+        run.network.eval()
+        batch = run.model.texts.batch(run.training[:5])
+        torch.manual_seed(3)
+        loss, _, kl = run.losses(batch, 0.9)
+        return loss.item() * batch.mask.sum().item() / 5, kl
+
+    free, kl = loss_and_kl(0.0)
+    assert loss_and_kl(kl / 2)[0] == pytest.approx(free, abs=1e-4)
+    assert loss_and_kl(kl + 7)[0] == pytest.approx(free + 7, abs=1e-4)
+
+
+def test_the_decoder_first_writes_without_the_latent(texts, tmp_path):
+    run = TextVAETraining(replace(TINY, dropout=0.0, word_dropout=0.0, writing_share=0.5, importance_share=0.0), texts, tmp_path / "a")
+    plain = TextVAETraining(replace(plain_language_model(TINY), dropout=0.0, word_dropout=0.0), texts, tmp_path / "b")
+    plain.network.decoder.model.load_state_dict(run.network.decoder.model.state_dict())
+    batch = run.model.texts.batch(run.training[:5])
+    assert run.losses(batch, 0.49)[1] == pytest.approx(plain.losses(batch, 0.49)[1], abs=1e-4)
+    run.losses(batch, 0.49)[0].backward()
+    assert all(parameter.grad is None for parameter in run.network.decoder.memory.parameters())
+    assert run.network.to_posterior[0].weight.grad.abs().max() > 0  # it learns the words meanwhile
+    run.losses(batch, 0.5)[0].backward()
+    assert run.network.decoder.memory.project.weight.grad.abs().max() > 0
+
+
+def test_no_checkpoint_is_taken_before_the_decoder_is_given_the_latent(texts, tmp_path):
+    seen = []
+    plan = replace(TINY, warm_share=0.0, n_cycles=0, writing_share=0.6, importance_share=0.2)
+    TextVAETraining(plan, texts, tmp_path).run(seen.append)
+    assert [line.validation["best"] for line in seen if line.validation][:2] == [False, False]
+
+
+def test_a_run_that_starts_with_writing_goes_on_where_it_was(texts, tmp_path):
+    plan = replace(TINY, writing_share=0.5, warm_share=0.0, n_cycles=0)
+    TextVAETraining(plan, texts, tmp_path / "whole").run()
+    part = TextVAETraining(plan, texts, tmp_path / "part")
+
+    def stop(progress):
+        if progress.validation:
+            part._on_signal()
+
+    with pytest.raises(InterruptedRunError):
+        part.run(stop)
+    assert part.state.step < part._steps_per_epoch  # while it writes without the latent
+    TextVAETraining(plan, texts, tmp_path / "part").run()
+    found, expected = weights(tmp_path / "part"), weights(tmp_path / "whole")
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+
+
+def test_a_run_from_before_a_setting_goes_on(texts, tmp_path):
+    run = TextVAETraining(TINY, texts, tmp_path)
+    run.save_checkpoint()
+    path = tmp_path / "checkpoint.safetensors"
+    facts = read_facts(path)
+    del facts["plan"]["least_nats"]
+    save_tensors(path, load_file(path), facts)
+    TextVAETraining(TINY, texts, tmp_path)
+    with pytest.raises(InputError, match=r"least_nats=0.0 \(now 3.0\)"):
+        TextVAETraining(replace(TINY, least_nats=3.0), texts, tmp_path)
+
+
 def test_the_bound_is_that_of_the_space(texts, tmp_path):
     folder = TextVAETraining(replace(TINY, max_epochs=0.3), texts, tmp_path).run()
     space, held = TextVAESpace(str(folder)), texts.validation[:10]
@@ -271,6 +338,7 @@ def test_other_scripts_train_and_come_back(tmp_path):
         ({"max_epochs": -1.0}, "max_epochs is -1"),
         ({"word_dropout": 1.0}, "word_dropout is 1"),
         ({"kl_weight": -1.0}, "kl_weight is -1"),
+        ({"writing_share": 0.5, "importance_share": 0.6}, "more than the whole budget"),
         ({"precision": "int8"}, "precision is 'int8'"),
         ({"memory_tokens": 0, "scale_shift": False}, "no way into the decoder"),
     ],

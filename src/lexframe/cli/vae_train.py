@@ -75,8 +75,12 @@ def train(
     word_dropout_end: Annotated[float, typer.Option(help="And at the end.")] = 0.0,
     bag_of_words: Annotated[float, typer.Option(help="Weight of the bag-of-words term at the start.")] = 1.0,
     bag_of_words_end: Annotated[float, typer.Option(help="And at the end.")] = 0.0,
+    writing_share: Annotated[
+        float, typer.Option(help="First share of the budget in which the decoder learns to write without the latent.")
+    ] = 0.0,
     importance_share: Annotated[float, typer.Option(help="Last share of the budget that trains the importance-weighted bound.")] = 0.3,
     n_training_samples: Annotated[int, typer.Option(help="Draws a text of that bound.")] = 5,
+    least_nats: Annotated[float, typer.Option(help="Nats of KL below which that share does not let the latent fall.")] = 0.0,
     lr: Annotated[
         float | None,
         typer.Option(help="Peak learning rate of AdamW. [default: 0.004, or 0.001 from a trained model]", show_default=False),
@@ -133,8 +137,10 @@ def train(
         word_dropout_end=word_dropout_end,
         bag_of_words=bag_of_words,
         bag_of_words_end=bag_of_words_end,
+        writing_share=writing_share,
         importance_share=importance_share,
         n_training_samples=n_training_samples,
+        least_nats=least_nats,
         lr=lr,
         weight_decay=weight_decay,
         matrix_lr=matrix_lr,

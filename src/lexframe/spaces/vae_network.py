@@ -210,7 +210,7 @@ class ConditionedDecoder(nn.Module):
         mask : Tensor of shape (n_texts, position + n_tokens)
             1 for real tokens, those in `cache` included, the memory not.
         z : Tensor of shape (n_texts, n_latent) or None
-            None for a decoder without latent.
+            None writes without a latent, as a plain language model.
         cache : transformers.DynamicCache, optional
             From :meth:`start`, when writing token by token; None reads a whole text.
         position : int
@@ -224,7 +224,8 @@ class ConditionedDecoder(nn.Module):
         if cache is None and z is not None:
             cache = self.start(z)
         positions = torch.arange(position, position + ids.shape[1], device=ids.device).expand(len(ids), -1)
-        whole = torch.cat([mask.new_ones(len(mask), self.n_memory), mask], dim=1) if self.n_memory else mask
+        n_memory = self.n_memory if cache is not None else 0
+        whole = torch.cat([mask.new_ones(len(mask), n_memory), mask], dim=1) if n_memory else mask
         modulated = self.scale_shift.applied(self.model, z) if self.scale_shift is not None and z is not None else nullcontext()
         with modulated:
             output = self.model(

@@ -8,7 +8,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -234,21 +234,23 @@ class TextVAETraining:
         hidden = linear_between(plan.word_dropout, plan.word_dropout_end, fraction)
         dropped = dropped_words(batch.mask, hidden, torch.default_generator) if hidden else None
         if not plan.n_latent:
-            logits = network.decoder(batch.inputs, batch.mask, None, dropped=dropped)
-            reconstruction = -token_log_probabilities(logits, batch.targets, batch.mask).sum() / n_texts
+            reconstruction = self._reconstruction(batch, None, dropped)
             return reconstruction * n_texts / n_tokens, reconstruction.item(), 0.0
         mean, log_variance = network.posterior(batch.encoder_ids, batch.encoder_mask)
         if fraction >= 1 - plan.importance_share:
             return self._importance_losses(batch, mean, log_variance)
         z = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
-        logits = network.decoder(batch.inputs, batch.mask, z, dropped=dropped)
-        reconstruction = -token_log_probabilities(logits, batch.targets, batch.mask).sum() / n_texts
+        reconstruction = self._reconstruction(batch, z if fraction >= plan.writing_share else None, dropped)
         kl = gaussian_kl(mean, log_variance)
         loss = reconstruction + self.kl_weight(fraction) * free_bits(kl, plan.free_nats / plan.n_latent)
         weight = linear_between(plan.bag_of_words, plan.bag_of_words_end, fraction)
         if weight:
             loss = loss + weight * bag_of_words_loss(network.bag_of_words(z), batch.targets, batch.mask).mean()
         return loss * n_texts / n_tokens, reconstruction.item(), kl.sum(1).mean().item()
+
+    def _reconstruction(self, batch: VAEBatch, z: Tensor | None, dropped: Tensor | None) -> Tensor:
+        logits = self.network.decoder(batch.inputs, batch.mask, z, dropped=dropped)
+        return -token_log_probabilities(logits, batch.targets, batch.mask).sum() / len(batch.mask)
 
     def _importance_losses(self, batch: VAEBatch, mean: Tensor, log_variance: Tensor) -> tuple[Tensor, float, float]:
         n_samples, network = self.plan.n_training_samples, self.network
@@ -260,8 +262,9 @@ class TextVAETraining:
         # log p(z) - log q(z | x), in which the constants of both Gaussians cancel
         log_ratio = 0.5 * (noise.square() + log_variance - z.square()).sum(1)
         bound = log_mean_exp((log_p + log_ratio).view(-1, n_samples))
-        kl = gaussian_kl(mean, log_variance).sum(1).mean().item()
-        return -bound.sum() / batch.mask.sum(), -log_p.mean().item(), kl
+        kl = gaussian_kl(mean, log_variance).sum(1).mean()
+        missing = (self.plan.least_nats - kl).clamp(min=0)
+        return (missing * len(bound) - bound.sum()) / batch.mask.sum(), -log_p.mean().item(), kl.item()
 
     def kl_weight(self, fraction: float) -> float:
         """Weight of the KL term at a fraction of the budget."""
@@ -271,10 +274,11 @@ class TextVAETraining:
     def _validate(self) -> dict[str, Any]:
         found = self._measured()
         best = self.state.best
-        # While the weight rises the objective is another one; a trained decoder is then still best without its latent.
+        # Before the decoder is given the latent, and while the weight rises, the objective is another one; a trained decoder is then
+        # still best without its latent.
         fraction = min(1.0, self._fraction())
-        settled = self.kl_weight(fraction) >= self.plan.kl_weight or fraction >= 1 - self.plan.importance_share
-        eligible = not self.plan.n_latent or settled
+        risen = fraction > self.plan.writing_share and self.kl_weight(fraction) >= self.plan.kl_weight
+        eligible = not self.plan.n_latent or risen or fraction >= 1 - self.plan.importance_share
         # An autoencoder does not train the bound, which is best before it has learned to bring texts back.
         criterion = "bound" if self.plan.kl_weight or not self.plan.n_latent else "reconstruction"
         found["best"] = eligible and (best is None or found[criterion] < best[criterion])
@@ -370,7 +374,9 @@ class TextVAETraining:
         facts = read_facts(path)
         asked = asdict(self.plan)
         budgets = ("max_epochs", "max_minutes")
-        wrong = [f"{name}={facts['plan'].get(name)!r} (now {value!r})" for name, value in asked.items() if facts["plan"].get(name) != value]
+        # A setting that is newer than the run was not in force.
+        made = {field.name: field.default for field in fields(TextVAEPlan)} | facts["plan"]
+        wrong = [f"{name}={made[name]!r} (now {value!r})" for name, value in asked.items() if made[name] != value]
         wrong = [line for line in wrong if not line.startswith(budgets)]
         if facts["texts"] != self._key:
             wrong.append("other texts")

@@ -20,6 +20,8 @@ _POSITIVE = (
     "n_importance_samples",
     "n_training_samples",
 )
+_SHARES = ("warm_share", "rise_share", "word_dropout", "word_dropout_end", "dropout", "writing_share", "importance_share")
+_WEIGHTS = ("kl_weight", "free_nats", "least_nats", "bag_of_words", "bag_of_words_end", "n_cycles", "weight_decay", "matrix_lr")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +53,15 @@ class TextVAEPlan:
         whole when the model is used, so what helps the latent at first would cost likelihood at the end.
     bag_of_words, bag_of_words_end : float
         Weight of the bag-of-words term, likewise.
+    writing_share : float
+        In the first share of the budget the decoder learns to write as a plain language model, without the latent, while the encoder
+        learns to tell the latent the words of a text (the bag-of-words term): afterwards neither has to wait for the other.
     importance_share, n_training_samples : float, int
         In the last share of the budget the objective is the importance-weighted bound with so many draws of z a text, in place of the
         evidence lower bound and its remedies: what the model is judged by, which forgives a posterior that is not quite right.
+    least_nats : float
+        In that share the nats of KL that are missing from this many are added to the objective: the bound also forgives a posterior
+        that says little, and a long share would let the latent fall out of use.
     lr : float or None
         Peak rate of AdamW. None is 0.001 where a named decoder or another text VAE is trained on, else 0.004.
     weight_decay : float
@@ -104,8 +112,10 @@ class TextVAEPlan:
     word_dropout_end: float = 0.0
     bag_of_words: float = 1.0
     bag_of_words_end: float = 0.0
+    writing_share: float = 0.0
     importance_share: float = 0.3
     n_training_samples: int = 5
+    least_nats: float = 0.0
     lr: float | None = None
     weight_decay: float = 0.01
     matrix_lr: float | None = None
@@ -125,12 +135,16 @@ class TextVAEPlan:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise InputError(f"{name} is {value}; expected a number above 0.")
-        for name in ("warm_share", "rise_share", "word_dropout", "word_dropout_end", "dropout", "importance_share"):
+        for name in _SHARES:
             if not 0 <= getattr(self, name) < 1 and not (name == "rise_share" and self.rise_share == 1):
                 raise InputError(f"{name} is {getattr(self, name)}; expected a share from 0 to below 1.")
-        for name in ("kl_weight", "free_nats", "bag_of_words", "bag_of_words_end", "n_cycles", "weight_decay", "matrix_lr"):
+        for name in _WEIGHTS:
             if getattr(self, name) is not None and not getattr(self, name) >= 0:
                 raise InputError(f"{name} is {getattr(self, name)}; expected 0 or more.")
+        if self.writing_share + self.importance_share > 1:
+            raise InputError(
+                f"writing_share {self.writing_share} and importance_share {self.importance_share} are more than the whole budget."
+            )
         if self.precision not in ("auto", "float32", "bfloat16"):
             raise InputError(f"precision is {self.precision!r}; expected auto, float32 or bfloat16.")
         self.latent_shape()
@@ -170,8 +184,9 @@ def taking_over(plan: TextVAEPlan, shape: LatentShape, frozen: Mapping[str, str]
 
 def plain_vae(plan: TextVAEPlan) -> TextVAEPlan:
     """The same plan without any remedy against collapse."""
-    off = ("warm_share", "free_nats", "word_dropout", "word_dropout_end", "bag_of_words", "bag_of_words_end", "importance_share")
-    return _changed(plan, n_cycles=0, **dict.fromkeys(off, 0.0))
+    remedies = ("free_nats", "least_nats", "word_dropout", "word_dropout_end", "bag_of_words", "bag_of_words_end")
+    shares = ("warm_share", "writing_share", "importance_share")
+    return _changed(plan, n_cycles=0, **dict.fromkeys((*remedies, *shares), 0.0))
 
 
 def autoencoder(plan: TextVAEPlan) -> TextVAEPlan:
