@@ -17,6 +17,7 @@ from lexframe.training.vae_objective import (
     gaussian_kl,
     linear_between,
     log_mean_exp,
+    shared_information,
 )
 
 
@@ -55,6 +56,18 @@ def test_free_bits_have_no_gradient_below_the_threshold_and_all_of_it_above():
     assert torch.equal(mean.grad[:, 0], torch.zeros(2))
     assert torch.equal(log_variance.grad[:, 0], torch.zeros(2))
     torch.testing.assert_close(mean.grad[:, 1], torch.tensor([1.0, -1.0]))
+
+
+def test_what_all_texts_share_tells_nothing():
+    mean, log_variance = gaussians(500)
+    together = torch.distributions.Normal(mean.mean(0), (mean.var(0, correction=0) + log_variance.exp().mean(0)).sqrt())
+    kl = torch.distributions.kl_divergence(torch.distributions.Normal(mean, (0.5 * log_variance).exp()), together)
+    torch.testing.assert_close(shared_information(mean, log_variance), kl.mean(0))
+    moved = shared_information(3 * mean - 7, log_variance + 2 * math.log(3))
+    torch.testing.assert_close(moved, shared_information(mean, log_variance))
+    same = torch.full((5, 2), 4.0), torch.full((5, 2), -1.0)
+    assert gaussian_kl(*same).mean() > 7
+    torch.testing.assert_close(shared_information(*same), torch.zeros(2))
 
 
 def test_the_hinge_is_on_the_batch_mean_and_not_on_each_text():

@@ -37,6 +37,18 @@ def free_bits(kl: Float[Tensor, "n_texts n_latent"], threshold: float) -> Float[
     return kl.mean(0).clamp(min=threshold).sum()
 
 
+def shared_information(
+    mean: Float[Tensor, "n_texts n_latent"], log_variance: Float[Tensor, "n_texts n_latent"]
+) -> Float[Tensor, " n_latent"]:
+    """Mean KL, by dimension, of the texts' Gaussians from the Gaussian that has the mean and the variance of all of them together.
+
+    It is what :func:`gaussian_kl` comes to once the prior is fitted, and no less than what a dimension tells of a text. A mean that all
+    texts share, or a variance that all texts share, costs nats of :func:`gaussian_kl` and tells nothing: here it counts for nothing.
+    """
+    variance = log_variance.exp()
+    return 0.5 * (torch.log(mean.var(0, correction=0) + variance.mean(0)) - log_variance.mean(0))
+
+
 def cyclical_weight(fraction: float, *, warm_share: float, n_cycles: int, rise_share: float, top: float = 1.0) -> float:
     """Weight of the KL term at a fraction of the budget.
 
