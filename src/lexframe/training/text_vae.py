@@ -8,7 +8,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -375,9 +375,7 @@ class TextVAETraining:
         facts = read_facts(path)
         asked = asdict(self.plan)
         budgets = ("max_epochs", "max_minutes")
-        # A setting that is newer than the run was not in force.
-        made = {field.name: field.default for field in fields(TextVAEPlan)} | facts["plan"]
-        wrong = [f"{name}={made[name]!r} (now {value!r})" for name, value in asked.items() if made[name] != value]
+        wrong = [f"{name}={facts['plan'].get(name)!r} (now {value!r})" for name, value in asked.items() if facts["plan"].get(name) != value]
         wrong = [line for line in wrong if not line.startswith(budgets)]
         if facts["texts"] != self._key:
             wrong.append("other texts")

@@ -61,8 +61,8 @@ class TextVAEPlan:
         evidence lower bound and its remedies: what the model is judged by, which forgives a posterior that is not quite right.
     least_nats : float
         In that share the nats that the latent tells of a text (:func:`~lexframe.training.vae_objective.shared_information`) and that are
-        missing from this many are added to the objective: the bound also forgives a posterior that says little, and a long share would
-        let the latent fall out of use.
+        missing from this many are added to the objective: the bound also forgives a posterior that says little, and a long share, or
+        few texts, would let the latent fall out of use.
     lr : float or None
         Peak rate of AdamW. None is 0.001 where a named decoder or another text VAE is trained on, else 0.004.
     weight_decay : float
@@ -116,7 +116,7 @@ class TextVAEPlan:
     writing_share: float = 0.0
     importance_share: float = 0.3
     n_training_samples: int = 5
-    least_nats: float = 0.0
+    least_nats: float = 5.0
     lr: float | None = None
     weight_decay: float = 0.01
     matrix_lr: float | None = None
