@@ -15,7 +15,7 @@ from lexframe.spaces import TextVAESpace
 from lexframe.spaces.vae_network import token_log_probabilities
 from lexframe.training.text_vae import TextVAETraining
 from lexframe.training.vae_data import batch_rows, split_texts
-from lexframe.training.vae_objective import shared_information
+from lexframe.training.vae_objective import information_bound
 from lexframe.training.vae_plan import TextVAEPlan, autoencoder, plain_language_model, plain_vae
 from lexframe.training.vae_validation import measure
 
@@ -183,7 +183,7 @@ def test_the_importance_weighted_share_adds_the_nats_that_are_missing(texts, tmp
         batch = run.model.texts.batch(run.training[:5])
         torch.manual_seed(3)
         loss = run.losses(batch, 0.9)[0].item() * batch.mask.sum().item() / 5
-        return loss, shared_information(*run.network.posterior(batch.encoder_ids, batch.encoder_mask)).sum().item()
+        return loss, information_bound(*run.network.posterior(batch.encoder_ids, batch.encoder_mask)).sum().item()
 
     free, told = loss_and_told(0.0)
     assert loss_and_told(told / 2)[0] == pytest.approx(free, abs=1e-4)

@@ -17,7 +17,7 @@ from lexframe.training.vae_objective import (
     gaussian_kl,
     linear_between,
     log_mean_exp,
-    shared_information,
+    information_bound,
 )
 
 
@@ -62,12 +62,12 @@ def test_what_all_texts_share_tells_nothing():
     mean, log_variance = gaussians(500)
     together = torch.distributions.Normal(mean.mean(0), (mean.var(0, correction=0) + log_variance.exp().mean(0)).sqrt())
     kl = torch.distributions.kl_divergence(torch.distributions.Normal(mean, (0.5 * log_variance).exp()), together)
-    torch.testing.assert_close(shared_information(mean, log_variance), kl.mean(0))
-    moved = shared_information(3 * mean - 7, log_variance + 2 * math.log(3))
-    torch.testing.assert_close(moved, shared_information(mean, log_variance))
+    torch.testing.assert_close(information_bound(mean, log_variance), kl.mean(0))
+    moved = information_bound(3 * mean - 7, log_variance + 2 * math.log(3))
+    torch.testing.assert_close(moved, information_bound(mean, log_variance))
     same = torch.full((5, 2), 4.0), torch.full((5, 2), -1.0)
     assert gaussian_kl(*same).mean() > 7
-    torch.testing.assert_close(shared_information(*same), torch.zeros(2))
+    torch.testing.assert_close(information_bound(*same), torch.zeros(2))
 
 
 def test_the_hinge_is_on_the_batch_mean_and_not_on_each_text():

@@ -80,7 +80,7 @@ def train(
     ] = 0.0,
     importance_share: Annotated[float, typer.Option(help="Last share of the budget that trains the importance-weighted bound.")] = 0.3,
     n_training_samples: Annotated[int, typer.Option(help="Draws a text of that bound.")] = 5,
-    least_nats: Annotated[float, typer.Option(help="Nats of KL below which that share does not let the latent fall.")] = 5.0,
+    least_nats: Annotated[float, typer.Option(help="Nats of a text that the latent keeps in that share, at least.")] = 5.0,
     lr: Annotated[
         float | None,
         typer.Option(help="Peak learning rate of AdamW. [default: 0.004, or 0.001 from a trained model]", show_default=False),

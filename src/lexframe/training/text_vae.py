@@ -51,7 +51,7 @@ from lexframe.training.vae_objective import (
     gaussian_kl,
     linear_between,
     log_mean_exp,
-    shared_information,
+    information_bound,
 )
 from lexframe.training.vae_plan import TextVAEPlan, taking_over
 from lexframe.training.vae_prior import fit_prior
@@ -263,7 +263,7 @@ class TextVAETraining:
         # log p(z) - log q(z | x), in which the constants of both Gaussians cancel
         log_ratio = 0.5 * (noise.square() + log_variance - z.square()).sum(1)
         bound = log_mean_exp((log_p + log_ratio).view(-1, n_samples))
-        missing = (self.plan.least_nats - shared_information(mean, log_variance).sum()).clamp(min=0)
+        missing = (self.plan.least_nats - information_bound(mean, log_variance).sum()).clamp(min=0)
         kl = gaussian_kl(mean, log_variance).sum(1).mean().item()
         return (missing * len(bound) - bound.sum()) / batch.mask.sum(), -log_p.mean().item(), kl
 

@@ -37,7 +37,7 @@ def free_bits(kl: Float[Tensor, "n_texts n_latent"], threshold: float) -> Float[
     return kl.mean(0).clamp(min=threshold).sum()
 
 
-def shared_information(
+def information_bound(
     mean: Float[Tensor, "n_texts n_latent"], log_variance: Float[Tensor, "n_texts n_latent"]
 ) -> Float[Tensor, " n_latent"]:
     """Mean KL, by dimension, of the texts' Gaussians from the Gaussian that has the mean and the variance of all of them together.

@@ -60,7 +60,7 @@ class TextVAEPlan:
         In the last share of the budget the objective is the importance-weighted bound with so many draws of z a text, in place of the
         evidence lower bound and its remedies: what the model is judged by, which forgives a posterior that is not quite right.
     least_nats : float
-        In that share the nats that the latent tells of a text (:func:`~lexframe.training.vae_objective.shared_information`) and that are
+        In that share the nats that the latent tells of a text (:func:`~lexframe.training.vae_objective.information_bound`) and that are
         missing from this many are added to the objective: the bound also forgives a posterior that says little, and a long share, or
         few texts, would let the latent fall out of use.
     lr : float or None
