@@ -15,9 +15,9 @@ from lexframe.training.vae_objective import (
     dropped_words,
     free_bits,
     gaussian_kl,
+    information_bound,
     linear_between,
     log_mean_exp,
-    information_bound,
 )
 
 

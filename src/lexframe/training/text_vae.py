@@ -49,9 +49,9 @@ from lexframe.training.vae_objective import (
     dropped_words,
     free_bits,
     gaussian_kl,
+    information_bound,
     linear_between,
     log_mean_exp,
-    information_bound,
 )
 from lexframe.training.vae_plan import TextVAEPlan, taking_over
 from lexframe.training.vae_prior import fit_prior
