@@ -1,0 +1,122 @@
+"""Ways between texts, edits and traversals, and what is refused of each."""
+
+import json
+
+import numpy as np
+import pytest
+
+from lexframe.cli.vae_inputs import amounts_of
+from lexframe.exceptions import InputError
+from lexframe.instruments import load_direction
+from lexframe.spaces import TextVAESpace
+from lexframe.spaces.vae_files import save_text_vae
+from tests.cli.vae.calls import lines_file, refused, run
+from tests.spaces.test_text_vae import tiny_vae
+from tests.training.test_text_vae import sentences
+
+
+def test_interpolation(model, capsys):
+    ends = sentences(2)
+    assert run("vae", "interpolate", model, *ends, "--steps", 5, "--path", "spherical", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["path"], len(document["texts"])) == ("spherical", 5)
+    assert run("vae", "interpolate", model, *ends, "--steps", 5) == 0
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 7
+    assert "smoothness" in err or "decoded to one text" in err
+    assert run("vae", "interpolate", model, ends[0], ends[0]) == 0
+    assert "have one point" in capsys.readouterr().err
+    assert run("vae", "interpolate", model, ends[0], ends[0], "--json") == 0
+    assert json.loads(capsys.readouterr().out)["smoothness"] is None
+    assert "linear, spherical" in refused(capsys, "vae", "interpolate", model, *ends, "--path", "straight")
+    assert run("vae", "interpolate", model, ends[0]) == 2
+
+
+def test_edits(model, labelled, poles, tmp_path, capsys):
+    texts = sentences(5)
+    saved = tmp_path / "rain"
+    sides = ("--positive", poles[0], "--negative", poles[1])
+    assert run("vae", "edit", model, *texts, *sides, "--save", saved, "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["provenance"]["parameters"]["edit"] == "MeanDifferenceEdit"
+    assert document["provenance"]["parameters"]["target"] == "positive"
+    space = TextVAESpace(str(model))
+    means = [space.encode(path.read_text().splitlines()).mean(axis=0) for path in poles]
+    direction = load_direction(saved)
+    np.testing.assert_allclose(direction.vector(0), means[0] - means[1], atol=1e-5)
+    assert (direction.positive, direction.negative) == ("positive", "negative")
+    assert run("vae", "edit", model, *texts, "--direction", saved, "--json") == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["edited"] == document["edited"]
+    assert again["summary"]["edit_in_target"] is None
+    several = ("--labels", labelled, "--label", "subject", "--towards", "dog")
+    for method in ("mean-difference", "classifier"):
+        assert run("vae", "edit", model, *texts, *several, "--method", method, "--strength", 0.5, "--json") == 0
+        document = json.loads(capsys.readouterr().out)
+        assert document["provenance"]["parameters"]["target"] == "dog"
+        assert document["provenance"]["parameters"]["strength"] == 0.5
+        assert all(0 < value < 1 for value in document["edited_point_probabilities"])
+    file = lines_file(tmp_path / "texts.txt", texts)
+    assert run("vae", "edit", model, "--input", file, *sides, "--strength", 0) == 0
+    out, err = capsys.readouterr()
+    assert out.count("  edited  ") == 5 + 1
+    assert "moved by 0.00" in err
+    rows = [f"{text},{text.split()[1]},{text.split()[2]},{text.split()[-1]}" for text in sentences(60)]
+    wide = lines_file(tmp_path / "wide.csv", ["text,subject,verb,number", *rows])
+    assert run("vae", "edit", model, *texts, "--labels", wide, "--label", "subject", "--towards", "dog", "--keep", "verb", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["provenance"]["parameters"]["edit"] == "MatchedDifferenceEdit"
+    assert document["provenance"]["parameters"]["n_groups"] == len({text.split()[2] for text in sentences(60)})
+
+
+def test_edits_that_cannot_be(model, labelled, poles, tmp_path, capsys):
+    call = ("vae", "edit", model, "the cat sees rain 1")
+    sides = ("--positive", poles[0], "--negative", poles[1])
+    several = ("--labels", labelled, "--label", "subject", "--towards")
+    one = lines_file(tmp_path / "one.txt", ["one text"])
+    assert run(*call, *sides, "--save", tmp_path / "rain") == 0
+    other = save_text_vae(tiny_vae(seed=3), tmp_path / "other")
+    for arguments, message in (
+        ((), "in one way"),
+        (("--positive", poles[0]), "in one way"),
+        (("--labels", labelled), "in one way"),
+        ((*sides, *several, "dog"), "in one way"),
+        ((*several, "ox"), "'ox' is no class here"),
+        ((*sides, "--method", "magic"), "mean-difference, classifier"),
+        ((*sides, "--strength", "nan"), "finite number"),
+        (("--positive", poles[0], "--negative", poles[0]), "same mean point"),
+        (("--positive", poles[0], "--negative", one), "the class 'negative' has one text"),
+        (("--direction", tmp_path / "none"), "holds no direction"),
+        ((*sides, "--method", "classifier", "--save", tmp_path / "d"), "--save keeps one mean difference"),
+        (("--labels", labelled, "--label", "colour", "--towards", "red"), "no field 'colour'"),
+        ((*several, "dog", "--keep", "colour"), "no field 'colour'"),
+        ((*several, "dog", "--keep", "text"), "No label to keep stands at 10 points"),
+        ((*several, "dog", "--keep", "subject", "--method", "classifier"), "Only differences of means"),
+        ((*several, "dog", "--keep", "subject", "--save", tmp_path / "d"), "and no --keep"),
+        ((*sides, "--keep", "subject"), "--keep names columns of --labels"),
+    ):
+        assert message in refused(capsys, *call, *arguments), arguments
+    assert "two models" in refused(capsys, "vae", "edit", other, "the cat", "--direction", tmp_path / "rain")
+
+
+def test_traversal(model, capsys):
+    text = sentences(1)[0]
+    assert run("vae", "traverse", model, text, "--dims", "0,3", "--amounts", "-3..3", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["axes"] == ["0", "3"]
+    assert document["amounts"] == [-3, -2, -1, 0, 1, 2, 3]
+    assert {row[3] for row in document["texts"]} == {document["reconstruction"]}
+    assert run("vae", "traverse", model, text, "--amounts", "-0.5,2", "--absolute") == 0
+    out = capsys.readouterr().out
+    assert out.count("dimension ") == 4
+    assert out.count("-0.5") == 4
+    for option, value in (("--dims", "a"), ("--dims", "0,9"), ("--amounts", "3..-3"), ("--amounts", "x"), ("--amounts", "1..y")):
+        assert run("vae", "traverse", model, text, option, value) == 2
+    assert "no dimension 9" in refused(capsys, "vae", "traverse", model, text, "--dims", "9")
+
+
+def test_numbers_of_a_range():
+    assert amounts_of("--amounts", "-1..2") == [-1, 0, 1, 2]
+    assert amounts_of("--amounts", " -1.5, 2") == [-1.5, 2]
+    with pytest.raises(InputError, match=r"--amounts is '2\.\.1'"):
+        amounts_of("--amounts", "2..1")
