@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from common import Claim
 from lexframe.files import write_json
 from lexframe.spaces.text_vae import TextVAESpace
 from lexframe.spaces.vae_files import TextVAEModel, load_text_vae
@@ -91,6 +92,20 @@ def cells(
 def space_of(model: TextVAEModel) -> TextVAESpace:
     """The latent of a model in memory."""
     return TextVAESpace(model)
+
+
+def claim_over_seeds(
+    what: str, values: Sequence[float | None], goal: str = "said", reached: Callable[[float], bool] | None = None
+) -> list[Claim]:
+    """A claim whose goal every seed must reach.
+
+    There is none where a value is None, that is, not defined: no two texts differ, or nothing was gained.
+    """
+    defined = [value for value in values if value is not None]
+    if len(defined) < len(values):
+        return []
+    mean, spread = over_seeds(defined)
+    return [Claim(what, mean, spread, goal, reached is None or all(reached(value) for value in defined))]
 
 
 def over_seeds(values: Sequence[float]) -> tuple[float, tuple[float, float]]:

@@ -21,7 +21,7 @@ from lexframe.spaces.text_vae import TextVAESpace
 from lexframe.spaces.vae_files import TextVAEModel
 from lexframe.training.vae_data import split_texts
 from lexframe.training.vae_plan import TextVAEPlan
-from text_vae_cells import cells, over_seeds, space_of
+from text_vae_cells import cells, claim_over_seeds, over_seeds, space_of
 
 PLAN = TextVAEPlan(
     max_tokens=24,
@@ -48,6 +48,11 @@ KEPT = {
 EDITED = ("subject", "verb", "object", "tense", "number", "polarity")
 STRENGTHS = (0.75, 1.0, 1.25, 1.5, 2.0)
 """Of which the best on training sentences is taken."""
+KL_GOALS: dict[str, tuple[Any, ...]] = {
+    "vae": ("above 3", lambda value: value > 3),
+    "plain": ("collapses: below 0.1", lambda value: value < 0.1),
+    "autoencoder": (),
+}
 N_TEST, N_EDITED, N_DEVELOPED, N_PATHS = 1000, 300, 200, 200
 
 
@@ -59,8 +64,9 @@ def grammar_claims(bench: Namespace) -> list[Claim]:
     if quick:
         bench.seeds = [0]
     measured = partial(_measured, split=split)
-    found = cells(bench, "grammar-quick" if quick else "grammar", plan, texts, measured, kinds=("vae",))
-    return [] if bench.kinds else _claims(found["vae"])
+    name, kinds = ("grammar-quick", ("vae",)) if quick else ("grammar", ("vae", "plain", "autoencoder"))
+    found = cells(bench, name, plan, texts, measured, kinds=kinds)
+    return [] if bench.kinds else _claims(found)
 
 
 def _measured(model: TextVAEModel, kind: str, seed: int, *, split: FactorSplit) -> dict[str, Any]:
@@ -69,8 +75,10 @@ def _measured(model: TextVAEModel, kind: str, seed: int, *, split: FactorSplit) 
     posterior = space.posterior(test)
     table = {name: values for name, values in factor_table(split.test).items() if len(set(values.tolist())) > 1}
     probes = probe_factors(posterior.means, table, seed=seed)
-    train_points = space.encode([sentence.text for sentence in split.train])
-    edits = [_edit(space, train_points, split, factor, seed) for factor in EDITED]
+    edits = []
+    if kind != "plain":  # whose points are one, so that no difference leads anywhere
+        train_points = space.encode([sentence.text for sentence in split.train])
+        edits = [_edit(space, train_points, split, factor, seed) for factor in EDITED]
     rng = np.random.default_rng(seed)
     ends = [tuple(test[row] for row in rng.choice(len(test), 2, replace=False)) for _ in range(N_PATHS)]
     paths = interpolate_pairs(space, ends, n_steps=9)
@@ -134,16 +142,18 @@ def _edit(space: TextVAESpace, points: np.ndarray, split: FactorSplit, factor: s
     return found
 
 
-def _claims(found: list[dict[str, Any]]) -> list[Claim]:
-    claims = []
+def _claims(found: dict[str, list[dict[str, Any]]]) -> list[Claim]:
+    return [claim for kind, ones in found.items() for claim in _claims_of(kind, ones)]
 
-    def add(what: str, values: list[float], goal: str, holds: Any) -> None:
-        if None in values:  # not defined: no two texts differ, or nothing was gained
-            return
-        mean, spread = over_seeds(values)
-        claims.append(Claim(f"grammar: {what}", mean, spread, goal, bool(all(holds(value) for value in values))))
 
-    add("KL, nats, range over seeds", [one["kl"] for one in found], "above 3", lambda value: value > 3)
+def _claims_of(kind: str, found: list[dict[str, Any]]) -> list[Claim]:
+    """What is said of one kind of model; of controls without a goal, but that the plain VAE should collapse."""
+    whose = "grammar" if kind == "vae" else f"grammar, {kind}"
+    claims = claim_over_seeds(f"{whose}: KL, nats, range over seeds", [one["kl"] for one in found], *KL_GOALS[kind])
+
+    def add(what: str, values: list[float], *goal: Any) -> None:
+        claims.extend(claim_over_seeds(f"{whose}: {what}", values, *(goal if kind == "vae" else ())))
+
     for name, probe in found[0]["probes"].items():
         add(
             f"probe of {name} (majority {probe['majority']:.2f}, shuffled {probe['shuffled']:.2f})",
@@ -151,29 +161,28 @@ def _claims(found: list[dict[str, Any]]) -> list[Claim]:
             "above 0.9",
             lambda value: value > 0.9,
         )
-    for way, what, least in (
-        ("matched", "among sentences that agree in what decides its forms", 0.8),
-        ("plain", "by the difference of two means", None),
+    for way, what, *goal in (
+        ("matched", "among sentences that agree in what decides its forms", "0.8 or more", lambda value: value >= 0.8),
+        ("plain", "by the difference of two means"),
     ):
-        for number, factor in enumerate(EDITED):
-            edits = [one["edits"][number][way] for one in found]
+        for factor, edits in _by_factor(found, way):
             chance = over_seeds([one["random"]["both"] for one in edits])[0]
             add(
                 f"edits of {factor} that change it and keep the rest, {what} (random move as long {chance:.2f})",
                 [one["both"] for one in edits],
-                "said" if least is None else f"{least} or more",
-                partial(_reaches, least=least),
+                *goal,
             )
-    for key, what, least in (
-        ("grammatical_path", "points between two sentences that are sentences", 0.95),
-        ("monotone", "changes along a path that lead from its start to its end", 0.9),
-        ("rank", "rank correlation of the way with the words taken over", 0.9),
-        ("grammatical_samples", "samples that are sentences", None),
-        ("reconstruction", "sentences that come back whole", None),
+    for key, what, *goal in (
+        ("grammatical_path", "points between two sentences that are sentences", "0.95 or more", lambda value: value >= 0.95),
+        ("monotone", "changes along a path that lead from its start to its end", "0.9 or more", lambda value: value >= 0.9),
+        ("rank", "rank correlation of the way with the words taken over", "0.9 or more", lambda value: value >= 0.9),
+        ("grammatical_samples", "samples that are sentences"),
+        ("reconstruction", "sentences that come back whole"),
     ):
-        add(what, [one[key] for one in found], "said" if least is None else f"{least} or more", partial(_reaches, least=least))
+        add(what, [one[key] for one in found], *goal)
     return claims
 
 
-def _reaches(value: float, *, least: float | None) -> bool:
-    return least is None or value >= least
+def _by_factor(found: list[dict[str, Any]], way: str) -> list[tuple[str, list[dict[str, Any]]]]:
+    """The edits of each factor at all seeds; none of a model without them."""
+    return [(edits[0]["factor"], [edit[way] for edit in edits]) for edits in zip(*(one["edits"] for one in found), strict=True)]
