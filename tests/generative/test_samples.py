@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
-from lexframe.exceptions import InputError
+from lexframe.exceptions import FingerprintMismatch, InputError
+from lexframe.generative.attribute_edit import DirectionEdit
 from lexframe.generative.class_sampling import ClassGaussians
 from lexframe.generative.samples import explained_share, sample_texts
+from lexframe.instruments.direction import Direction
+from lexframe.provenance import Provenance
 from tests.generative.toy_writer import ALL_TEXTS, PlainWriter, ToyWriter, text_of
 
 
@@ -59,6 +62,23 @@ def test_a_class(without_type_checks):
     assert found.label == "she"
     with pytest.raises(InputError, match="PlainWriter has no prior"):
         sample_texts(space, 3)
+
+
+def test_draws_are_moved_along_a_direction():
+    space = ToyWriter()
+    along = np.array([0.0, 9.0, 0.0, 0.0])
+    direction = Direction({0: along.astype(np.float32)}, 0, "sang", "spoke", "mean_difference", Provenance(space=space.fingerprint))
+    plain, moved, back = (sample_texts(space, 50, seed=4, edit=direction, strength=strength) for strength in (0.0, 1.0, -1.0))
+    assert plain.texts == sample_texts(space, 50, seed=4).texts
+    np.testing.assert_allclose(moved.points, plain.points + along, rtol=1e-6)
+    assert moved.texts == tuple(text.replace("spoke", "sang") for text in plain.texts)
+    assert back.texts == tuple(text.replace("sang", "spoke") for text in plain.texts)
+    assert moved.provenance.parameters["strength"] == 1.0
+    assert sample_texts(space, 50, seed=4, edit=DirectionEdit(along)).texts == moved.texts
+    with pytest.raises(FingerprintMismatch):
+        sample_texts(ToyWriter(n_ignored=2), 3, edit=direction)
+    with pytest.raises(InputError, match="strength is nan"):
+        sample_texts(space, 3, edit=direction, strength=np.nan)
 
 
 def test_empty_texts_count():

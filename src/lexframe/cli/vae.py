@@ -86,27 +86,33 @@ def sample(
     class_name: Annotated[str | None, typer.Option("--class", help="Draw points of this class; needs --labels.")] = None,
     labels: inputs.Labels = None,
     label: inputs.Label = "label",
+    direction: inputs.SavedDirection = None,
+    strength: Annotated[float | None, typer.Option(help="Times the direction; needs --direction. Default: 1.")] = None,
     nearest: Annotated[Path | None, typer.Option(help="Training texts: show the nearest one of every sample.")] = None,
     held_out: Annotated[Path | None, typer.Option(help="Real texts not trained on, for comparison with --nearest.")] = None,
     text: options.Text = "text",
     device: options.Device = None,
     as_json: options.Json = False,
 ) -> None:
-    """Draw points from the prior, or from the Gaussian of a class, and write their texts."""
+    """Draw points from the prior or from the Gaussian of a class, move them along a direction if one is given, and write their texts."""
     from lexframe.generative import class_gaussians_from_texts, memorisation_check, sample_texts
+    from lexframe.instruments import load_direction
 
     if (class_name is None) != (labels is None):
         raise InputError("To draw from a class give both --class LABEL and --labels FILE.")
     if held_out is not None and nearest is None:
         raise InputError("--held-out compares with --nearest FILE; give both.")
+    if strength is not None and direction is None:
+        raise InputError("--strength is of a move along --direction FOLDER; give both.")
     labelled = inputs.labelled_texts(labels, text, label) if labels else None
+    moved = load_direction(direction) if direction else None
     training = inputs.texts_of(nearest, text) if nearest else None
     real = inputs.texts_of(held_out, text) if held_out else None
     space = inputs.open_text_vae(model, device=device)
     gaussians = class_gaussians_from_texts(space, *labelled, progress=show.progress("encoding")) if labelled else None
     found = sample_texts(
         space, n, temperature=temperature, top_p=top_p, seed=seed, class_gaussians=gaussians, label=class_name,
-        progress=show.progress("batches"),
+        edit=moved, strength=1.0 if strength is None else strength, progress=show.progress("batches"),
     )  # fmt: skip
     check = memorisation_check(found.texts, training, real, progress=show.progress("comparing")) if training else None
     if as_json:

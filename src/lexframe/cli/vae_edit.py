@@ -24,7 +24,7 @@ def edit(
         str | None,
         typer.Option(help="Other columns of --labels, such as number,polarity: the move is learned among texts that agree in them."),
     ] = None,
-    direction: Annotated[Path | None, typer.Option(help="Folder of a direction that was saved.")] = None,
+    direction: inputs.SavedDirection = None,
     method: Annotated[str, typer.Option(help="mean-difference or classifier: how texts give the edit.")] = "mean-difference",
     strength: Annotated[
         float, typer.Option(help="1 moves one mean onto the other, or to a classifier's probability of 0.9; 0 nothing.")

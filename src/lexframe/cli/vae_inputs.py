@@ -17,6 +17,8 @@ TopP = Annotated[float, typer.Option("--top-p", help="Draw from the likeliest to
 Labels = Annotated[Path | None, typer.Option(help="File of labelled texts.")]
 Label = Annotated[str, typer.Option("--label", help="Column that holds the labels.")]
 
+SavedDirection = Annotated[Path | None, typer.Option("--direction", help="Folder of a direction that 'vae edit --save' made.")]
+
 
 def open_text_vae(model: str, *, device: str | None = None) -> Any:
     """The space of a text VAE; the folder of a run stands for the model in it.

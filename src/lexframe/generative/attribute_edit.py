@@ -15,6 +15,7 @@ from lexframe.instruments.concept_direction import mean_difference
 from lexframe.instruments.direction import Direction
 from lexframe.instruments.linear_probe import LogisticProbe
 from lexframe.linalg import shrunken_whitening
+from lexframe.provenance import SpaceFingerprint
 from lexframe.typing import Points, Vectors
 
 Labels = Sequence[Hashable] | np.ndarray
@@ -248,6 +249,22 @@ class DirectionEdit(PointEdit):
         """What the edit is, as plain types."""
         name = str(self.direction) if self.direction is not None else None
         return {"edit": "DirectionEdit", "direction": name, "length": float(np.linalg.norm(self.vector))}
+
+
+def edit_on(fingerprint: SpaceFingerprint, edit: PointEdit | Direction) -> PointEdit:
+    """The edit of a Direction, or the edit itself; a direction of another model is refused.
+
+    Raises
+    ------
+    FingerprintMismatch
+        If a Direction was found on another model.
+    InputError
+        If a Direction has vectors of several layers.
+    """
+    used = DirectionEdit(edit) if isinstance(edit, Direction) else edit
+    if isinstance(used, DirectionEdit) and used.direction is not None:
+        used.direction.require(fingerprint)
+    return used
 
 
 def _standard_whitening(points: Float[np.ndarray, "n_points n_dims"]) -> Float[np.ndarray, "n_dims n_dims"]:

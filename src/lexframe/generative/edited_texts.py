@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lexframe.exceptions import InputError
-from lexframe.generative.attribute_edit import DirectionEdit, PointEdit
+from lexframe.generative.attribute_edit import PointEdit, edit_on
 from lexframe.generative.inputs import checked_points, checked_texts, plain
 from lexframe.generative.word_edits import word_overlap
 from lexframe.instruments.direction import Direction
@@ -155,9 +155,7 @@ def edit_texts(
         If a Direction was found on another model.
     """
     texts = checked_texts(texts)
-    used = DirectionEdit(edit) if isinstance(edit, Direction) else edit
-    if isinstance(used, DirectionEdit) and used.direction is not None:
-        used.direction.require(space.fingerprint)
+    used = edit_on(space.fingerprint, edit)
     points = space.encode(texts, batch_size=batch_size, progress=progress)
     moved = used.move(points, strength)
     shift = moved.astype(np.float64) - points

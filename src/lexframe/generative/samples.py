@@ -8,8 +8,10 @@ import numpy as np
 from jaxtyping import Float
 
 from lexframe.exceptions import InputError
+from lexframe.generative.attribute_edit import PointEdit, edit_on
 from lexframe.generative.class_sampling import ClassGaussians
 from lexframe.generative.inputs import checked_points, plain
+from lexframe.instruments.direction import Direction
 from lexframe.provenance import Provenance
 from lexframe.spaces.base import DecodableSpace, LatentVariableSpace, Progress
 from lexframe.text_forms import normalised
@@ -27,7 +29,7 @@ class Samples:
     ----------
     texts : tuple of str
     points : ndarray of shape (n_texts, n_dims), float32
-        Drawn.
+        Drawn, and moved where an edit was given.
     reencoded : ndarray of shape (n_texts, n_dims), float32
         Points of the texts.
     cosines : ndarray of shape (n_texts,), float64
@@ -110,6 +112,8 @@ def sample_texts(
     seed: int = 0,
     class_gaussians: ClassGaussians | None = None,
     label: Hashable = None,
+    edit: PointEdit | Direction | None = None,
+    strength: float = 1.0,
     batch_size: int | None = None,
     progress: Progress = iter,
 ) -> Samples:
@@ -129,6 +133,10 @@ def sample_texts(
         To draw points of one class.
     label : hashable, optional
         That class.
+    edit : PointEdit or Direction, optional
+        Moves the points before they are written, such as along a concept direction.
+    strength : float
+        Of that move; see the edit's ``move``.
     batch_size, progress
         See :meth:`lexframe.spaces.base.DecodableSpace.decode`.
 
@@ -140,7 +148,9 @@ def sample_texts(
     ------
     InputError
         If `n` is below 1, only one of class_gaussians and label is given, the label is unknown, the Gaussians have another width than
-        the space, or the space has no prior to draw from.
+        the space, the edit too, the strength is not finite, or the space has no prior to draw from.
+    FingerprintMismatch
+        If `edit` is a Direction of another model.
     """
     if n < 1:
         raise InputError(f"n is {n}; ask for one text or more.")
@@ -148,7 +158,12 @@ def sample_texts(
         missing = "class_gaussians" if class_gaussians is None else "label"
         raise InputError(f"To draw from a class both class_gaussians and label are needed, but there is no {missing}.")
     point_seed, word_seed = (int(number) for number in np.random.SeedSequence(seed).generate_state(2))
+    parameters: dict[str, Any] = {"temperature": temperature, "top_p": top_p}
     points = _drawn(space, n, class_gaussians, label, point_seed)
+    if edit is not None:
+        used = edit_on(space.fingerprint, edit)
+        points = used.move(points, strength)
+        parameters |= used.to_dict() | {"strength": strength}
     texts = space.decode(points, temperature=temperature, top_p=top_p, seed=word_seed, batch_size=batch_size, progress=progress)
     reencoded = space.encode(texts, batch_size=batch_size, progress=progress)
     r2, r2_per_dim = explained_share(points, reencoded)
@@ -160,7 +175,7 @@ def sample_texts(
         r2=r2,
         r2_per_dim=r2_per_dim,
         label=label,
-        provenance=Provenance(space=space.fingerprint, seed=seed, parameters={"temperature": temperature, "top_p": top_p}),
+        provenance=Provenance(space=space.fingerprint, seed=seed, parameters=parameters),
     )
 
 

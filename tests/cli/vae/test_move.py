@@ -7,6 +7,7 @@ import pytest
 
 from lexframe.cli.vae_inputs import amounts_of
 from lexframe.exceptions import InputError
+from lexframe.generative import sample_texts
 from lexframe.instruments import load_direction
 from lexframe.spaces import TextVAESpace
 from lexframe.spaces.vae_files import save_text_vae
@@ -49,6 +50,12 @@ def test_edits(model, labelled, poles, tmp_path, capsys):
     again = json.loads(capsys.readouterr().out)
     assert again["edited"] == document["edited"]
     assert again["summary"]["edit_in_target"] is None
+    drawn = ("vae", "sample", model, "-n", 5, "--json")
+    assert run(*drawn, "--direction", saved, "--strength", 2.5) == 0
+    moved = json.loads(capsys.readouterr().out)
+    assert moved["provenance"]["parameters"]["strength"] == 2.5
+    assert moved["mean_cosine"] == sample_texts(space, 5, edit=direction, strength=2.5).to_dict()["mean_cosine"]
+    assert moved["mean_cosine"] != sample_texts(space, 5).to_dict()["mean_cosine"]
     several = ("--labels", labelled, "--label", "subject", "--towards", "dog")
     for method in ("mean-difference", "classifier"):
         assert run("vae", "edit", model, *texts, *several, "--method", method, "--strength", 0.5, "--json") == 0
@@ -97,6 +104,8 @@ def test_edits_that_cannot_be(model, labelled, poles, tmp_path, capsys):
     ):
         assert message in refused(capsys, *call, *arguments), arguments
     assert "two models" in refused(capsys, "vae", "edit", other, "the cat", "--direction", tmp_path / "rain")
+    assert "two models" in refused(capsys, "vae", "sample", other, "--direction", tmp_path / "rain")
+    assert "give both" in refused(capsys, "vae", "sample", model, "--strength", 2)
 
 
 def test_traversal(model, capsys):
