@@ -40,8 +40,12 @@ def main() -> None:
     for kind, name in KINDS.items():
         answers[name] = asked(TextVAESpace(str(options.runs / f"captions-{kind}-0" / "model")), peer)
     facts = json.loads((options.runs / "captions-vae-0" / "model" / "training.json").read_text())
-    print(f"LangVAE: {peer['steps']} steps of {peer['batch']} in {peer['seconds']:.0f} s; lexframe: {facts['seconds']:.0f} s")
-    claims = []
+    claims = [
+        Claim("LangVAE: seconds of training", float(peer["seconds"]), None, "said", True),
+        Claim(f"LangVAE: steps of {peer['batch']}", float(peer["steps"]), None, "said", True),
+        Claim("lexframe: seconds of training", float(facts["seconds"]), None, "said", True),
+        Claim("lexframe: steps", float(facts["steps"]), None, "said", True),
+    ]
     for name, found in answers.items():
         claims += [
             Claim(f"{name}: {what}", one.value, (one.low, one.high), "said", True) for what, one in measured(found, peer["texts"]).items()

@@ -149,8 +149,18 @@ def _claims(name: str, found: dict[str, list[dict[str, Any]]]) -> list[Claim]:
         "mutual information lies within 1 nat of ln N (share of seeds)",
         [float(one["information"]["at_ceiling"]) for one in vaes],
     )
-    add("dimensions active (.01) or idle", [one["units"]["settled_share"] for one in vaes], "0.9 or more", lambda value: value >= 0.9)
-    add("dimensions active at .2", [one["units"]["n_active"][1] for one in vaes])
+    add(
+        "share of dimensions active (.01) or pruned",
+        [one["units"]["settled_share"] for one in vaes],
+        "0.9 or more",
+        lambda value: value >= 0.9,
+    )
+    for kind in ("vae", "plain", "autoencoder"):
+        for place, threshold in enumerate(("0.01", "0.2")):
+            active = [one["units"]["n_active"][place] for one in found[kind]]
+            add(f"dimensions of {vaes[0]['units']['n_dims']} active at {threshold}, {kind}", active)
+    for kind in ("plain", "autoencoder"):
+        add(f"mutual information of the {kind}", [one["information"]["value"] for one in found[kind]])
     for key, label, n in (("nats_1000", "K = 1,000", FEW), ("nats", "K = 100", MANY)):
         differences = [np.array(vae[key]) - np.array(model["nats"])[: len(vae[key])] for vae, model in zip(vaes, models, strict=True)]
         pooled = mean_estimate(np.mean(differences, axis=0), seed=0)

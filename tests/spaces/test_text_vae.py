@@ -98,6 +98,11 @@ def test_draws_repeat_with_their_seed_and_leave_the_global_generator_alone(space
     assert len(set(first)) > 1
 
 
+def test_half_a_character_is_refused(space):
+    with pytest.raises(InputError, match="Text number 1 is no valid Unicode at character 5"):
+        space.encode(["whole", "half \udcff"])
+
+
 def test_texts_that_are_cut_are_named(space):
     long = "the cat " * 40
     assert space.truncated(["a dog", long]).tolist() == [False, True]
@@ -213,8 +218,14 @@ def test_bad_folders_say_what_is_wrong(folder, tmp_path):
         ({"format": 99}, "format 99"),
         ({"shape": document["shape"] | {"n_latent": 9}}, "do not fit"),
         ({"shape": {"wrong": 1}}, "cannot be opened"),
+        ({"frozen": None}, "cannot be opened"),
+        ({"frozen": {"decoder": {"model": "embedded"}}}, "cannot be opened"),
+        ({"decoder": {"n_embd": 32}}, "cannot be opened"),
+        ({"decoder": None}, "does not describe its decoder"),
+        ({"shared_words": None}, "cannot be opened"),
     ):
-        (folder / "vae.json").write_text(json.dumps(document | change))
+        damaged = {name: value for name, value in (document | change).items() if value is not None}
+        (folder / "vae.json").write_text(json.dumps(damaged))
         with pytest.raises(ModelError, match=says):
             TextVAESpace(str(folder))
     (folder / "vae.json").write_text("{")

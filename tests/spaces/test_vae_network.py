@@ -136,6 +136,8 @@ def test_inner_layers_of_an_encoder_can_be_pooled():
         outputs.append(network.posterior(IDS, torch.ones_like(IDS))[0])
     assert not torch.allclose(outputs[0], outputs[1])
     assert torch.equal(outputs[1], outputs[2])
+    with pytest.raises(InputError, match="layer 4 does not exist: the model has 3 blocks"):
+        TextVAENetwork(tiny_model("bert").bert, tiny_model("gpt2"), LatentShape(n_latent=5, encoder_layer=4, max_tokens=20))
 
 
 def test_pooling_with_even_scores_is_the_mean():

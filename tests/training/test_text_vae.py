@@ -13,6 +13,7 @@ from lexframe.datasets.factor_sentences import sample_sentences
 from lexframe.exceptions import DataError, InputError, InterruptedRunError
 from lexframe.spaces import TextVAESpace
 from lexframe.spaces.vae_network import token_log_probabilities
+from lexframe.training import text_vae
 from lexframe.training.text_vae import TextVAETraining
 from lexframe.training.vae_data import batch_rows, split_texts
 from lexframe.training.vae_objective import information_bound
@@ -313,7 +314,8 @@ def test_too_few_distinct_texts_are_refused(texts):
 def test_texts_that_are_too_long_are_left_out_and_counted(texts, tmp_path):
     longer = split_texts([*sentences(), *("word " * (30 + number) for number in range(20))], seed=0)
     run = TextVAETraining(TINY, longer, tmp_path / "a")
-    assert run.texts.n_long > 0
+    assert run.texts.n_long == 20  # on both sides
+    assert len(run.training) + len(run.validation) == 240
     assert max(len(text) for text in run.training) <= 21
     with pytest.raises(DataError, match="longer than 1 tokens"):
         TextVAETraining(replace(TINY, max_tokens=1), texts, tmp_path / "b")
@@ -335,6 +337,9 @@ def test_other_scripts_train_and_come_back(tmp_path):
         ({"max_epochs": -1.0}, "max_epochs is -1"),
         ({"word_dropout": 1.0}, "word_dropout is 1"),
         ({"kl_weight": -1.0}, "kl_weight is -1"),
+        ({"kl_weight": 0.0}, "Set importance_share to 0"),
+        ({"seed": -1}, "seed is -1"),
+        ({"n_heads": 0}, "n_heads is 0"),
         ({"writing_share": 0.5, "importance_share": 0.6}, "more than the whole budget"),
         ({"precision": "int8"}, "precision is 'int8'"),
         ({"memory_tokens": 0, "scale_shift": False}, "no way into the decoder"),
@@ -363,7 +368,14 @@ def test_what_is_trained_on_is_moved_by_smaller_steps():
 
 def test_a_run_can_start_from_another_model(texts, tmp_path):
     first = TextVAETraining(TINY, texts, tmp_path / "first").run()
-    plan = replace(TINY, initial_model=str(first), n_latent=9, memory_tokens=1, max_epochs=0.2)  # its own shape is taken over
+    plan = replace(TINY, initial_model=str(first), n_latent=32, memory_tokens=4, max_epochs=0.2)  # defaults: its own shape is taken over
+    for changes, says in (
+        ({"n_latent": 9, "memory_tokens": 1}, r"n_latent=9 \(it has 4\), memory_tokens=1 \(it has 2\)"),
+        ({"n_latent": 0}, r"n_latent=0 \(it has 4\)"),
+        ({"decoder": "embedded", "train_decoder": False}, "decoder='embedded' .* train_decoder=False"),
+    ):
+        with pytest.raises(InputError, match=says):
+            TextVAETraining(replace(plan, **changes), texts, tmp_path / "refused")
     others = split_texts(sentences(seed=5), seed=0)
     run = TextVAETraining(plan, others, tmp_path / "second")
     before = measure(run.model, run.validation, 3, seed=0, device=torch.device("cpu"))["reconstruction"]
@@ -378,3 +390,20 @@ def test_a_run_can_start_from_another_model(texts, tmp_path):
     assert np.isfinite(space.encode(texts.training)).all()
     again = TextVAETraining(plan, others, tmp_path / "second")
     assert again.state.step == run.state.step
+    drawn = []
+    for seed in (1, 2):  # what is not stored, the bag of words, is drawn from the plan's seed, and the caller's state is left alone
+        torch.manual_seed(seed)
+        state = torch.random.get_rng_state()
+        drawn.append(TextVAETraining(plan, others, tmp_path / f"drawn {seed}").network.to_words.weight)
+        assert torch.equal(torch.random.get_rng_state(), state)
+    assert torch.equal(*drawn)
+
+
+def test_checkpoints_are_chosen_by_texts_of_the_whole_file(monkeypatch, tmp_path):
+    monkeypatch.setattr(text_vae, "MEASURED", 20)
+    training = [f"the cat sees {number}" for number in range(100)]
+    sorted_file = split_texts([*training, *(f"the dog sees {number}" for number in range(100))], validation_share=0.4)
+    run = TextVAETraining(TINY, sorted_file, tmp_path)
+    measured = [run.model.texts.tokenizer.decode(text.ids) for text in run._measured_texts]
+    assert len(set(measured)) == 20
+    assert 5 < sum("dog" in text for text in measured) < 15

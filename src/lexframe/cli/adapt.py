@@ -32,7 +32,7 @@ def adapt(
     trust_remote_code: options.TrustRemoteCode = False,
     readout: Annotated[str, typer.Option(help="invariant or cosine: similarity with the label bases.")] = "invariant",
     batch_size: options.BatchSize = None,
-    seed: Annotated[int, typer.Option(help="Of splits, calibration and intervals.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of splits, calibration and intervals.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for the adapter: safetensors and JSON.")] = None,
     report: Annotated[Path | None, typer.Option(help="HTML file for the report.")] = None,
     as_json: options.Json = False,

@@ -34,7 +34,7 @@ def audit(
     report: Annotated[Path | None, typer.Option(help="HTML file for the report.")] = None,
     map_method: Annotated[str, typer.Option("--map", help="auto, umap, pca or none: the map in the report.")] = "auto",
     top: Annotated[int, typer.Option(min=0, help="Items to print.")] = 15,
-    seed: Annotated[int, typer.Option(help="Of draws where not all items are looked at.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of draws where not all items are looked at.")] = 0,
     as_json: options.Json = False,
 ) -> None:
     """Find items whose category should be reconsidered, with the evidence for each, and learn from reviews."""

@@ -84,7 +84,7 @@ def train_command(
     tokens: Annotated[int | None, typer.Option(help="Budget of tokens.")] = None,
     precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
     compile_model: Annotated[bool, typer.Option("--compile/--no-compile", help="Use torch.compile.")] = True,
-    seed: Annotated[int, typer.Option(help="Of the weights and of the order of the data.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the weights and of the order of the data.")] = 0,
     initial_model: Annotated[str | None, typer.Option(help="Train this model further instead of starting from random weights.")] = None,
     processes: Annotated[int | None, typer.Option(help="Default: one a GPU, or one a CPU core.")] = None,
     as_json: options.Json = False,
@@ -135,7 +135,7 @@ def eval_command(
     stride: Annotated[int | None, typer.Option(help="Tokens from window to window. [default: half of the context]")] = None,
     max_bytes: Annotated[int | None, typer.Option(help="Score this much of the text.")] = None,
     text_column: TextColumn = "text",
-    seed: Annotated[int, typer.Option(help="Of intervals and samples.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of intervals and samples.")] = 0,
     as_json: options.Json = False,
 ) -> None:
     """Measure a model: bits per byte of held-out text, grammatical minimal pairs, samples."""

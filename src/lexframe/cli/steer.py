@@ -25,7 +25,7 @@ def steer(
     model: options.Model = "embedded",
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Length of the texts.")] = 40,
     temperature: Annotated[float, typer.Option(min=0, help="0 takes the likeliest token each time.")] = 0.8,
-    seed: Annotated[int, typer.Option(help="Of draws, random directions and intervals.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of draws, random directions and intervals.")] = 0,
     dtype: options.Dtype = "float32",
     device: options.Device = None,
     revision: options.Revision = None,

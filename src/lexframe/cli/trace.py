@@ -133,7 +133,7 @@ def fit(
     steps: Annotated[int, typer.Option(min=0, help="Steps after the closed form; 0 leaves it at that.")] = 100,
     max_tokens: Annotated[int, typer.Option(min=64, help="Tokens to read at most.")] = 100_000,
     precision: Precision = "auto",
-    seed: Annotated[int, typer.Option(help="Of the order of texts.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the order of texts.")] = 0,
     dtype: options.Dtype = "float32",
     device: options.Device = None,
     revision: options.Revision = None,

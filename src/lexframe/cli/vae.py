@@ -28,7 +28,7 @@ def reconstruct(
     where: Annotated[str | None, typer.Option(help="SQL over the columns of the store.")] = None,
     temperature: inputs.Temperature = 0.0,
     top_p: inputs.TopP = 1.0,
-    seed: Annotated[int, typer.Option(help="Of the draws of words.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draws of words.")] = 0,
     device: options.Device = None,
     as_json: options.Json = False,
 ) -> None:
@@ -41,6 +41,8 @@ def reconstruct(
             raise InputError("Give texts or --points STORE, not both.")
         _decode_store(inputs.open_text_vae(model, device=device), points, column, where, writing, as_json=as_json)
         return
+    if column is not None or where is not None:
+        raise InputError("--column and --where choose points of a store; they need --points STORE.")
     given = inputs.given_texts(texts, file, text)
     space = inputs.open_text_vae(model, device=device)
     found = reconstruct_texts(space, given, **writing)
@@ -82,7 +84,7 @@ def sample(
     n: Annotated[int, typer.Option("-n", min=1, help="Texts.")] = 10,
     temperature: inputs.Temperature = 0.0,
     top_p: inputs.TopP = 1.0,
-    seed: Annotated[int, typer.Option(help="Of points and words.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of points and words.")] = 0,
     class_name: Annotated[str | None, typer.Option("--class", help="Draw points of this class; needs --labels.")] = None,
     labels: inputs.Labels = None,
     label: inputs.Label = "label",
@@ -159,7 +161,7 @@ def interpolate(
     path: Annotated[str, typer.Option(help="linear or spherical.")] = "linear",
     temperature: inputs.Temperature = 0.0,
     top_p: inputs.TopP = 1.0,
-    seed: Annotated[int, typer.Option(help="Of the draws of words.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draws of words.")] = 0,
     device: options.Device = None,
     as_json: options.Json = False,
 ) -> None:
@@ -199,7 +201,7 @@ def traverse(
     absolute: Annotated[bool, typer.Option("--absolute", help="Amounts are places on the axis, not steps from the text's own.")] = False,
     temperature: inputs.Temperature = 0.0,
     top_p: inputs.TopP = 1.0,
-    seed: Annotated[int, typer.Option(help="Of the draws of words.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draws of words.")] = 0,
     device: options.Device = None,
     as_json: options.Json = False,
 ) -> None:

@@ -25,13 +25,16 @@ def edit(
         typer.Option(help="Other columns of --labels, such as number,polarity: the move is learned among texts that agree in them."),
     ] = None,
     direction: inputs.SavedDirection = None,
-    method: Annotated[str, typer.Option(help="mean-difference or classifier: how texts give the edit.")] = "mean-difference",
+    method: Annotated[
+        str | None,
+        typer.Option(help="How texts give the edit: mean-difference (default) or classifier.", show_default=False),
+    ] = None,
     strength: Annotated[
         float, typer.Option(help="1 moves one mean onto the other, or to a classifier's probability of 0.9; 0 nothing.")
     ] = 1.0,
     temperature: inputs.Temperature = 0.0,
     top_p: inputs.TopP = 1.0,
-    seed: Annotated[int, typer.Option(help="Of the control's directions and the draws of words.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the control's directions and the draws of words.")] = 0,
     save: Annotated[Path | None, typer.Option(help="Folder for the mean difference as a direction.")] = None,
     device: options.Device = None,
     as_json: options.Json = False,
@@ -40,6 +43,9 @@ def edit(
     from lexframe.generative import edit_texts
 
     source = _edit_source((positive, negative), (labels, towards), direction, text, label)
+    if direction is not None and method is not None:
+        raise InputError("--method says how texts give an edit; a saved --direction is one already. Leave --method out.")
+    method = method or "mean-difference"
     if save is not None and (direction is not None or keep is not None or method != "mean-difference"):
         raise InputError("--save keeps one mean difference; it needs texts of two sides, --method mean-difference, and no --keep.")
     if keep is not None and labels is None:

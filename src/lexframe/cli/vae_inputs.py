@@ -29,20 +29,32 @@ def open_text_vae(model: str, *, device: str | None = None) -> Any:
         If the folder is that of a run that has not ended, of a language model, or of nothing that can be opened.
     """
     from lexframe.spaces import open_space
-    from lexframe.spaces.loading import EMBEDDED_VAE
 
     show.quiet_libraries()
+    return open_space(model_folder(model), kind="text-vae", device=device)
+
+
+def model_folder(model: str) -> str:
+    """The folder of a text VAE, or of a plain language model of the same training; that of a run stands for the model in it.
+
+    Raises
+    ------
+    ModelError
+        If the folder is that of a run that has not ended, or of a language model of transformers.
+    """
+    from lexframe.spaces.loading import EMBEDDED_VAE
+
     folder = Path(model)
     if model == EMBEDDED_VAE:
-        pass  # the one that comes along, whatever stands in a folder of its name
-    elif (folder / "model" / "vae.json").is_file():
+        return model  # the one that comes along, whatever stands in a folder of its name
+    if (folder / "model" / "vae.json").is_file():
         show.note(f"{model} is a run; its model is {folder / 'model'}.")
-        model = str(folder / "model")
-    elif (folder / "checkpoint.safetensors").is_file():
+        return str(folder / "model")
+    if (folder / "checkpoint.safetensors").is_file():
         raise ModelError(f"{model} is a run that has not ended, so it has no model yet. Run the same 'lexframe vae train' again to end it.")
-    elif model == "embedded" or ((folder / "config.json").is_file() and not (folder / "vae.json").is_file()):
+    if model == "embedded" or ((folder / "config.json").is_file() and not (folder / "vae.json").is_file()):
         raise ModelError(f"{model} is a language model and no text VAE. Name the folder that 'lexframe vae train' made, or 'embedded-vae'.")
-    return open_space(model, kind="text-vae", device=device)
+    return model
 
 
 def given_texts(texts: Sequence[str] | None, file: Path | None, column: str) -> list[str]:

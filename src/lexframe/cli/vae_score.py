@@ -7,13 +7,14 @@ from typing import Annotated, Any
 import typer
 
 from lexframe.cli import options, show
+from lexframe.cli import vae_inputs as inputs
 
 N_AXES = 3
 AMOUNTS = (-2.0, -1.0, 0.0, 1.0, 2.0)
 
 
 def score_command(
-    model: Annotated[str, typer.Argument(help="'embedded-vae', or a folder that 'lexframe vae train' made.")],
+    model: inputs.Model,
     texts_file: Annotated[Path, typer.Argument(help="Texts held out from training: .jsonl(.gz), .csv, .tsv, .parquet or .txt.")],
     text: options.Text = "text",
     training: Annotated[Path | None, typer.Option(help="File of all training texts: samples are looked for in it.")] = None,
@@ -26,7 +27,7 @@ def score_command(
     most: Annotated[int, typer.Option(min=2, help="Texts at most to score.")] = 5000,
     most_bounds: Annotated[int, typer.Option(min=2, help="Texts at most for the likelihood bounds, the costly part.")] = 200,
     most_decoded: Annotated[int, typer.Option(min=2, help="Texts at most for reconstructions and curves.")] = 500,
-    seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")] = 0,
     device: options.Device = None,
     batch_size: options.BatchSize = None,
     report: Annotated[Path | None, typer.Option(help="Write an HTML page with charts, samples, an interpolation and traversals.")] = None,
@@ -35,12 +36,10 @@ def score_command(
     """Score a text VAE: likelihood, use of the latent, reconstructions, samples, and what to beware of."""
     from lexframe.datasets import read_table
     from lexframe.generative.vae_score import score_text_vae
-    from lexframe.spaces import TextVAESpace
     from lexframe.training.vae_log import read_training_log
 
-    show.quiet_libraries()
     counts = importance_samples(samples)
-    space = TextVAESpace(model_folder(model), device=device)
+    space = inputs.open_text_vae(model, device=device)
     texts = read_table(texts_file, text=text, label=None).texts
     learned = None if training is None else read_table(training, text=text, label=None).texts
     logs = {name: read_training_log(folder) for name, folder in run_names(run or []).items()}
@@ -89,12 +88,6 @@ def importance_samples(text: str) -> tuple[int, ...]:
     return counts
 
 
-def model_folder(name: str) -> str:
-    """The folder of a model, or the one that stands in the folder of a run."""
-    inside = Path(name) / "model"
-    return str(inside) if (inside / "vae.json").is_file() else name
-
-
 def run_names(folders: Sequence[Path]) -> dict[str, Path]:
     """Folders by their last part, or by their whole path where two end alike."""
     names = [folder.resolve().name for folder in folders]
@@ -111,7 +104,7 @@ class _PlainRun:
         from lexframe.spaces.vae_files import load_text_vae
 
         self.folder, self.space = folder, space
-        self.model = load_text_vae(model_folder(str(folder)))
+        self.model = load_text_vae(inputs.model_folder(str(folder)))
         if self.model.network.shape.n_latent:
             raise InputError(
                 f"--plain {folder} has a latent of {self.model.network.shape.n_latent} dimensions. Name a run that was trained "

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from lexframe.cli import options, show
+from lexframe.cli import vae_inputs as inputs
 from lexframe.exceptions import InputError
 
 
@@ -28,6 +29,8 @@ def sentences(
 
     if out.suffix != ".txt":
         raise InputError(f"--out is {str(out)!r}; expected a file that ends in .txt.")
+    if out.resolve() in {shard.resolve() for shard in shards}:
+        raise InputError(f"--out {out} is one of the shards, which it would replace. Name another file.")
     rules = SentenceRules(min_words=min_words, max_words=max_words, n_common=n_common)
     files = [shard_file(shard) for shard in shards]  # one that is missing should show before the others are read
     documents = (document for file in files for document in read_documents(file, text_column=text_column))
@@ -66,15 +69,17 @@ def train(
     encoder_layers: Annotated[int, typer.Option(help="Blocks of a small encoder.")] = 2,
     decoder_layers: Annotated[int, typer.Option(help="Blocks of a small decoder.")] = 3,
     dropout: Annotated[float, typer.Option(help="Of small parts.")] = 0.2,
-    kl_weight: Annotated[float, typer.Option(help="1 is the evidence lower bound, 0 an autoencoder.")] = 1.0,
+    kl_weight: Annotated[
+        float, typer.Option(help="1: evidence lower bound, 0: autoencoder; another than 1 needs --importance-share 0.")
+    ] = 1.0,
     warm_share: Annotated[float, typer.Option(help="Share of the budget at KL weight 0, before the cycles.")] = 0.05,
     cycles: Annotated[int, typer.Option(help="How often the KL weight rises from 0; 0: it is full at once.")] = 1,
     rise_share: Annotated[float, typer.Option(help="Share of a cycle in which it rises.")] = 0.25,
     free_nats: Annotated[float, typer.Option(help="Nats of KL that cost nothing, over all dimensions.")] = 8.0,
     word_dropout: Annotated[float, typer.Option(help="Share of words hidden from the decoder at the start.")] = 0.3,
-    word_dropout_end: Annotated[float, typer.Option(help="And at the end.")] = 0.0,
+    word_dropout_end: Annotated[float, typer.Option(help="And at the end of the budget; none in --importance-share.")] = 0.0,
     bag_of_words: Annotated[float, typer.Option(help="Weight of the bag-of-words term at the start.")] = 1.0,
-    bag_of_words_end: Annotated[float, typer.Option(help="And at the end.")] = 0.0,
+    bag_of_words_end: Annotated[float, typer.Option(help="And at the end of the budget; 0 in --importance-share.")] = 0.0,
     writing_share: Annotated[
         float, typer.Option(help="First share of the budget in which the decoder learns to write without the latent.")
     ] = 0.0,
@@ -99,11 +104,11 @@ def train(
     n_validations: Annotated[int, typer.Option(help="How often the run is measured on texts that were held out.")] = 20,
     n_importance_samples: Annotated[int, typer.Option(help="Draws of the bound by which the best checkpoint is chosen.")] = 10,
     precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
-    seed: Annotated[int, typer.Option(help="Of weights, split, order and noise.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights, split, order and noise.")] = 0,
     initial_model: Annotated[
         str | None,
         typer.Option(
-            help="Start from this text VAE, 'embedded-vae' or the folder of a model; its tokenizer, shape and parts are taken over."
+            help="Start from this text VAE, 'embedded-vae' or the folder of a run; its tokenizer, shape and parts are taken over."
         ),
     ] = None,
     as_json: options.Json = False,
@@ -151,7 +156,7 @@ def train(
         n_importance_samples=n_importance_samples,
         precision=precision,
         seed=seed,
-        initial_model=initial_model,
+        initial_model=None if initial_model is None else inputs.model_folder(initial_model),
     )
     model = _trained(plan, texts, text, out)
     facts = json.loads((model / "training.json").read_text(encoding="utf-8"))
@@ -228,9 +233,10 @@ def _trained(plan: Any, file: Path, column: str, out: Path) -> Path:
     show.quiet_libraries()
     # Blank rows are read too, so that they are counted with what else is left out.
     texts = split_texts(read_table(file, text=column, label=None, keep_blank=True).texts, seed=plan.seed)
-    lines = TrainingLines(plan.n_latent)
+    lines = None
     try:
         training = TextVAETraining(plan, texts, out)
+        lines = TrainingLines(training.plan.n_latent)
         resumed = training.state.step
         n_training, n_held_out = len(training.training), len(training.validation)
         show.note(f"{n_training:,} texts to train on, {n_held_out:,} held out. Figures are nats a text; rec: reconstruction.")
@@ -240,7 +246,8 @@ def _trained(plan: Any, file: Path, column: str, out: Path) -> Path:
     except OSError as error:
         raise InputError(f"{out} cannot be written: {error.strerror or error}. Free space, or name another folder.") from error
     finally:
-        lines.end()
+        if lines is not None:
+            lines.end()
     if resumed and not lines.n_reports:
         show.note("Its budget was spent already. Raise --epochs or --minutes to train on.")
     return model

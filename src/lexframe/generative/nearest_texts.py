@@ -115,7 +115,7 @@ class MemorisationCheck:
 
 
 def nearest_texts(texts: Sequence[str], training_texts: Sequence[str], *, progress: Progress = iter) -> NearestTexts:
-    """The nearest training text of each text, exactly, by word edit distance.
+    """The nearest training text of each text, exactly: of all the one with the fewest word edits over the length of the longer of both.
 
     Parameters
     ----------

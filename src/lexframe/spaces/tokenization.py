@@ -20,6 +20,26 @@ MOST_REMEMBERED = 4096
 """Texts whose ids are remembered until the next question."""
 
 
+def require_strings(texts: Sequence[Any]) -> None:
+    """Refuse what no tokenizer takes.
+
+    Raises
+    ------
+    InputError
+        If something is no string, or a string holds half a character (a lone surrogate).
+    """
+    for number, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise InputError(f"Text number {number} is {type(text).__name__}, not a string: {text!r:.60}.")
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"Text number {number} is no valid Unicode at character {error.start}: {text!r:.60}. It was read with the wrong encoding, "
+                "or cut within a character; read it as what it is, most likely UTF-8 or Latin-1."
+            ) from error
+
+
 @dataclass(frozen=True, slots=True)
 class Template:
     """What stands before and after each text. Braces in a text mean nothing: texts are joined, not formatted."""
@@ -117,9 +137,7 @@ class Tokenization:
             raise InputError(f"{len(spans)} spans were given for {len(texts)} texts. Give one (start, stop) a text.")
         if not texts:
             return []
-        for number, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise InputError(f"Text number {number} is {type(text).__name__}, not a string: {text!r:.60}.")
+        require_strings(texts)
         filled = [self.template.fill(text) for text in texts]
         # The backend is used directly: the wrapper would set its truncation and padding, the caller's state.
         encodings = self._encode(filled)

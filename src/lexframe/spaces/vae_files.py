@@ -224,55 +224,86 @@ def load_text_vae(name: str, *, max_tokens: int | None = None) -> TextVAEModel:
     FingerprintMismatch
         If a frozen part is not the model it was trained with.
     """
-    from safetensors.torch import load_file
-    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
+    # Networks are drawn at random before the file's weights take their place; the caller's random state is not ours.
+    with torch.random.fork_rng(devices=()):
+        return _opened(name, _Stored.read(name, text_vae_folder(name)), max_tokens)
 
-    folder = text_vae_folder(name)
-    try:
-        document = json.loads((folder / "vae.json").read_text(encoding="utf-8"))
-        if document["format"] != _FORMAT:
-            raise ModelError(
-                f"{name} is in format {document['format']} of text VAEs; this version reads {_FORMAT}. Use the version that wrote it."
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stored:
+    """What a folder says of a text VAE."""
+
+    folder: Path
+    shape: LatentShape
+    shared_words: bool
+    frozen: dict[str, tuple[str, str]]
+    """Name and weights hash of the model that each frozen part is."""
+    configs: dict[str, Any]
+    tensors: dict[str, torch.Tensor]
+
+    @classmethod
+    def read(cls, name: str, folder: Path) -> "_Stored":
+        from safetensors.torch import load_file
+        from transformers import AutoConfig
+
+        try:
+            document = json.loads((folder / "vae.json").read_text(encoding="utf-8"))
+            if document["format"] != _FORMAT:
+                raise ModelError(
+                    f"{name} is in format {document['format']} of text VAEs; this version reads {_FORMAT}. Use the version that wrote it."
+                )
+            shape = LatentShape(**document["shape"])
+            frozen = {part: (str(kept["model"]), str(kept["weights"])) for part, kept in document["frozen"].items()}
+            own = {part: dict(document[part]) for part in ("encoder", "decoder") if part in document and part not in frozen}
+            if missing := {"encoder", "decoder"}.difference(frozen, own, () if shape.n_latent else ("encoder",)):
+                raise ModelError(f"{name} cannot be opened as a text VAE: vae.json does not describe its {missing.pop()}. Copy it again.")
+            return cls(
+                folder=folder,
+                shape=shape,
+                shared_words=bool(document["shared_words"]),
+                frozen=frozen,
+                configs={part: AutoConfig.for_model(config.pop("model_type"), **config) for part, config in own.items()},
+                tensors=load_file(folder / "model.safetensors"),
             )
-        shape = LatentShape(**document["shape"])
-        tensors = load_file(folder / "model.safetensors")
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise error if isinstance(error, InputError) else _damaged(name, str(error)) from error
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+            raise error if isinstance(error, InputError) else _damaged(name, f"{type(error).__name__}: {error}") from error
+
+
+def _opened(name: str, stored: _Stored, max_tokens: int | None) -> TextVAEModel:
+    from transformers import AutoModel, AutoModelForCausalLM
+
     parts: dict[str, Any] = {"encoder": None}
     tokenizers: dict[str, Any] = {}
     for part, auto_class in (("encoder", AutoModel), ("decoder", AutoModelForCausalLM)):
-        if part in document["frozen"]:
-            kept = document["frozen"][part]
-            source = resolve_model(kept["model"])
+        if part in stored.frozen:
+            model_name, weights = stored.frozen[part]
+            source = resolve_model(model_name)
             parts[part] = _without_pooler(load_weights(auto_class, source, dtype="float32", unused=_POOLER))
             found = weights_hash(parts[part])
-            if found != kept["weights"]:
+            if found != weights:
                 raise FingerprintMismatch(
-                    kept["weights"],
-                    found,
-                    f"The frozen {part} of {name}",
-                    advice=f"Name the model {kept['model']} that it was trained with.",
+                    weights, found, f"The frozen {part} of {name}", advice=f"Name the model {model_name} that it was trained with."
                 )
             tokenizers[part] = load_tokenizer(source)
-        elif part in document:
-            config = dict(document[part])
-            parts[part] = _without_pooler(auto_class.from_config(AutoConfig.for_model(config.pop("model_type"), **config)))
-    tokenizer = load_tokenizer(str(folder))
+        elif part in stored.configs:
+            parts[part] = _without_pooler(auto_class.from_config(stored.configs[part]))
+    tokenizer = load_tokenizer(str(stored.folder))
     encoder_tokenizer = tokenizers.get("encoder")
-    if encoder_tokenizer is None and (folder / "encoder").is_dir():
-        encoder_tokenizer = load_tokenizer(str(folder / "encoder"))
+    if encoder_tokenizer is None and (stored.folder / "encoder").is_dir():
+        encoder_tokenizer = load_tokenizer(str(stored.folder / "encoder"))
     if encoder_tokenizer is not None and tokenizer_hash(encoder_tokenizer) == tokenizer_hash(tokenizer):
         encoder_tokenizer = None
-    if document["shared_words"]:
+    if stored.shared_words:
         parts["encoder"].set_input_embeddings(parts["decoder"].get_input_embeddings())
+    shape = stored.shape
     if max_tokens is not None:
         rooms = [longest_input(parts["decoder"], None)]
         if parts["encoder"] is not None and encoder_tokenizer is None:  # one with a tokenizer of its own cuts by itself
             rooms.append(longest_input(parts["encoder"], tokenizer))
         shape = replace(shape, max_tokens=min(max_tokens, min(rooms) - 1))
-    frozen = {part: kept["model"] for part, kept in document["frozen"].items()}
-    model = _assembled(shape, parts["encoder"], parts["decoder"], tokenizer, encoder_tokenizer, frozen, document["shared_words"])
-    take_tensors(stored_tensors(model), tensors, name)
+    names = {part: model_name for part, (model_name, _) in stored.frozen.items()}
+    model = _assembled(shape, parts["encoder"], parts["decoder"], tokenizer, encoder_tokenizer, names, stored.shared_words)
+    take_tensors(stored_tensors(model), stored.tensors, name)
     model.network.eval()
     return model
 

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lexframe.exceptions import InputError, ModelError
+from lexframe.spaces.base import resolve_layer
 from lexframe.spaces.layers import find_blocks, longest_input, read_states, text_config
 
 
@@ -249,6 +250,11 @@ class TextVAENetwork(nn.Module):
     decoder : transformers.PreTrainedModel
         With a language modelling head.
     shape : LatentShape
+
+    Raises
+    ------
+    InputError
+        If the decoder has no room for so many tokens, or the encoder no such layer.
     """
 
     def __init__(self, encoder: Any, decoder: Any, shape: LatentShape):
@@ -261,6 +267,7 @@ class TextVAENetwork(nn.Module):
         if shape.n_latent:
             width = int(text_config(encoder).hidden_size)
             self.encoder = encoder
+            self._layer = resolve_layer(shape.encoder_layer, len(find_blocks(encoder)))
             self.pooling = AttentionPooling(width, shape.n_queries)
             self.to_posterior = nn.Sequential(nn.Linear(shape.n_queries * width, width), nn.GELU(), nn.Linear(width, 2 * shape.n_latent))
             self.to_words = nn.Linear(shape.n_latent, int(text_config(decoder).vocab_size))
@@ -269,8 +276,7 @@ class TextVAENetwork(nn.Module):
         self, ids: Int[Tensor, "n_texts n_tokens"], mask: Int[Tensor, "n_texts n_tokens"]
     ) -> tuple[Float[Tensor, "n_texts n_latent"], Float[Tensor, "n_texts n_latent"]]:
         """Means and log-variances of q(z | x), for ids of the encoder."""
-        layer = self.shape.encoder_layer % (len(find_blocks(self.encoder)) + 1)
-        states = read_states(self.encoder, ids, mask, [layer])[layer]
+        states = read_states(self.encoder, ids, mask, [self._layer])[self._layer]
         mean, log_variance = self.to_posterior(self.pooling(states, mask)).float().chunk(2, dim=-1)
         return mean, log_variance
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lexframe.exceptions import InputError, ModelError
-from lexframe.spaces.tokenization import Tokenization
+from lexframe.exceptions import ModelError
+from lexframe.spaces.tokenization import Tokenization, require_strings
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +92,7 @@ class VAETexts:
     def __call__(self, texts: Sequence[str]) -> list[VAEText]:
         """Tokenize texts, cutting those that are longer than `max_tokens`."""
         texts = list(texts)
-        for number, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise InputError(f"Text number {number} is {type(text).__name__}, not a string: {text!r:.60}.")
+        require_strings(texts)
         if not texts:
             return []
         whole = [encoding.ids for encoding in self._backend.encode_batch_fast(texts, add_special_tokens=False)]

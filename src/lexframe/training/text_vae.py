@@ -7,7 +7,8 @@ stopped and goes on sees what it would have seen.
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,8 @@ from lexframe.training.vae_plan import TextVAEPlan, taking_over
 from lexframe.training.vae_prior import fit_prior
 from lexframe.training.vae_validation import measure
 
+MEASURED = 500
+"""Held-out texts, drawn at random, that checkpoints are chosen by."""
 COLLAPSED = 0.5
 """Nats of KL below which the latent is as good as unused."""
 
@@ -116,7 +119,10 @@ class TextVAETraining:
     """
 
     def __init__(self, plan: TextVAEPlan, texts: TrainingTexts, out: str | Path, *, tokenizer: Any = None):
-        initial = load_text_vae(plan.initial_model, max_tokens=plan.max_tokens) if plan.initial_model is not None else None
+        initial = None
+        if plan.initial_model is not None:
+            with _seeded(plan.seed):  # what is not stored, the bag of words, is drawn
+                initial = load_text_vae(plan.initial_model, max_tokens=plan.max_tokens)
         plan = (plan if initial is None else taking_over(plan, initial.network.shape, initial.frozen)).resolved()
         self.plan, self.out = plan, Path(out)
         self.out.mkdir(parents=True, exist_ok=True)
@@ -125,8 +131,7 @@ class TextVAETraining:
         self._check_resumable()
         if initial is None and plan.decoder == SMALL and tokenizer is None:
             tokenizer = _learned_tokenizer(texts.training, plan.vocab_size)
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):  # the caller's random state is not ours
-            torch.manual_seed(plan.seed)
+        with _seeded(plan.seed):
             self.model: TextVAEModel = initial or build_text_vae(
                 plan.latent_shape(),
                 encoder=plan.encoder,
@@ -142,9 +147,12 @@ class TextVAETraining:
             )
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.network = self.model.network.to(self.device)
-        self.training, n_long = self._short_enough(texts.training)
-        self.validation, _ = self._short_enough(texts.validation)
+        self.training, self.validation = self._short_enough(texts.training, "to train on"), self._short_enough(texts.validation, "held out")
+        n_long = len(texts.training) + len(texts.validation) - len(self.training) - len(self.validation)
         self.texts = TrainingTexts(texts.training, texts.validation, texts.n_empty, n_long, texts.n_repeated)
+        # A file may be sorted by what its texts are.
+        measured = np.random.default_rng(plan.seed).permutation(len(self.validation))[:MEASURED]
+        self._measured_texts = [self.validation[row] for row in measured]
         self._lengths = np.array([len(text) for text in self.training])
         precision = fastest_precision(self.device.type) if plan.precision == "auto" else plan.precision
         self._autocast = precision == "bfloat16"
@@ -290,7 +298,7 @@ class TextVAETraining:
 
     def _measured(self) -> dict[str, Any]:
         with evaluation_mode(self.network), torch.autocast(self.device.type, torch.bfloat16, enabled=self._autocast):
-            return measure(self.model, self.validation[:500], self.plan.n_importance_samples, seed=self.plan.seed, device=self.device)
+            return measure(self.model, self._measured_texts, self.plan.n_importance_samples, seed=self.plan.seed, device=self.device)
 
     def _progress(self, recent: list[tuple[float, float]], validation: dict[str, Any] | None) -> TextVAEProgress:
         fraction = self._fraction()
@@ -324,14 +332,14 @@ class TextVAETraining:
         by_time = self.state.elapsed / (60 * self.plan.max_minutes) if self.plan.max_minutes else 0.0
         return max(by_epochs, by_time)
 
-    def _short_enough(self, texts: Sequence[str]) -> tuple[list[VAEText], int]:
-        read = self.model.texts(texts)
-        kept = [text for text in read if not text.truncated]
+    def _short_enough(self, texts: Sequence[str], side: str) -> list[VAEText]:
+        kept = [text for text in self.model.texts(texts) if not text.truncated]
         if not kept:
             raise DataError(
-                f"Every text is longer than {self.plan.max_tokens} tokens. Raise max_tokens, or give shorter texts, such as sentences."
+                f"All {len(texts):,} texts {side} are longer than {self.plan.max_tokens} tokens. Raise max_tokens, or give shorter texts, "
+                "such as sentences."
             )
-        return kept, len(read) - len(kept)
+        return kept
 
     def _optimizer(self) -> torch.optim.Optimizer:
         plan = self.plan
@@ -431,6 +439,14 @@ class _RunState:
         self.n_validations = 0
         self.best: dict[str, Any] | None = None
         self.order: tuple[int, list[np.ndarray]] = (-1, [])
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Draws from `seed` that leave the caller's random state as it was."""
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        yield
 
 
 def _learned_tokenizer(texts: Sequence[str], vocab_size: int) -> Any:

@@ -19,9 +19,13 @@ _POSITIVE = (
     "n_validations",
     "n_importance_samples",
     "n_training_samples",
+    "d_model",
+    "n_heads",
+    "encoder_layers",
+    "decoder_layers",
 )
 _SHARES = ("warm_share", "rise_share", "word_dropout", "word_dropout_end", "dropout", "writing_share", "importance_share")
-_WEIGHTS = ("kl_weight", "free_nats", "least_nats", "bag_of_words", "bag_of_words_end", "n_cycles", "weight_decay", "matrix_lr")
+_WEIGHTS = ("kl_weight", "free_nats", "least_nats", "bag_of_words", "bag_of_words_end", "n_cycles", "weight_decay", "matrix_lr", "seed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +45,18 @@ class TextVAEPlan:
     vocab_size : int
         Tokens at most of the tokenizer that is learned for a small decoder.
     d_model, n_heads, encoder_layers, decoder_layers, dropout
-        Of small parts; see :func:`~lexframe.spaces.vae_network.small_networks`.
+        Of small parts that are made anew; see :func:`~lexframe.spaces.vae_network.small_networks`.
     kl_weight : float
-        Weight of the KL term after it has risen: 1 is the evidence lower bound, 0 an autoencoder.
+        Weight of the KL term after it has risen: 1 is the evidence lower bound, 0 an autoencoder. Another than 1 needs an
+        `importance_share` of 0, since the importance-weighted bound has no such weight.
     warm_share, n_cycles, rise_share
         See :func:`~lexframe.training.vae_objective.cyclical_weight`.
     free_nats : float
         Nats of KL, over all dimensions together, that cost nothing; each dimension has an equal share.
     word_dropout, word_dropout_end : float
-        Share of the decoder's input tokens that are hidden from it at the start and, after a linear fall, at the end. Texts are read
-        whole when the model is used, so what helps the latent at first would cost likelihood at the end.
+        Share of the decoder's input tokens that are hidden from it at the start and, after a linear fall, at the end of the budget.
+        Texts are read whole when the model is used, so what helps the latent at first would cost likelihood at the end. In the
+        importance-weighted share, where the fall is cut short, none are hidden.
     bag_of_words, bag_of_words_end : float
         Weight of the bag-of-words term, likewise.
     writing_share : float
@@ -84,8 +90,13 @@ class TextVAEPlan:
     seed : int
         Of the weights, the split, the order, the noise.
     initial_model : str or None
-        A text VAE that the run starts from: its folder, or ``"embedded-vae"``. Its tokenizer, shape and parts are taken over, and what the
-        plan says of them is replaced; `max_tokens` alone may be given anew, as far as the parts have room.
+        A text VAE that the run starts from: its folder, or ``"embedded-vae"``. Its tokenizer, shape and parts are taken over; a plan that
+        asks for others is refused, but `max_tokens` may be given anew, as far as the parts have room.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range, settings exclude each other, or the run has no end.
     """
 
     encoder: str = SMALL
@@ -146,6 +157,11 @@ class TextVAEPlan:
             raise InputError(
                 f"writing_share {self.writing_share} and importance_share {self.importance_share} are more than the whole budget."
             )
+        if self.n_latent and self.kl_weight != 1 and self.importance_share:
+            raise InputError(
+                f"kl_weight is {self.kl_weight}, but the last {self.importance_share:.0%} of the budget would train the "
+                "importance-weighted bound, which has no such weight. Set importance_share to 0."
+            )
         if self.precision not in ("auto", "float32", "bfloat16"):
             raise InputError(f"precision is {self.precision!r}; expected auto, float32 or bfloat16.")
         self.latent_shape()
@@ -177,10 +193,23 @@ def taking_over(plan: TextVAEPlan, shape: LatentShape, frozen: Mapping[str, str]
         Of the initial model.
     frozen : mapping of str to str
         Its frozen parts; see :class:`~lexframe.spaces.vae_files.TextVAEModel`.
+
+    Raises
+    ------
+    InputError
+        If the plan asks for another shape or other parts than the model has.
     """
     parts = {name: frozen.get(name, SMALL) for name in ("encoder", "decoder")}
     trained = {f"train_{name}": name not in frozen for name in parts}
-    return _changed(plan, **asdict(shape), **parts, **trained)
+    taken: dict[str, Any] = asdict(shape) | parts | trained
+    defaults = {field.name: field.default for field in fields(TextVAEPlan)}
+    asked = {name: getattr(plan, name) for name in taken if name != "max_tokens"}
+    wrong = [f"{name}={value!r} (it has {taken[name]!r})" for name, value in asked.items() if value not in (defaults[name], taken[name])]
+    if wrong:
+        raise InputError(
+            f"{plan.initial_model} is taken over with its shape and its parts, but the plan asks for {', '.join(wrong)}. Leave that out."
+        )
+    return _changed(plan, **taken)
 
 
 def plain_vae(plan: TextVAEPlan) -> TextVAEPlan:

@@ -94,6 +94,7 @@ def test_edits_that_cannot_be(model, labelled, poles, tmp_path, capsys):
         (("--positive", poles[0], "--negative", poles[0]), "same mean point"),
         (("--positive", poles[0], "--negative", one), "the class 'negative' has one text"),
         (("--direction", tmp_path / "none"), "holds no direction"),
+        (("--direction", tmp_path / "rain", "--method", "classifier"), "Leave --method out"),
         ((*sides, "--method", "classifier", "--save", tmp_path / "d"), "--save keeps one mean difference"),
         (("--labels", labelled, "--label", "colour", "--towards", "red"), "no field 'colour'"),
         ((*several, "dog", "--keep", "colour"), "no field 'colour'"),

@@ -7,7 +7,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from lexframe.cli.vae_score import importance_samples, model_folder, run_names, score_command
+from lexframe.cli.vae_inputs import model_folder
+from lexframe.cli.vae_score import importance_samples, run_names, score_command
 from lexframe.exceptions import DataError, InputError, LexframeError, ModelError
 from lexframe.generative.vae_score import score_text_vae
 from lexframe.spaces import TextVAESpace
@@ -114,8 +115,12 @@ def test_what_is_wrong_is_one_line(folder, tmp_path):
     assert "1 text to score" in str(error_of(run_folder, tmp_path / "one.txt", *QUICK))
 
 
-def test_names_of_models_and_runs(folder, tmp_path):
+def test_names_of_models_and_runs(folder, tmp_path, monkeypatch):
     assert model_folder(str(folder / "run")) == str(folder / "run" / "model")
     assert model_folder("elsewhere") == "elsewhere"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "embedded-vae" / "model").mkdir(parents=True)
+    (tmp_path / "embedded-vae" / "model" / "vae.json").write_text("{}")
+    assert model_folder("embedded-vae") == "embedded-vae"  # the one that comes along
     assert run_names([tmp_path / "a" / "x", tmp_path / "y"]) == {"x": tmp_path / "a" / "x", "y": tmp_path / "y"}
     assert set(run_names([tmp_path / "a" / "x", tmp_path / "b" / "x"])) == {str(tmp_path / "a" / "x"), str(tmp_path / "b" / "x")}

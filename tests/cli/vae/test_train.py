@@ -28,6 +28,9 @@ def test_sentences_of_shards(tmp_path, capsys):
     assert "kept" in capsys.readouterr().out
     assert "ends in .txt" in refused(capsys, "vae", "sentences", shards[0], "--out", tmp_path / "x.csv")
     assert "no such file" in refused(capsys, "vae", "sentences", shards[0], tmp_path / "none.txt", "--out", out)
+    before = shards[0].read_text()
+    assert "one of the shards" in refused(capsys, "vae", "sentences", *shards, "--text", "body", "--out", tmp_path / "." / "a.txt")
+    assert shards[0].read_text() == before
     assert "no sentence is both" in refused(capsys, "vae", "sentences", shards[0], "--out", out, "--min-words", 9, "--max-words", 3)
     assert out.read_text() == "The cat sat on the mat.\n"
 
@@ -42,10 +45,12 @@ def test_defaults_are_those_of_the_plan_and_every_setting_has_an_option(corpus, 
     monkeypatch.setattr(vae_train, "_trained", pretend)
     assert run("vae", "train", corpus, "--out", tmp_path / "run", "--minutes", 3) == 2
     assert plans[0] == TextVAEPlan(max_minutes=3.0)
+    assert run("vae", "train", corpus, "--out", tmp_path / "run", "--minutes", 3, "--kl-weight", 0, "--importance-share", 0) == 2
+    assert plans[1].kl_weight == 0
     wanted = {
         **dict.fromkeys(("n_latent", "memory_tokens", "n_queries", "encoder_layer", "max_tokens", "vocab_size", "d_model"), 3),
         **dict.fromkeys(("n_heads", "encoder_layers", "decoder_layers", "cycles", "batch_size", "n_validations", "seed"), 5),
-        **dict.fromkeys(("dropout", "kl_weight", "warm_share", "rise_share", "free_nats", "word_dropout", "lr", "least_nats"), 0.375),
+        **dict.fromkeys(("dropout", "warm_share", "rise_share", "free_nats", "word_dropout", "lr", "least_nats"), 0.375),
         **dict.fromkeys(("word_dropout_end", "bag_of_words", "bag_of_words_end", "weight_decay", "matrix_lr", "epochs"), 0.625),
         "n_importance_samples": 7,
         "n_training_samples": 6,
@@ -62,8 +67,8 @@ def test_defaults_are_those_of_the_plan_and_every_setting_has_an_option(corpus, 
     assert run("vae", "train", corpus, "--out", tmp_path / "run", *given, *flags) == 2
     names = {"cycles": "n_cycles", "epochs": "max_epochs", "minutes": "max_minutes"}
     expected = {names.get(name, name): value for name, value in wanted.items()}
-    expected |= {"train_encoder": False, "train_decoder": False, "scale_shift": False}
-    assert asdict(plans[1]) == expected
+    expected |= {"kl_weight": 1.0, "train_encoder": False, "train_decoder": False, "scale_shift": False}
+    assert asdict(plans[2]) == expected
     assert {field.name for field in fields(TextVAEPlan)} == set(expected)
 
 
@@ -92,6 +97,16 @@ def test_training_says_what_it_did_and_goes_on_where_it_was(corpus, trained, tmp
     assert "100%  step" in notes
     assert "/4  bound" in notes
     assert "\r" not in notes  # nobody is watching: a line a validation
+
+
+def test_a_run_starts_from_the_folder_of_another(corpus, trained, tmp_path, capsys):
+    more = ("--initial-model", trained, "--epochs", 0.5, "--n-validations", 1, "--n-importance-samples", 2, "--precision", "float32")
+    assert run("vae", "train", corpus, "--out", tmp_path / "run", *more) == 0
+    assert "/4  bound" in capsys.readouterr().err
+    facts = json.loads((tmp_path / "run" / "model" / "training.json").read_text())
+    assert facts["plan"]["initial_model"] == str(trained / "model")
+    said = refused(capsys, "vae", "train", corpus, "--out", tmp_path / "plain", *more, "--n-latent", 0)
+    assert "n_latent=0 (it has 4)" in said
 
 
 def test_an_interrupted_run_says_how_to_go_on(corpus, tmp_path, monkeypatch, capsys):
@@ -175,7 +190,7 @@ def test_the_line_on_a_terminal_is_rewritten_and_a_collapse_is_said_once(monkeyp
         (["the same line"] * 500, "There are 1 distinct texts"),
         (["", "   "] * 200, "There are 0 distinct texts that are not blank, of 400"),
         (["one text"], "a latent needs 100 at least"),
-        ([f"{'long ' * 30}{number}" for number in range(200)], "Every text is longer than 20 tokens"),
+        ([f"{'long ' * 30}{number}" for number in range(200)], "All 180 texts to train on are longer than 20 tokens"),
     ],
     ids=["ten lines", "identical lines", "empty lines", "one text", "too long"],
 )
@@ -188,6 +203,9 @@ def test_plans_and_places_that_cannot_be(corpus, tmp_path, capsys):
     out = ("--out", tmp_path / "run")
     assert "no end" in refused(capsys, "vae", "train", corpus, *out)
     assert "no such file" in refused(capsys, "vae", "train", tmp_path / "none.txt", *out, *TINY)
+    assert "Set importance_share to 0" in refused(capsys, "vae", "train", corpus, *out, *TINY, "--kl-weight", 0)
+    assert run("vae", "train", corpus, *out, *TINY, "--seed", -1) == 2
+    assert "n_heads is 0" in refused(capsys, "vae", "train", corpus, *out, *TINY, "--n-heads", 0)
     assert "must be trained" in refused(capsys, "vae", "train", corpus, *out, *TINY, "--freeze-decoder")
     assert "no way into the decoder" in refused(capsys, "vae", "train", corpus, *out, *TINY, "--memory-tokens", 0, "--no-scale-shift")
     assert "cannot be written" in refused(capsys, "vae", "train", corpus, "--out", corpus, *TINY)

@@ -29,6 +29,8 @@ def test_reconstruct(model, trained, tmp_path, capsys):
     assert run("vae", "reconstruct", model, texts[0]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 2
     assert "either as arguments or with --input" in refused(capsys, "vae", "reconstruct", model)
+    assert "no valid Unicode at character 0" in refused(capsys, "vae", "reconstruct", model, "\udcff abc")
+    assert "they need --points" in refused(capsys, "vae", "reconstruct", model, "x", "--where", "n_tokens < 3")
     assert "either as arguments or with --input" in refused(capsys, "vae", "reconstruct", model, "x", "--input", file)
 
 
