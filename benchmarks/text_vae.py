@@ -34,6 +34,9 @@ def main() -> None:
     parser.add_argument("--parts", default=",".join(PARTS), help=f"comma-separated, of {', '.join(PARTS)}")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument(
+        "--control-seeds", default="", help="of the plain VAE and the autoencoder, where they are to be fewer; claims say so"
+    )
+    parser.add_argument(
         "--kinds", default="", help="train and measure these alone (vae, plain, autoencoder, language-model), without claims"
     )
     parser.add_argument("--out", type=Path, default=Path("runs/text_vae"), help="where runs and finished cells are kept")
@@ -43,6 +46,7 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     warnings.filterwarnings("ignore", module="sklearn")
     options.seeds = [int(seed) for seed in options.seeds.split(",")]
+    options.control_seeds = [int(seed) for seed in options.control_seeds.split(",")] if options.control_seeds else options.seeds
     parts = ["grammar"] if options.quick else options.parts.split(",")
     claims: list[Claim] = []
     for part in parts:

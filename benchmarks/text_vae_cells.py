@@ -25,6 +25,7 @@ KINDS: dict[str, Callable[[TextVAEPlan], TextVAEPlan]] = {
     "autoencoder": autoencoder,
     "language-model": plain_language_model,
 }
+CONTROLS = ("plain", "autoencoder")
 
 
 def trained(folder: Path, plan: TextVAEPlan, texts: TrainingTexts) -> TextVAEModel:
@@ -84,9 +85,10 @@ def cells(
     measured: Callable[[TextVAEModel, str, int], dict[str, Any]],
     kinds: Sequence[str] = tuple(KINDS),
 ) -> dict[str, list[dict[str, Any]]]:
-    """Cells of all kinds at all seeds."""
+    """Cells of all kinds at all their seeds."""
     chosen = [kind for kind in kinds if not bench.kinds or kind in bench.kinds.split(",")]
-    return {kind: [cell(bench, name, kind, seed, plan, texts, measured) for seed in bench.seeds] for kind in chosen}
+    seeds = {kind: bench.control_seeds if kind in CONTROLS else bench.seeds for kind in chosen}
+    return {kind: [cell(bench, name, kind, seed, plan, texts, measured) for seed in seeds[kind]] for kind in chosen}
 
 
 def space_of(model: TextVAEModel) -> TextVAESpace:

@@ -134,6 +134,7 @@ def _bounds(space: TextVAESpace, texts: list[str], n_tokens: np.ndarray, seed: i
 def _claims(name: str, found: dict[str, list[dict[str, Any]]]) -> list[Claim]:
     vaes, models = found["vae"], found["language-model"]
     claims = []
+    named = {kind: kind if len(ones) == len(vaes) else f"{kind} ({len(ones)} of {len(vaes)} seeds)" for kind, ones in found.items()}
 
     def add(what: str, values: list[float], *goal: Any) -> None:
         claims.extend(claim_over_seeds(f"{name}: {what}", values, *goal))
@@ -158,9 +159,9 @@ def _claims(name: str, found: dict[str, list[dict[str, Any]]]) -> list[Claim]:
     for kind in ("vae", "plain", "autoencoder"):
         for place, threshold in enumerate(("0.01", "0.2")):
             active = [one["units"]["n_active"][place] for one in found[kind]]
-            add(f"dimensions of {vaes[0]['units']['n_dims']} active at {threshold}, {kind}", active)
+            add(f"dimensions of {vaes[0]['units']['n_dims']} active at {threshold}, {named[kind]}", active)
     for kind in ("plain", "autoencoder"):
-        add(f"mutual information of the {kind}", [one["information"]["value"] for one in found[kind]])
+        add(f"mutual information of the {named[kind]}", [one["information"]["value"] for one in found[kind]])
     for key, label, n in (("nats_1000", "K = 1,000", FEW), ("nats", "K = 100", MANY)):
         differences = [np.array(vae[key]) - np.array(model["nats"])[: len(vae[key])] for vae, model in zip(vaes, models, strict=True)]
         pooled = mean_estimate(np.mean(differences, axis=0), seed=0)
@@ -185,21 +186,21 @@ def _claims(name: str, found: dict[str, list[dict[str, Any]]]) -> list[Claim]:
         lambda value: value < 2,
     )
     add("gain a text, nats", [one["gain"]["gain_per_text"]["value"] for one in vaes], "above 0", lambda value: value > 0)
-    add("KL of the plain VAE", [one["kl"] for one in found["plain"]], "collapses: below 0.5", lambda value: value < 0.5)
-    add("KL of the autoencoder", [one["kl"] for one in found["autoencoder"]])
+    add(f"KL of the {named['plain']} VAE", [one["kl"] for one in found["plain"]], "collapses: below 0.5", lambda value: value < 0.5)
+    add(f"KL of the {named['autoencoder']}", [one["kl"] for one in found["autoencoder"]])
     for kind in ("vae", "plain", "autoencoder"):
         for key, label in (("words", "words in place"), ("bleu", "BLEU")):
-            add(f"{kind}: {label} of reconstructions", [one["reconstruction"][key] for one in found[kind]])
+            add(f"{named[kind]}: {label} of reconstructions", [one["reconstruction"][key] for one in found[kind]])
         add(
-            f"{kind}: perplexity of samples under the embedded model over that of real texts",
+            f"{named[kind]}: perplexity of samples under the embedded model over that of real texts",
             [one["samples"]["perplexity"] / one["samples"]["perplexity_real"] for one in found[kind]],
         )
         add(
-            f"{kind}: self-BLEU of samples less that of real texts",
+            f"{named[kind]}: self-BLEU of samples less that of real texts",
             [one["samples"]["self_bleu"] - one["samples"]["self_bleu_real"] for one in found[kind]],
         )
-        add(f"{kind}: rank correlation along paths between texts", [one["paths"]["rank"] for one in found[kind]])
-        add(f"{kind}: R2 of points of samples, read back", [one["samples"]["re_encoding_r2"] for one in found[kind]])
+        add(f"{named[kind]}: rank correlation along paths between texts", [one["paths"]["rank"] for one in found[kind]])
+        add(f"{named[kind]}: R2 of points of samples, read back", [one["samples"]["re_encoding_r2"] for one in found[kind]])
     minutes = [one["threads"] * one["seconds"] / 60 for one in vaes]
     add("minutes of a core in training of the VAE", minutes, "60 at most: 30 of two cores", lambda value: value <= 60)
     return claims
