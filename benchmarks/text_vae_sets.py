@@ -165,6 +165,7 @@ def _claims(name: str, found: dict[str, list[dict[str, Any]]]) -> list[Claim]:
     for key, label, n in (("nats_1000", "K = 1,000", FEW), ("nats", "K = 100", MANY)):
         differences = [np.array(vae[key]) - np.array(model["nats"])[: len(vae[key])] for vae, model in zip(vaes, models, strict=True)]
         pooled = mean_estimate(np.mean(differences, axis=0), seed=0)
+        add(f"nats a text of the plain language model ({n} texts)", [float(np.mean(model["nats"][:n])) for model in models])
         holds = pooled.low <= 0
         claims.append(
             Claim(
@@ -175,6 +176,8 @@ def _claims(name: str, found: dict[str, list[dict[str, Any]]]) -> list[Claim]:
                 bool(holds),
             )
         )
+    add("even draws that the 1,000 weigh as much as", [one["effective_samples"] for one in vaes])
+    add("share of texts in which one of the 1,000 outweighs all others", [one["dominated_share"] for one in vaes])
     words = vaes[0]["n_words"]
     for kind in ("vae", "language-model"):
         values = [float(np.exp(np.sum(one["nats"]) / words)) for one in found[kind]]
