@@ -359,6 +359,19 @@ def test_no_checkpoint_is_taken_while_the_weight_rises(texts, tmp_path):
     assert next(line.validation["best"] for line in plain if line.validation)
 
 
+def test_a_latent_that_tells_too_little_counts_against_a_checkpoint(texts, tmp_path):
+    run = TextVAETraining(replace(TINY, least_nats=3.0), texts, tmp_path)
+    likely, telling = ({"bound": bound, "reconstruction": 9.0, "information": told} for bound, told in ((10.0, 0.5), (11.0, 2.9)))
+    assert run._cost(likely) == 12.5
+    assert run._cost(telling) == pytest.approx(11.1)
+    assert run._cost(telling | {"information": 7.0}) == 11.0
+    measured = run._measured()
+    with torch.no_grad():
+        batch = run.model.texts.batch(run._measured_texts)
+        mean, log_variance = run.network.eval().posterior(batch.encoder_ids, batch.encoder_mask)
+    assert measured["information"] == pytest.approx(information_bound(mean, log_variance).sum().item(), rel=1e-4)
+
+
 def test_what_is_trained_on_is_moved_by_smaller_steps():
     plan = replace(TINY, lr=None, matrix_lr=None)
     assert plan.peak_rates() == (0.004, 0.01)

@@ -79,8 +79,8 @@ class TextVAEProgress:
     reconstruction, kl : float
         Minus log p(x | z) and the KL of the last steps in training.
     validation : dict or None
-        ``reconstruction``, ``kl``, ``bound`` (importance-weighted, minus log p(x)), ``active`` (units), ``best`` (whether it is the best
-        so far).
+        ``reconstruction``, ``kl``, ``bound`` (importance-weighted, minus log p(x)), ``information``, ``active`` (units), ``best``
+        (whether it is the best so far); see :func:`~lexframe.training.vae_validation.measure`.
     warning : str
         ``collapsed`` where the latent is as good as unused at full weight; else empty.
     elapsed_seconds : float
@@ -288,13 +288,21 @@ class TextVAETraining:
         fraction = min(1.0, self._fraction())
         risen = fraction > self.plan.writing_share and self.kl_weight(fraction) >= self.plan.kl_weight
         eligible = not self.plan.n_latent or risen or fraction >= 1 - self.plan.importance_share
-        # An autoencoder does not train the bound, which is best before it has learned to bring texts back.
-        criterion = "bound" if self.plan.kl_weight or not self.plan.n_latent else "reconstruction"
-        found["best"] = eligible and (best is None or found[criterion] < best[criterion])
+        found["best"] = eligible and (best is None or self._cost(found) < self._cost(best))
         if found["best"]:
             self.state.best = found | {"step": self.state.step}
             save_tensors(self.out / "best.safetensors", trained_tensors(self.model), self.state.best)
         return found
+
+    def _cost(self, found: dict[str, Any]) -> float:
+        """What checkpoints are chosen by, in nats a text."""
+        plan = self.plan
+        if not plan.n_latent:
+            return float(found["bound"])
+        if not plan.kl_weight:  # an autoencoder does not train the bound, which is best before it has learned to bring texts back
+            return float(found["reconstruction"])
+        # A trained decoder is likeliest before it has learned to listen: what the latent fails to tell counts here as it does in training.
+        return float(found["bound"]) + max(0.0, plan.least_nats - found["information"])
 
     def _measured(self) -> dict[str, Any]:
         with evaluation_mode(self.network), torch.autocast(self.device.type, torch.bfloat16, enabled=self._autocast):

@@ -68,7 +68,7 @@ class TextVAEPlan:
     least_nats : float
         In that share the nats that the latent tells of a text (:func:`~lexframe.training.vae_objective.information_bound`) and that are
         missing from this many are added to the objective: the bound also forgives a posterior that says little, and a long share, or
-        few texts, would let the latent fall out of use.
+        few texts, would let the latent fall out of use. Checkpoints are chosen with the same addition.
     lr : float or None
         Peak rate of AdamW. None is 0.001 where a named decoder or another text VAE is trained on, else 0.004.
     weight_decay : float

@@ -9,7 +9,7 @@ import torch
 from lexframe.spaces.vae_files import TextVAEModel
 from lexframe.spaces.vae_network import token_log_probabilities
 from lexframe.spaces.vae_texts import VAEText
-from lexframe.training.vae_objective import gaussian_kl, log_mean_exp
+from lexframe.training.vae_objective import gaussian_kl, information_bound, log_mean_exp
 
 ACTIVE = 0.01
 """Variance of a posterior mean over texts above which a dimension is active (Burda et al., 2016)."""
@@ -18,13 +18,14 @@ ACTIVE = 0.01
 def measure(
     model: TextVAEModel, texts: Sequence[VAEText], n_samples: int, *, seed: int, device: torch.device, batch_size: int = 100
 ) -> dict[str, Any]:
-    """Reconstruction, KL, importance-weighted bound (all nats a text, lower is better) and active units on some texts.
+    """Reconstruction, KL, importance-weighted bound (all nats a text), what the latent tells, and active units on some texts.
 
-    For a decoder without latent all of its likelihood stands under both `reconstruction` and `bound`.
+    `information` is that of :func:`~lexframe.training.vae_objective.information_bound` over all of the texts, nats a text. For a
+    decoder without latent all of its likelihood stands under both `reconstruction` and `bound`.
     """
     network, n_latent = model.network, model.network.shape.n_latent
     generator = torch.Generator().manual_seed(seed)
-    sums, bounds, means = np.zeros(2), [], []
+    sums, bounds, means, log_variances = np.zeros(2), [], [], []
     rows = sorted(range(len(texts)), key=lambda row: len(texts[row]))
     for start in range(0, len(rows), batch_size):
         batch = model.texts.batch([texts[row] for row in rows[start : start + batch_size]]).to(device)
@@ -44,10 +45,13 @@ def measure(
         sums[1] += gaussian_kl(mean, log_variance).sum().item()
         bounds.append(log_mean_exp(torch.stack(log_weights, 1)))
         means.append(mean)
+        log_variances.append(log_variance)
     active = int((torch.cat(means).var(0) > ACTIVE).sum()) if n_latent else 0
+    information = information_bound(torch.cat(means), torch.cat(log_variances)).sum().item() if n_latent else 0.0
     return {
         "reconstruction": float(sums[0] / len(texts)),
         "kl": float(sums[1] / len(texts)),
         "bound": -torch.cat(bounds).mean().item(),
+        "information": information,
         "active": active,
     }
