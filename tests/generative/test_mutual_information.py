@@ -59,6 +59,7 @@ def test_it_saturates_at_the_logarithm_of_the_number_of_texts():
     assert all(result.value <= result.ceiling + 1e-12 for result in values)
     assert values[-1].value == pytest.approx(np.log(200), abs=1e-6)
     assert values[-1].upper > 1e6
+    assert values[-1].at_most == values[-1].mean_kl < 50  # what is charged for the latent bounds what it tells
     assert "at its ceiling ln 200 = 5.30: the truth may be higher" in str(values[-1])
     assert "; ceiling ln 200" in str(values[0])
 
@@ -134,7 +135,8 @@ def test_ten_thousand_texts_in_seconds():
 def test_to_dict_is_json():
     document = json.loads(json.dumps(mutual_information(normal_posterior(10, 2)).to_dict()))
     assert document["ceiling"] == pytest.approx(np.log(10))
-    assert set(document) == {"value", "interval", "upper", "ceiling", "at_ceiling", "n_texts", "n_samples", "mean_kl", "aggregate_kl"}
+    numbers = {"value", "interval", "upper", "at_most", "ceiling", "at_ceiling", "mean_kl", "aggregate_kl"}
+    assert set(document) == numbers | {"n_texts", "n_samples"}
 
 
 def test_bad_input():

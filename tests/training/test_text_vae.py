@@ -192,6 +192,47 @@ def test_the_importance_weighted_share_adds_the_nats_that_are_missing(texts, tmp
     assert loss_and_told(told + 7)[0] == pytest.approx(free + 7, abs=1e-4)
 
 
+@pytest.mark.parametrize(("least_nats", "warning"), [(0.0, "collapsed"), (6.0, "")])
+def test_a_latent_whose_price_buys_nothing_has_collapsed(texts, tmp_path, least_nats, warning):
+    """Every text has one Gaussian, 1.5 from the prior's mean in every dimension: 4.5 nats of KL, and not one about the text."""
+    run = TextVAETraining(replace(TINY, max_epochs=0.1, n_validations=1, importance_share=0.0), texts, tmp_path)
+    last = run.network.to_posterior[-1]
+    with torch.no_grad():
+        last.weight.mul_(0 if not least_nats else 30)
+        last.bias.fill_(0.0)
+        last.bias[: TINY.n_latent] = 1.5
+    run.optimizer = torch.optim.SGD(run.network.parameters(), lr=0.0)
+    run._peak_rates = [0.0]
+    seen = []
+    folder = run.run(seen.append)
+    assert seen[-1].validation["kl"] > 4
+    assert seen[-1].warning == warning
+    assert json.loads((folder / "training.json").read_text())["warning"] == warning
+
+
+def test_a_budget_of_minutes_goes_into_training_and_not_into_measuring(texts, tmp_path, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(text_vae.time, "monotonic", lambda: clock[0])
+    seen = []
+    run = TextVAETraining(replace(TINY, max_epochs=None, max_minutes=2.0, n_validations=20), texts, tmp_path)
+    step, validate = run._train_step, run._validate
+
+    def slow(work, seconds):
+        def wrapped(*arguments):
+            clock[0] += seconds
+            return work(*arguments)
+
+        return wrapped
+
+    run._train_step, run._validate = slow(step, 1.0), slow(validate, 11.0)
+    run.run(seen.append)
+    measured = [line for line in seen if line.validation]
+    assert measured[-1].step == run.state.step
+    assert 3 <= len(measured) <= 4  # a fifth of the two minutes, and the one at the end
+    assert seen[-1].step >= 120 - 4 * 11
+    assert all(line.kl_weight >= 1 for line in measured if line.validation["best"])
+
+
 def test_words_hidden_from_the_encoder_say_nothing_in_training(texts, tmp_path):
     run = TextVAETraining(replace(TINY, dropout=0.0, word_dropout=0.0, encoder_word_dropout=0.4), texts, tmp_path)
     batch = run.model.texts.batch(run.training[:6])

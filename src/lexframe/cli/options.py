@@ -1,8 +1,13 @@
 """Options that several verbs share, written once."""
 
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
+
+from lexframe.exceptions import InputError
 
 Model = Annotated[str, typer.Option("--model", "-m", help="'embedded', a local folder, or a Hugging Face id such as gpt2.")]
 Layer = Annotated[int, typer.Option(help="0 is the embedding output, k the output of block k, -1 the last state, after the final norm.")]
@@ -18,3 +23,19 @@ BatchSize = Annotated[int | None, typer.Option(min=1, help="Texts in one forward
 Text = Annotated[str, typer.Option("--text", help="Column that holds the texts.")]
 Pair = Annotated[str | None, typer.Option("--pair", help="Column of the second text, where rows hold two.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+@contextmanager
+def named_as_typed(options: Mapping[str, str]) -> Iterator[None]:
+    """Within this context errors name parameters as people type them.
+
+    Parameters
+    ----------
+    options : mapping of str to str
+        Options by the parameter that a message may name, such as ``{"max_epochs": "--epochs"}``.
+    """
+    try:
+        yield
+    except InputError as error:
+        error.args = (re.sub(r"\b[a-z]+(?:_[a-z]+)+\b", lambda found: options.get(found[0], found[0]), str(error)),)
+        raise

@@ -157,7 +157,7 @@ def interpolate(
     model: inputs.Model,
     start: Annotated[str, typer.Argument(metavar="A", help="Text to start from.")],
     end: Annotated[str, typer.Argument(metavar="B", help="Text to end at.")],
-    steps: Annotated[int, typer.Option(help="Points of the path, both ends included.")] = 9,
+    steps: Annotated[int, typer.Option(min=2, help="Points of the path, both ends included.")] = 9,
     path: Annotated[str, typer.Option(help="linear or spherical.")] = "linear",
     temperature: inputs.Temperature = 0.0,
     top_p: inputs.TopP = 1.0,
@@ -168,6 +168,7 @@ def interpolate(
     """The texts on the way from one text to another."""
     from lexframe.generative import interpolate as walk
 
+    inputs.require_words([start, end])
     space = inputs.open_text_vae(model, device=device)
     found = walk(space, start, end, n_steps=steps, path=path, temperature=temperature, top_p=top_p, seed=seed)
     inputs.note_cut(space, [start, end])
@@ -187,9 +188,9 @@ def interpolate(
         show.note(
             f"\n{len(found.distinct_texts)} different texts. Steps that change a text go forward in {found.monotone_share:.0%} of cases; "
             f"smoothness {found.smoothness:.2f} (1: straight), largest step {found.largest_step:.2f} of the way "
-            f"({1 / (steps - 1):.2f}: even)."
+            f"({1 / (steps - 1):.2f}: even), both of the points of these texts, read again."
         )
-    show.note("Distances are word edits over the length of the longer text, from the texts of both ends as decoded.")
+    show.note("From start, from end: word edits over the length of the longer text, from the texts of both ends as decoded.")
 
 
 @app.command()
@@ -208,7 +209,8 @@ def traverse(
     """Move a text along dimensions of the latent, one at a time."""
     from lexframe.generative import traverse as walk
 
-    axes = None if dims is None else inputs.whole_numbers("--dims", dims)
+    inputs.require_words([text])
+    axes = None if dims is None else list(dict.fromkeys(inputs.whole_numbers("--dims", dims)))
     steps = inputs.amounts_of("--amounts", amounts)
     space = inputs.open_text_vae(model, device=device)
     found = walk(
@@ -222,4 +224,4 @@ def traverse(
     for axis, written, changes in zip(found.axes, found.texts, found.changes, strict=True):
         rows = zip(written, found.amounts, changes, strict=True)
         show.table([f"dimension {axis}", "amount", "change"], [[show.one_line(one), f"{at:+g}", f"{by:.2f}"] for one, at, by in rows])
-    show.note(f"\nDecoded where it is: {show.one_line(found.reconstruction)}. Change: word edits from that, over the longer text's length.")
+    show.note(f"\nDecoded where it is: {show.one_line(found.reconstruction)}\nChange: word edits from that, over the longer text's length.")

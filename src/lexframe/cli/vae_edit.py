@@ -52,6 +52,7 @@ def edit(
         raise InputError("--keep names columns of --labels FILE; give that file.")
     kept = None if keep is None or labels is None else _kept(labels, text, keep)
     given = inputs.given_texts(texts, file, text)
+    earlier = None if save is None else _saved_before(save)
     space = inputs.open_text_vae(model, device=device)
     used = _found_edit(space, source, method, kept, save) if isinstance(source, tuple) else source
     found = edit_texts(
@@ -63,7 +64,7 @@ def edit(
     else:
         _print_edits(found)
     if save is not None:
-        show.note(f"direction: {save}")
+        show.note(f"direction: {save}{'' if earlier is None else f', in place of the one towards {earlier} that stood there'}")
 
 
 def _edit_source(
@@ -82,7 +83,8 @@ def _edit_source(
     if saved is not None:
         return load_direction(saved)
     if files[0] is not None and files[1] is not None:
-        return *inputs.poles(files[0], files[1], column), "positive"
+        texts, names = inputs.poles(files[0], files[1], column)
+        return texts, names, names[0]
     assert classes[0] is not None
     return *inputs.labelled_texts(classes[0], column, label), classes[1]
 
@@ -106,6 +108,15 @@ def _found_edit(
     return found
 
 
+def _saved_before(folder: Path) -> str | None:
+    """Where the direction leads that a new one will replace; None without one. A damaged one is refused before anything is computed."""
+    from lexframe.instruments import load_direction
+
+    if not (folder / "direction.json").is_file():
+        return None
+    return show.one_line(load_direction(folder).positive)
+
+
 def _print_edits(found: Any) -> None:
     for row in found.to_frame().to_dict("records"):
         typer.echo(show.one_line(row["texts"]))
@@ -123,9 +134,14 @@ def _print_edits(found: Any) -> None:
             ),
         ],
     )
+    judged = (
+        " In target: texts that a classifier of the labelled texts takes for the class moved towards, once they are read again."
+        if summary["edit_in_target"] is not None
+        else ""
+    )
     show.note(
-        f"\nPoints moved by {found.shifts.mean():.2f} on average, the random ones by as much. In target: texts that a classifier of the "
-        "labelled texts takes for the class moved towards, once they are read again. Words kept: of the decoded text."
+        f"\nPoints moved by {found.shifts.mean():.2f} on average, the random ones by as much.{judged} Words kept: those that it shares "
+        "with the decoded text, twice their number over the words of both."
     )
 
 

@@ -17,6 +17,9 @@ TopP = Annotated[float, typer.Option("--top-p", help="Draw from the likeliest to
 Labels = Annotated[Path | None, typer.Option(help="File of labelled texts.")]
 Label = Annotated[str, typer.Option("--label", help="Column that holds the labels.")]
 
+MOST_STEPS = 1000
+"""Of a range of amounts; each is a text to write."""
+
 SavedDirection = Annotated[Path | None, typer.Option("--direction", help="Folder of a direction that 'vae edit --save' made.")]
 
 
@@ -63,11 +66,27 @@ def given_texts(texts: Sequence[str] | None, file: Path | None, column: str) -> 
     Raises
     ------
     InputError
-        If both are given, or neither.
+        If both are given, or neither, or a text is blank.
     """
     if bool(texts) == (file is not None):
         raise InputError("Give texts either as arguments or with --input FILE.")
-    return list(texts or ()) if file is None else texts_of(file, column)
+    if file is not None:
+        return texts_of(file, column)
+    require_words(texts or ())
+    return list(texts or ())
+
+
+def require_words(texts: Sequence[str]) -> None:
+    """Refuse blank texts: a model writes something for them too.
+
+    Raises
+    ------
+    InputError
+        Naming the first.
+    """
+    blank = next((number for number, text in enumerate(texts, start=1) if not text.strip()), None)
+    if blank is not None:
+        raise InputError(f"Text {blank} of {len(texts)} is blank, so there is nothing to read. Give words, or leave it out.")
 
 
 def texts_of(file: Path, column: str) -> list[str]:
@@ -86,8 +105,17 @@ def labelled_texts(file: Path, column: str, label: str) -> tuple[list[str], list
 
 
 def poles(positive: Path, negative: Path, column: str) -> tuple[list[str], list[str]]:
-    """Texts of two files, labelled ``positive`` and ``negative``."""
-    parts = {"positive": texts_of(positive, column), "negative": texts_of(negative, column)}
+    """Texts of two files, labelled with the names of their files, those to move towards first.
+
+    Raises
+    ------
+    InputError
+        If both are one file.
+    """
+    if positive.resolve() == negative.resolve():
+        raise InputError(f"--positive and --negative are both {positive}; between a file and itself there is no difference. Name two.")
+    names = (positive.stem, negative.stem) if positive.stem != negative.stem else (str(positive), str(negative))
+    parts = {name: texts_of(file, column) for name, file in zip(names, (positive, negative), strict=True)}
     return [text for part in parts.values() for text in part], [name for name, part in parts.items() for _ in part]
 
 
@@ -119,14 +147,17 @@ def amounts_of(option: str, value: str) -> list[float]:
     Raises
     ------
     InputError
-        If one is none, or a range is empty.
+        If one is none, or a range is empty or has more than a thousand steps.
     """
     first, dots, last = value.partition("..")
     try:
         if not dots:
             return [float(part) for part in value.split(",")]
-        if int(first) <= int(last):
+        if int(first) <= int(last) < int(first) + MOST_STEPS:
             return [float(number) for number in range(int(first), int(last) + 1)]
     except ValueError:
         pass
-    raise InputError(f"{option} is {value!r}; expected numbers with commas between, or a range such as -3..3.")
+    raise InputError(
+        f"{option} is {value!r}; expected numbers with commas between, such as -0.5,0,0.5, or a range of whole numbers such as -3..3 with "
+        f"{MOST_STEPS:,} steps at most."
+    )

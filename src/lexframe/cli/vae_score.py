@@ -19,7 +19,7 @@ def score_command(
     text: options.Text = "text",
     training: Annotated[Path | None, typer.Option(help="File of all training texts: samples are looked for in it.")] = None,
     run: Annotated[list[Path] | None, typer.Option(help="Run folder whose log the report draws; several are drawn side by side.")] = None,
-    plain: Annotated[Path | None, typer.Option(help="Run folder of a plain language model (n_latent 0) to compare with.")] = None,
+    plain: Annotated[Path | None, typer.Option(help="Run folder of a plain language model (--n-latent 0) to compare with.")] = None,
     samples: Annotated[str, typer.Option(help="Importance samples of each likelihood bound, such as 100,1000.")] = "1,10,100",
     generated: Annotated[int, typer.Option(min=2, help="Texts to write from the prior.")] = 200,
     temperature: Annotated[float, typer.Option(min=0, help="At which they are written; 0 takes the likeliest word.")] = 0.0,
@@ -108,7 +108,7 @@ class _PlainRun:
         if self.model.network.shape.n_latent:
             raise InputError(
                 f"--plain {folder} has a latent of {self.model.network.shape.n_latent} dimensions. Name a run that was trained "
-                "with n_latent 0."
+                "with --n-latent 0."
             )
         self.model.network.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
@@ -121,7 +121,7 @@ class _PlainRun:
         if differing:
             raise InputError(
                 f"{differing} of {len(texts)} texts are cut by one of the two models only, so their nats do not compare. Train "
-                f"{self.folder} with the max_tokens and tokenizer of the text VAE, or leave long texts out."
+                f"{self.folder} with the --max-tokens and the tokenizer of the text VAE, or leave long texts out."
             )
         return plain_nats(self.model, texts, progress=show.progress("plain language model"))
 

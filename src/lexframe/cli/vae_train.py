@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,15 @@ import typer
 from lexframe.cli import options, show
 from lexframe.cli import vae_inputs as inputs
 from lexframe.exceptions import InputError
+
+OTHER_NAMES = {
+    "max_epochs": "--epochs",
+    "max_minutes": "--minutes",
+    "n_cycles": "--cycles",
+    "train_encoder": "--freeze-encoder",
+    "train_decoder": "--freeze-decoder",
+}
+"""Options of ``vae train`` that are not called as the attribute of the plan."""
 
 
 def sentences(
@@ -119,50 +129,52 @@ def train(
     """Train a text VAE on TEXTS until the epochs or minutes are spent; give at least one of them."""
     from lexframe.training.vae_plan import TextVAEPlan
 
-    plan = TextVAEPlan(
-        encoder=encoder,
-        decoder=decoder,
-        train_encoder=not freeze_encoder,
-        train_decoder=not freeze_decoder,
-        n_latent=n_latent,
-        memory_tokens=memory_tokens,
-        scale_shift=scale_shift,
-        n_queries=n_queries,
-        encoder_layer=encoder_layer,
-        max_tokens=max_tokens,
-        vocab_size=vocab_size,
-        d_model=d_model,
-        n_heads=n_heads,
-        encoder_layers=encoder_layers,
-        decoder_layers=decoder_layers,
-        dropout=dropout,
-        kl_weight=kl_weight,
-        warm_share=warm_share,
-        n_cycles=cycles,
-        rise_share=rise_share,
-        free_nats=free_nats,
-        word_dropout=word_dropout,
-        word_dropout_end=word_dropout_end,
-        encoder_word_dropout=encoder_word_dropout,
-        bag_of_words=bag_of_words,
-        bag_of_words_end=bag_of_words_end,
-        writing_share=writing_share,
-        importance_share=importance_share,
-        n_training_samples=n_training_samples,
-        least_nats=least_nats,
-        lr=lr,
-        weight_decay=weight_decay,
-        matrix_lr=matrix_lr,
-        batch_size=batch_size,
-        max_epochs=epochs,
-        max_minutes=minutes,
-        n_validations=n_validations,
-        n_importance_samples=n_importance_samples,
-        precision=precision,
-        seed=seed,
-        initial_model=None if initial_model is None else inputs.model_folder(initial_model),
-    )
-    model = _trained(plan, texts, text, out)
+    typed = {field.name: f"--{field.name.replace('_', '-')}" for field in fields(TextVAEPlan)} | OTHER_NAMES
+    with options.named_as_typed(typed):
+        plan = TextVAEPlan(
+            encoder=encoder,
+            decoder=decoder,
+            train_encoder=not freeze_encoder,
+            train_decoder=not freeze_decoder,
+            n_latent=n_latent,
+            memory_tokens=memory_tokens,
+            scale_shift=scale_shift,
+            n_queries=n_queries,
+            encoder_layer=encoder_layer,
+            max_tokens=max_tokens,
+            vocab_size=vocab_size,
+            d_model=d_model,
+            n_heads=n_heads,
+            encoder_layers=encoder_layers,
+            decoder_layers=decoder_layers,
+            dropout=dropout,
+            kl_weight=kl_weight,
+            warm_share=warm_share,
+            n_cycles=cycles,
+            rise_share=rise_share,
+            free_nats=free_nats,
+            word_dropout=word_dropout,
+            word_dropout_end=word_dropout_end,
+            encoder_word_dropout=encoder_word_dropout,
+            bag_of_words=bag_of_words,
+            bag_of_words_end=bag_of_words_end,
+            writing_share=writing_share,
+            importance_share=importance_share,
+            n_training_samples=n_training_samples,
+            least_nats=least_nats,
+            lr=lr,
+            weight_decay=weight_decay,
+            matrix_lr=matrix_lr,
+            batch_size=batch_size,
+            max_epochs=epochs,
+            max_minutes=minutes,
+            n_validations=n_validations,
+            n_importance_samples=n_importance_samples,
+            precision=precision,
+            seed=seed,
+            initial_model=None if initial_model is None else inputs.model_folder(initial_model),
+        )
+        model = _trained(plan, texts, text, out)
     facts = json.loads((model / "training.json").read_text(encoding="utf-8"))
     if as_json:
         show.document(facts | {"model": str(model)})
@@ -170,7 +182,15 @@ def train(
     show.table(["best checkpoint", "nats a text"], _measures(facts))
     typer.echo("")
     show.table(["texts", "number"], _counts(facts["texts"]))
-    show.note(f"\n{facts['steps']:,} steps in {facts['seconds']:,.0f} s. The model: {model}")
+    ended = f"\n{facts['steps']:,} steps in {facts['seconds']:,.0f} s. The model: {model}"
+    if facts["plan"]["n_latent"]:
+        ended += "\nMeasured with the prior fitted, which lowers the KL and, mostly, the bound of the lines above."
+        if facts["warning"]:
+            ended += (
+                f"\nwarning: the latent has collapsed: it tells {facts['best']['information']:.2f} nats of a text. Train longer: a latent "
+                "needs thousands of steps; see also --free-nats, --least-nats and --word-dropout."
+            )
+    show.note(ended)
 
 
 class TrainingLines:
@@ -222,9 +242,9 @@ class TrainingLines:
         if progress.warning and not self._warned:
             self.end()
             show.note(
-                f"The latent has collapsed: at full KL weight it holds {progress.validation['kl']:.2f} nats a text, so texts are written "
-                "without it. If that stays so, stop, and start in another folder with more --free-nats, --cycles, --word-dropout or "
-                "--bag-of-words."
+                f"The latent has collapsed: at full KL weight it tells {progress.validation['information']:.2f} nats of a text, so texts "
+                "are written without it. If that stays so, stop, and start in another folder with more --free-nats, --cycles, "
+                "--word-dropout or --bag-of-words."
             )
         self._warned = bool(progress.warning)
 
@@ -242,8 +262,7 @@ def _trained(plan: Any, file: Path, column: str, out: Path) -> Path:
         training = TextVAETraining(plan, texts, out)
         lines = TrainingLines(training.plan.n_latent)
         resumed = training.state.step
-        n_training, n_held_out = len(training.training), len(training.validation)
-        show.note(f"{n_training:,} texts to train on, {n_held_out:,} held out. Figures are nats a text; rec: reconstruction.")
+        show.note(_first_line(training.texts, training.plan.max_tokens))
         if resumed:
             show.note(f"Going on from step {resumed:,} of {out}.")
         model = training.run(lines)
@@ -255,6 +274,12 @@ def _trained(plan: Any, file: Path, column: str, out: Path) -> Path:
     if resumed and not lines.n_reports:
         show.note("Its budget was spent already. Raise --epochs or --minutes to train on.")
     return model
+
+
+def _first_line(texts: Any, max_tokens: int | None) -> str:
+    left_out = [f"{n:,} {why}" for n, why in ((texts.n_empty, "blank"), (texts.n_long, f"longer than --max-tokens {max_tokens}")) if n]
+    counts = f"{len(texts.training):,} texts to train on, {len(texts.validation):,} held out"
+    return f"{counts}{', left out: ' + ', '.join(left_out) if left_out else ''}. Figures are nats a text; rec: reconstruction."
 
 
 def _measures(facts: dict[str, Any]) -> list[list[str]]:

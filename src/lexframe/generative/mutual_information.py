@@ -61,12 +61,18 @@ class MutualInformation:
         """
         return self.ceiling - self.value < NEAR_CEILING
 
+    @property
+    def at_most(self) -> float:
+        """The smaller of `upper` and `mean_kl`, in nats: the information can exceed neither. To be quoted beside `value`."""
+        return min(self.upper, self.mean_kl)
+
     def to_dict(self) -> dict[str, Any]:
         """Every field, and whether the value is at its ceiling, for JSON."""
         return {
             "value": self.value,
             "interval": list(self.interval),
             "upper": self.upper,
+            "at_most": self.at_most,
             "ceiling": self.ceiling,
             "at_ceiling": self.at_ceiling,
             "n_texts": self.n_texts,
@@ -78,7 +84,7 @@ class MutualInformation:
     def __str__(self) -> str:
         ceiling = f"ln {self.n_texts} = {self.ceiling:.2f}"
         place = f"at its ceiling {ceiling}: the truth may be higher" if self.at_ceiling else f"ceiling {ceiling}"
-        return f"{self.value:.2f} nats [{self.interval[0]:.2f}, {self.interval[1]:.2f}], at most {self.upper:.2f}; {place}"
+        return f"{self.value:.2f} nats [{self.interval[0]:.2f}, {self.interval[1]:.2f}], at most {self.at_most:.2f}; {place}"
 
 
 def mutual_information(posterior: Posterior, *, n_samples: int = 1, seed: int = 0) -> MutualInformation:

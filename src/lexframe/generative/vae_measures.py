@@ -94,7 +94,7 @@ def _latent(score: TextVAEScore) -> Iterator[Measure]:
     yield _row(part, "KL", score.kl, "nats a text", n, "several nats; near 0 the latent is not used")
     found = Estimate(information.value, *information.interval)
     yield _row(part, "mutual information", found, "nats", n, "several nats, and 1 or more below its ceiling")
-    yield _row(part, "mutual information, bound from above", information.upper, "nats", n, "near the value")
+    yield _row(part, "mutual information, bound from above", information.at_most, "nats", n, "near the value")
     yield _row(part, "mutual information, ceiling ln N", information.ceiling, "nats", n, "well above the value; it rises with more texts")
     good = "near 0: the prior lies where the texts lie"
     yield _row(part, "KL of the aggregate posterior", information.aggregate_kl, "nats", n, good)

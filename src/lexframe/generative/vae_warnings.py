@@ -33,7 +33,8 @@ def _of_the_latent(score: TextVAEScore) -> Iterator[str]:
     if score.kl.value < COLLAPSED or not units.n_active[0]:
         yield (
             f"The latent has collapsed: KL is {score.kl.value:.2f} nats a text and {units.n_active[0]} of {units.n_dims} dimensions are "
-            "active, so the decoder writes as if there were none. Train with free nats, a KL weight that rises from 0, or word dropout."
+            "active, so the decoder writes as if there were none. Train longer: a latent needs thousands of steps. If it still collapses, "
+            "raise free nats, cycles of the KL weight, word dropout or least nats."
         )
         return  # what follows is then true of any model, and says nothing new
     if gain.verdict == "none":
@@ -66,7 +67,7 @@ def _of_the_numbers(score: TextVAEScore) -> Iterator[str]:
     if information.at_ceiling:
         yield (
             f"Mutual information, {information.value:.2f} nats, is at its ceiling ln {information.n_texts:,} = {information.ceiling:.2f}: "
-            f"the truth lies above, at most about {information.upper:.1f}. Score more texts to see how far."
+            f"the truth lies above, at most about {information.at_most:.1f}. Score more texts to see how far."
         )
     if likelihood.dominated_share > DOMINATED and last > 1:
         yield (

@@ -32,7 +32,7 @@ from lexframe.spaces.vae_files import (
     trained_tensors,
 )
 from lexframe.spaces.vae_network import token_log_probabilities
-from lexframe.spaces.vae_texts import VAEBatch, VAEText
+from lexframe.spaces.vae_texts import VAEBatch
 from lexframe.training.checkpoints import (
     checkpoint_tensors,
     load_optimizer_state,
@@ -43,7 +43,7 @@ from lexframe.training.checkpoints import (
 )
 from lexframe.training.language_model import learning_rate_scale
 from lexframe.training.muon import MuonAdamW, matrix_and_other_parameters
-from lexframe.training.vae_data import TrainingTexts, batch_rows, texts_hash
+from lexframe.training.vae_data import FEWEST_TEXTS, TrainingTexts, batch_rows, texts_hash
 from lexframe.training.vae_objective import (
     bag_of_words_loss,
     cyclical_weight,
@@ -61,7 +61,9 @@ from lexframe.training.vae_validation import measure
 MEASURED = 500
 """Held-out texts, drawn at random, that checkpoints are chosen by."""
 COLLAPSED = 0.5
-"""Nats of KL below which the latent is as good as unused."""
+"""Nats that the latent tells of a text below which it is as good as unused."""
+MEASURING_SHARE = 0.2
+"""Share of a budget of minutes that measuring on held-out texts takes, about: the first measure tells how long one is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,8 @@ class TextVAEProgress:
         ``reconstruction``, ``kl``, ``bound`` (importance-weighted, minus log p(x)), ``information``, ``active`` (units), ``best``
         (whether it is the best so far); see :func:`~lexframe.training.vae_validation.measure`.
     warning : str
-        ``collapsed`` where the latent is as good as unused at full weight; else empty.
+        ``collapsed`` where the latent, at full weight, tells next to nothing of a text; else empty. The KL alone would not show it: a mean
+        that all texts share has its price and tells nothing.
     elapsed_seconds : float
     """
 
@@ -147,9 +150,8 @@ class TextVAETraining:
             )
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.network = self.model.network.to(self.device)
-        self.training, self.validation = self._short_enough(texts.training, "to train on"), self._short_enough(texts.validation, "held out")
-        n_long = len(texts.training) + len(texts.validation) - len(self.training) - len(self.validation)
-        self.texts = TrainingTexts(texts.training, texts.validation, texts.n_empty, n_long, texts.n_repeated)
+        self.texts = self._short_enough(texts)
+        self.training, self.validation = self.model.texts(self.texts.training), self.model.texts(self.texts.validation)
         # A file may be sorted by what its texts are.
         measured = np.random.default_rng(plan.seed).permutation(len(self.validation))[:MEASURED]
         self._measured_texts = [self.validation[row] for row in measured]
@@ -196,23 +198,32 @@ class TextVAETraining:
             started = time.monotonic()
             recent.append(self._train_step(fraction))
             state.elapsed += time.monotonic() - started
-            validation = None
-            if math.floor(self._fraction() * self.plan.n_validations) > state.n_validations:
+            validation, reached = None, min(1.0, self._fraction())
+            if self._validation_due(reached):
                 started = time.monotonic()
-                validation = self._validate()
-                state.n_validations = math.floor(self._fraction() * self.plan.n_validations)
-                state.elapsed += time.monotonic() - started
+                validation = self._validate(reached)
+                state.measuring = time.monotonic() - started
+                state.elapsed += state.measuring
+                state.measured_at = self._fraction()
                 self.save_checkpoint()
             if validation is not None or time.monotonic() - last_report > 1:
                 last_report = time.monotonic()
-                progress = self._progress(recent, validation)
+                progress = self._progress(recent, validation, reached)
                 recent = []
                 report(progress)
                 self._log(progress)
         if state.best is None:
-            self._validate()
+            self._validate(1.0)
             self.save_checkpoint()
         return self.save_model()
+
+    def _validation_due(self, fraction: float) -> bool:
+        """Whether this is the time to measure: as often as planned, but not so often that a budget of minutes goes into it."""
+        plan, state = self.plan, self.state
+        n_validations = plan.n_validations
+        if plan.max_minutes is not None and state.measuring:
+            n_validations = min(n_validations, max(1, int(MEASURING_SHARE * 60 * plan.max_minutes / state.measuring)))
+        return math.floor(fraction * n_validations) > math.floor(state.measured_at * n_validations)
 
     def _train_step(self, fraction: float) -> tuple[float, float]:
         plan, step = self.plan, self.state.step
@@ -285,19 +296,25 @@ class TextVAETraining:
         plan = self.plan
         return cyclical_weight(fraction, warm_share=plan.warm_share, n_cycles=plan.n_cycles, rise_share=plan.rise_share, top=plan.kl_weight)
 
-    def _validate(self) -> dict[str, Any]:
+    def _validate(self, fraction: float) -> dict[str, Any]:
         found = self._measured()
         best = self.state.best
-        # Before the decoder is given the latent, and while the weight rises, the objective is another one; a trained decoder is then
-        # still best without its latent.
-        fraction = min(1.0, self._fraction())
-        risen = fraction > self.plan.writing_share and self.kl_weight(fraction) >= self.plan.kl_weight
-        eligible = not self.plan.n_latent or risen or fraction >= 1 - self.plan.importance_share
+        eligible = not self.plan.n_latent or self._at_full_weight(fraction)
         found["best"] = eligible and (best is None or self._cost(found) < self._cost(best))
         if found["best"]:
             self.state.best = found | {"step": self.state.step}
             save_tensors(self.out / "best.safetensors", trained_tensors(self.model), self.state.best)
         return found
+
+    def _at_full_weight(self, fraction: float) -> bool:
+        """Whether the objective is the one of the end.
+
+        Before the decoder is given the latent, and while the weight rises, it is another one; a trained decoder is then still best
+        without its latent.
+        """
+        plan = self.plan
+        risen = fraction > plan.writing_share and self.kl_weight(fraction) >= plan.kl_weight
+        return risen or fraction >= 1 - plan.importance_share
 
     def _cost(self, found: dict[str, Any]) -> float:
         """What checkpoints are chosen by, in nats a text."""
@@ -313,15 +330,15 @@ class TextVAETraining:
         with evaluation_mode(self.network), torch.autocast(self.device.type, torch.bfloat16, enabled=self._autocast):
             return measure(self.model, self._measured_texts, self.plan.n_importance_samples, seed=self.plan.seed, device=self.device)
 
-    def _progress(self, recent: list[tuple[float, float]], validation: dict[str, Any] | None) -> TextVAEProgress:
-        fraction = self._fraction()
+    def _progress(self, recent: list[tuple[float, float]], validation: dict[str, Any] | None, fraction: float) -> TextVAEProgress:
         reconstruction, kl = np.mean(recent, axis=0).tolist()
         weight = self.kl_weight(fraction) if self.plan.n_latent else 0.0
-        collapsed = validation is not None and weight >= 1 and validation["kl"] < COLLAPSED
+        judged = validation is not None and self.plan.n_latent and self._at_full_weight(fraction)
+        collapsed = judged and validation is not None and validation["information"] < COLLAPSED
         return TextVAEProgress(
             step=self.state.step,
             epoch=self.state.step / self._steps_per_epoch,
-            fraction=min(1.0, fraction),
+            fraction=fraction,
             kl_weight=weight,
             reconstruction=reconstruction,
             kl=kl,
@@ -345,14 +362,20 @@ class TextVAETraining:
         by_time = self.state.elapsed / (60 * self.plan.max_minutes) if self.plan.max_minutes else 0.0
         return max(by_epochs, by_time)
 
-    def _short_enough(self, texts: Sequence[str], side: str) -> list[VAEText]:
-        kept = [text for text in self.model.texts(texts) if not text.truncated]
-        if not kept:
+    def _short_enough(self, texts: TrainingTexts) -> TrainingTexts:
+        sides = texts.training, texts.validation
+        training, validation = (
+            [text for text, read in zip(side, self.model.texts(side), strict=True) if not read.truncated] for side in sides
+        )
+        n_distinct, n_all = len({*training, *validation}), len(texts.training) + len(texts.validation)
+        if n_distinct < FEWEST_TEXTS or not training or not validation:
             raise DataError(
-                f"All {len(texts):,} texts {side} are longer than {self.plan.max_tokens} tokens. Raise max_tokens, or give shorter texts, "
-                "such as sentences."
+                f"Of {n_all:,} texts {n_all - len(training) - len(validation):,} are longer than {self.plan.max_tokens} tokens, which "
+                f"leaves {n_distinct} distinct ones; a latent needs {FEWEST_TEXTS} at least, some of them held out. Raise max_tokens, or "
+                "give shorter texts, such as sentences."
             )
-        return kept
+        n_kept = len(training) + len(validation)
+        return TrainingTexts(training, validation, texts.n_empty, n_all - n_kept, n_kept - n_distinct)
 
     def _optimizer(self) -> torch.optim.Optimizer:
         plan = self.plan
@@ -398,7 +421,7 @@ class TextVAETraining:
         budgets = ("max_epochs", "max_minutes")
         wrong = [f"{name}={facts['plan'].get(name)!r} (now {value!r})" for name, value in asked.items() if facts["plan"].get(name) != value]
         wrong = [line for line in wrong if not line.startswith(budgets)]
-        if facts["texts"] != self._key:
+        if facts["texts"] != self._key and facts["plan"].get("seed") == self.plan.seed:  # another seed holds other texts out
             wrong.append("other texts")
         if wrong:
             raise InputError(
@@ -415,7 +438,7 @@ class TextVAETraining:
         take_tensors(trained_tensors(self.model), model_tensors(tensors), str(path))
         load_optimizer_state(self.optimizer, self.network.named_parameters(), tensors)
         # Of the budget as it is now: a larger one has validations yet to come where the old one had none.
-        self.state.n_validations = math.floor(self._fraction() * self.plan.n_validations)
+        self.state.measured_at = self._fraction()
 
     def save_model(self) -> Path:
         """Write the best checkpoint as ``model/``, its prior fitted, weights in bfloat16, with the tokenizer and the plan."""
@@ -430,6 +453,7 @@ class TextVAETraining:
             "steps": self.state.step,
             "seconds": round(self.state.elapsed, 1),
             "best": best,
+            "warning": "collapsed" if self.plan.n_latent and best["information"] < COLLAPSED else "",
             "texts": {
                 "training": len(self.training),
                 "validation": len(self.validation),
@@ -449,7 +473,10 @@ class _RunState:
     def __init__(self) -> None:
         self.step = 0
         self.elapsed = 0.0
-        self.n_validations = 0
+        self.measuring = 0.0
+        """Seconds of the last measure on held-out texts."""
+        self.measured_at = 0.0
+        """Fraction of the budget at which it ended."""
         self.best: dict[str, Any] | None = None
         self.order: tuple[int, list[np.ndarray]] = (-1, [])
 

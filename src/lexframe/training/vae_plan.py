@@ -93,9 +93,11 @@ class TextVAEPlan:
     batch_size : int
         Texts of a step.
     max_epochs, max_minutes : float or None
-        Budgets; the first that is spent ends the run. `max_minutes` counts training over all resumed parts.
+        Budgets; the first that is spent ends the run. `max_minutes` counts training over all resumed parts, and measuring;
+        fitting the prior and writing the model come on top.
     n_validations : int
-        How often the run is measured on texts held out from training.
+        How often the run is measured on texts held out from training; less often where that would take more than about a fifth of
+        `max_minutes`.
     n_importance_samples : int
         Draws of the importance-weighted likelihood by which checkpoints are chosen.
     precision : {"auto", "float32", "bfloat16"}

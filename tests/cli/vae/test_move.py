@@ -40,12 +40,12 @@ def test_edits(model, labelled, poles, tmp_path, capsys):
     assert run("vae", "edit", model, *texts, *sides, "--save", saved, "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert document["provenance"]["parameters"]["edit"] == "MeanDifferenceEdit"
-    assert document["provenance"]["parameters"]["target"] == "positive"
+    assert document["provenance"]["parameters"]["target"] == poles[0].stem
     space = TextVAESpace(str(model))
     means = [space.encode(path.read_text().splitlines()).mean(axis=0) for path in poles]
     direction = load_direction(saved)
     np.testing.assert_allclose(direction.vector(0), means[0] - means[1], atol=1e-5)
-    assert (direction.positive, direction.negative) == ("positive", "negative")
+    assert (direction.positive, direction.negative) == (poles[0].stem, poles[1].stem)
     assert run("vae", "edit", model, *texts, "--direction", saved, "--json") == 0
     again = json.loads(capsys.readouterr().out)
     assert again["edited"] == document["edited"]
@@ -56,6 +56,9 @@ def test_edits(model, labelled, poles, tmp_path, capsys):
     assert moved["provenance"]["parameters"]["strength"] == 2.5
     assert moved["mean_cosine"] == sample_texts(space, 5, edit=direction, strength=2.5).to_dict()["mean_cosine"]
     assert moved["mean_cosine"] != sample_texts(space, 5).to_dict()["mean_cosine"]
+    assert run("vae", "edit", model, *texts, "--positive", poles[1], "--negative", poles[0], "--save", saved) == 0
+    assert f"in place of the one towards {poles[0].stem} that stood there" in capsys.readouterr().err
+    assert load_direction(saved).positive == poles[1].stem
     several = ("--labels", labelled, "--label", "subject", "--towards", "dog")
     for method in ("mean-difference", "classifier"):
         assert run("vae", "edit", model, *texts, *several, "--method", method, "--strength", 0.5, "--json") == 0
@@ -86,13 +89,14 @@ def test_edits_that_cannot_be(model, labelled, poles, tmp_path, capsys):
     for arguments, message in (
         ((), "in one way"),
         (("--positive", poles[0]), "in one way"),
+        ((" ", *sides), "Text 2 of 2 is blank"),
         (("--labels", labelled), "in one way"),
         ((*sides, *several, "dog"), "in one way"),
         ((*several, "ox"), "'ox' is no class here"),
         ((*sides, "--method", "magic"), "mean-difference, classifier"),
         ((*sides, "--strength", "nan"), "finite number"),
-        (("--positive", poles[0], "--negative", poles[0]), "same mean point"),
-        (("--positive", poles[0], "--negative", one), "the class 'negative' has one text"),
+        (("--positive", poles[0], "--negative", poles[0]), "are both"),
+        (("--positive", poles[0], "--negative", one), "the class 'one' has one text"),
         (("--direction", tmp_path / "none"), "holds no direction"),
         (("--direction", tmp_path / "rain", "--method", "classifier"), "Leave --method out"),
         ((*sides, "--method", "classifier", "--save", tmp_path / "d"), "--save keeps one mean difference"),

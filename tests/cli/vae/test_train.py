@@ -107,7 +107,7 @@ def test_a_run_starts_from_the_folder_of_another(corpus, trained, tmp_path, caps
     facts = json.loads((tmp_path / "run" / "model" / "training.json").read_text())
     assert facts["plan"]["initial_model"] == str(trained / "model")
     said = refused(capsys, "vae", "train", corpus, "--out", tmp_path / "plain", *more, "--n-latent", 0)
-    assert "n_latent=0 (it has 4)" in said
+    assert "--n-latent=0 (it has 4)" in said
 
 
 def test_an_interrupted_run_says_how_to_go_on(corpus, tmp_path, monkeypatch, capsys):
@@ -125,7 +125,7 @@ def test_an_interrupted_run_says_how_to_go_on(corpus, tmp_path, monkeypatch, cap
     assert "has not ended" in refused(capsys, "vae", "sample", tmp_path / "run")
     assert not (tmp_path / "run" / "model").exists()
     changed = refused(capsys, "vae", "train", corpus, "--out", tmp_path / "run", *TINY, "--n-latent", 8, "--lr", 0.01)
-    assert "n_latent=4 (now 8), lr=0.004 (now 0.01)" in changed
+    assert "--n-latent=4 (now 8), lr=0.004 (now 0.01)" in changed
     other = lines_file(tmp_path / "other.txt", sentences(200, seed=5))
     assert "other texts" in refused(capsys, "vae", "train", other, "--out", tmp_path / "run", *TINY)
 
@@ -157,7 +157,7 @@ STEP = TextVAEProgress(
     warning="",
     elapsed_seconds=9.0,
 )
-MEASURED = {"reconstruction": 22.0, "kl": 0.02, "bound": 21.5, "active": 1, "best": True}
+MEASURED = {"reconstruction": 22.0, "kl": 0.02, "bound": 21.5, "information": 0.01, "active": 1, "best": True}
 
 
 def test_the_line_on_a_terminal_is_rewritten_and_a_collapse_is_said_once(monkeypatch):
@@ -169,7 +169,7 @@ def test_the_line_on_a_terminal_is_rewritten_and_a_collapse_is_said_once(monkeyp
     assert terminal.written == "\r 45%  step 1,200  KL weight 1.00  rec 21.25  KL 0.10\033[K"
     lines(replace(STEP, validation=MEASURED, warning="collapsed"))
     assert "rec 21.25  KL 0.10 | held out: rec 22.00  KL 0.02  active 1/4  bound 21.50 (best)\033[K" in terminal.written
-    assert terminal.written.count("The latent has collapsed: at full KL weight it holds 0.02 nats a text") == 1
+    assert terminal.written.count("The latent has collapsed: at full KL weight it tells 0.01 nats of a text") == 1
     assert "--free-nats" in terminal.written
     lines(STEP)  # between validations the last one stays, and the warning with it
     lines(replace(STEP, validation=MEASURED, warning="collapsed"))
@@ -191,7 +191,7 @@ def test_the_line_on_a_terminal_is_rewritten_and_a_collapse_is_said_once(monkeyp
         (["the same line"] * 500, "There are 1 distinct texts"),
         (["", "   "] * 200, "There are 0 distinct texts that are not blank, of 400"),
         (["one text"], "a latent needs 100 at least"),
-        ([f"{'long ' * 30}{number}" for number in range(200)], "All 180 texts to train on are longer than 20 tokens"),
+        ([f"{'long ' * 30}{number}" for number in range(200)], "Of 200 texts 200 are longer than 20 tokens"),
     ],
     ids=["ten lines", "identical lines", "empty lines", "one text", "too long"],
 )
@@ -204,9 +204,9 @@ def test_plans_and_places_that_cannot_be(corpus, tmp_path, capsys):
     out = ("--out", tmp_path / "run")
     assert "no end" in refused(capsys, "vae", "train", corpus, *out)
     assert "no such file" in refused(capsys, "vae", "train", tmp_path / "none.txt", *out, *TINY)
-    assert "Set importance_share to 0" in refused(capsys, "vae", "train", corpus, *out, *TINY, "--kl-weight", 0)
+    assert "Set --importance-share to 0" in refused(capsys, "vae", "train", corpus, *out, *TINY, "--kl-weight", 0)
     assert run("vae", "train", corpus, *out, *TINY, "--seed", -1) == 2
-    assert "n_heads is 0" in refused(capsys, "vae", "train", corpus, *out, *TINY, "--n-heads", 0)
+    assert "--n-heads is 0" in refused(capsys, "vae", "train", corpus, *out, *TINY, "--n-heads", 0)
     assert "must be trained" in refused(capsys, "vae", "train", corpus, *out, *TINY, "--freeze-decoder")
     assert "no way into the decoder" in refused(capsys, "vae", "train", corpus, *out, *TINY, "--memory-tokens", 0, "--no-scale-shift")
     assert "cannot be written" in refused(capsys, "vae", "train", corpus, "--out", corpus, *TINY)
