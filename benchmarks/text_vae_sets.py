@@ -40,7 +40,6 @@ PLANS = {
         warm_share=0.0,
         n_cycles=0,
         word_dropout=0.0,
-        encoder_word_dropout=0.3,
     ),
 }
 """Chosen on texts held out of training. Word dropout serves the plain language model too: with it that of captions is better there."""

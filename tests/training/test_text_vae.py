@@ -12,12 +12,11 @@ from safetensors.torch import load_file
 from lexframe.datasets.factor_sentences import sample_sentences
 from lexframe.exceptions import DataError, InputError, InterruptedRunError
 from lexframe.spaces import TextVAESpace
-from lexframe.spaces.layers import evaluation_mode
 from lexframe.spaces.vae_network import token_log_probabilities
 from lexframe.training import text_vae
 from lexframe.training.text_vae import TextVAETraining
 from lexframe.training.vae_data import batch_rows, split_texts
-from lexframe.training.vae_objective import dropped_words, gaussian_kl, information_bound
+from lexframe.training.vae_objective import information_bound
 from lexframe.training.vae_plan import TextVAEPlan, autoencoder, plain_language_model, plain_vae
 from lexframe.training.vae_validation import measure
 
@@ -233,27 +232,6 @@ def test_a_budget_of_minutes_goes_into_training_and_not_into_measuring(texts, tm
     assert all(line.kl_weight >= 1 for line in measured if line.validation["best"])
 
 
-def test_words_hidden_from_the_encoder_say_nothing_in_training(texts, tmp_path):
-    run = TextVAETraining(replace(TINY, dropout=0.0, word_dropout=0.0, encoder_word_dropout=0.4), texts, tmp_path)
-    batch = run.model.texts.batch(run.training[:6])
-
-    def told(encoder_ids, fraction):
-        torch.manual_seed(5)
-        return run.losses(replace(batch, encoder_ids=encoder_ids), fraction)[2]
-
-    hidden = dropped_words(batch.encoder_mask, 0.4, torch.default_generator.manual_seed(5))
-    assert hidden.any()
-    for fraction in (0.5, 0.9):  # evidence lower bound, importance-weighted bound
-        mean, log_variance = run.network.posterior(batch.encoder_ids, batch.encoder_mask * ~hidden)
-        assert told(batch.encoder_ids, fraction) == pytest.approx(gaussian_kl(mean, log_variance).sum(1).mean().item(), rel=1e-5)
-        others = torch.where(hidden, batch.encoder_ids.roll(1, 0), batch.encoder_ids)
-        assert told(others, fraction) == pytest.approx(told(batch.encoder_ids, fraction), rel=1e-6)
-    whole = measure(run.model, run.training[:6], 3, seed=0, device=torch.device("cpu"))["kl"]
-    with evaluation_mode(run.network):
-        mean, log_variance = run.network.posterior(batch.encoder_ids, batch.encoder_mask)
-    assert whole == pytest.approx(gaussian_kl(mean, log_variance).sum(1).mean().item(), rel=1e-4)
-
-
 def test_the_decoder_first_writes_without_the_latent(texts, tmp_path):
     run = TextVAETraining(replace(TINY, dropout=0.0, word_dropout=0.0, writing_share=0.5, importance_share=0.0), texts, tmp_path / "a")
     plain = TextVAETraining(replace(plain_language_model(TINY), dropout=0.0, word_dropout=0.0), texts, tmp_path / "b")
@@ -309,9 +287,7 @@ def test_the_bound_is_that_of_the_space(texts, tmp_path):
 
 
 def test_the_comparison_runs_are_what_their_names_say():
-    plan = replace(TINY, least_nats=5.0, encoder_word_dropout=0.2)
-    plain, lossless, plain_lm = plain_vae(plan), autoencoder(plan), plain_language_model(plan)
-    assert (plain.encoder_word_dropout, lossless.encoder_word_dropout, plain_lm.encoder_word_dropout) == (0, 0, 0)
+    plain, lossless, plain_lm = plain_vae(replace(TINY, least_nats=5.0)), autoencoder(TINY), plain_language_model(TINY)
     assert (
         plain.free_nats,
         plain.least_nats,
@@ -401,7 +377,6 @@ def test_other_scripts_train_and_come_back(tmp_path):
         ({"max_epochs": None}, "no end"),
         ({"max_epochs": -1.0}, "max_epochs is -1"),
         ({"word_dropout": 1.0}, "word_dropout is 1"),
-        ({"encoder_word_dropout": -0.1}, "encoder_word_dropout is -0.1"),
         ({"kl_weight": -1.0}, "kl_weight is -1"),
         ({"kl_weight": 0.0}, "Set importance_share to 0"),
         ({"seed": -1}, "seed is -1"),

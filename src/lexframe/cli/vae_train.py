@@ -88,9 +88,6 @@ def train(
     free_nats: Annotated[float, typer.Option(help="Nats of KL that cost nothing, over all dimensions.")] = 8.0,
     word_dropout: Annotated[float, typer.Option(help="Share of words hidden from the decoder at the start.")] = 0.3,
     word_dropout_end: Annotated[float, typer.Option(help="And at the end of the budget; none in --importance-share.")] = 0.0,
-    encoder_word_dropout: Annotated[
-        float, typer.Option(help="Share of words hidden from the encoder in training, against texts learned by heart.")
-    ] = 0.0,
     bag_of_words: Annotated[float, typer.Option(help="Weight of the bag-of-words term at the start.")] = 1.0,
     bag_of_words_end: Annotated[float, typer.Option(help="And at the end of the budget; 0 in --importance-share.")] = 0.0,
     writing_share: Annotated[
@@ -155,7 +152,6 @@ def train(
             free_nats=free_nats,
             word_dropout=word_dropout,
             word_dropout_end=word_dropout_end,
-            encoder_word_dropout=encoder_word_dropout,
             bag_of_words=bag_of_words,
             bag_of_words_end=bag_of_words_end,
             writing_share=writing_share,

@@ -256,7 +256,7 @@ class TextVAETraining:
         if not plan.n_latent:
             reconstruction = self._reconstruction(batch, None, dropped)
             return reconstruction * n_texts / n_tokens, reconstruction.item(), 0.0
-        mean, log_variance = network.posterior(batch.encoder_ids, self._read_by_encoder(batch))
+        mean, log_variance = network.posterior(batch.encoder_ids, batch.encoder_mask)
         if fraction >= 1 - plan.importance_share:
             return self._importance_losses(batch, mean, log_variance)
         z = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
@@ -267,11 +267,6 @@ class TextVAETraining:
         if weight:
             loss = loss + weight * bag_of_words_loss(network.bag_of_words(z), batch.targets, batch.mask).mean()
         return loss * n_texts / n_tokens, reconstruction.item(), kl.sum(1).mean().item()
-
-    def _read_by_encoder(self, batch: VAEBatch) -> Tensor:
-        """The encoder's mask, without the tokens that are hidden from it in this step."""
-        rate = self.plan.encoder_word_dropout
-        return batch.encoder_mask * ~dropped_words(batch.encoder_mask, rate, torch.default_generator) if rate else batch.encoder_mask
 
     def _reconstruction(self, batch: VAEBatch, z: Tensor | None, dropped: Tensor | None) -> Tensor:
         logits = self.network.decoder(batch.inputs, batch.mask, z, dropped=dropped)

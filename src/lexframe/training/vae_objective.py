@@ -81,7 +81,7 @@ def linear_between(start: float, end: float, fraction: float) -> float:
 
 
 def dropped_words(mask: Int[Tensor, "n_texts n_tokens"], rate: float, generator: torch.Generator) -> Bool[Tensor, "n_texts n_tokens"]:
-    """Which input tokens are hidden from who reads them, each with probability `rate`; the first of a text never is."""
+    """Which of the decoder's input tokens are hidden from it, each with probability `rate`; the beginning of a text never is."""
     hidden = torch.rand(mask.shape, generator=generator).to(mask.device) < rate
     hidden[:, 0] = False
     return hidden & mask.bool()

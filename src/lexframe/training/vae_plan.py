@@ -24,16 +24,7 @@ _POSITIVE = (
     "encoder_layers",
     "decoder_layers",
 )
-_SHARES = (
-    "warm_share",
-    "rise_share",
-    "word_dropout",
-    "word_dropout_end",
-    "encoder_word_dropout",
-    "dropout",
-    "writing_share",
-    "importance_share",
-)
+_SHARES = ("warm_share", "rise_share", "word_dropout", "word_dropout_end", "dropout", "writing_share", "importance_share")
 _WEIGHTS = ("kl_weight", "free_nats", "least_nats", "bag_of_words", "bag_of_words_end", "n_cycles", "weight_decay", "matrix_lr", "seed")
 
 
@@ -66,10 +57,6 @@ class TextVAEPlan:
         Share of the decoder's input tokens that are hidden from it at the start and, after a linear fall, at the end of the budget.
         Texts are read whole when the model is used, so what helps the latent at first would cost likelihood at the end. In the
         importance-weighted share, where the fall is cut short, none are hidden.
-    encoder_word_dropout : float
-        Share of the encoder's input tokens that are hidden from it, in all of training (the denoising of Shen et al., 2020 [1]_). Texts
-        that share words then share points, and the latent cannot be an address by which the decoder finds training texts that it has by
-        heart. When the model is used the encoder reads texts whole.
     bag_of_words, bag_of_words_end : float
         Weight of the bag-of-words term, likewise.
     writing_share : float
@@ -112,10 +99,6 @@ class TextVAEPlan:
     ------
     InputError
         If a number is out of range, settings exclude each other, or the run has no end.
-
-    References
-    ----------
-    .. [1] Shen, Mueller, Barzilay and Jaakkola (2020), Educating Text Autoencoders: Latent Representation Guidance via Denoising, ICML.
     """
 
     encoder: str = SMALL
@@ -141,7 +124,6 @@ class TextVAEPlan:
     free_nats: float = 8.0
     word_dropout: float = 0.3
     word_dropout_end: float = 0.0
-    encoder_word_dropout: float = 0.0
     bag_of_words: float = 1.0
     bag_of_words_end: float = 0.0
     writing_share: float = 0.0
@@ -234,19 +216,19 @@ def taking_over(plan: TextVAEPlan, shape: LatentShape, frozen: Mapping[str, str]
 
 def plain_vae(plan: TextVAEPlan) -> TextVAEPlan:
     """The same plan without any remedy against collapse."""
-    remedies = ("free_nats", "least_nats", "word_dropout", "word_dropout_end", "encoder_word_dropout", "bag_of_words", "bag_of_words_end")
+    remedies = ("free_nats", "least_nats", "word_dropout", "word_dropout_end", "bag_of_words", "bag_of_words_end")
     shares = ("warm_share", "writing_share", "importance_share")
     return _changed(plan, n_cycles=0, **dict.fromkeys((*remedies, *shares), 0.0))
 
 
 def autoencoder(plan: TextVAEPlan) -> TextVAEPlan:
-    """The same plan with KL weight 0, and an encoder that reads texts whole."""
-    return _changed(plan, kl_weight=0.0, importance_share=0.0, encoder_word_dropout=0.0)
+    """The same plan with KL weight 0."""
+    return _changed(plan, kl_weight=0.0, importance_share=0.0)
 
 
 def plain_language_model(plan: TextVAEPlan) -> TextVAEPlan:
     """The decoder of the plan alone, without a latent."""
-    return _changed(plan, n_latent=0, encoder_word_dropout=0.0, bag_of_words=0.0, bag_of_words_end=0.0)
+    return _changed(plan, n_latent=0, bag_of_words=0.0, bag_of_words_end=0.0)
 
 
 def _changed(plan: TextVAEPlan, **changes: Any) -> TextVAEPlan:
