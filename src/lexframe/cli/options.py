@@ -27,7 +27,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 @contextmanager
 def named_as_typed(options: Mapping[str, str]) -> Iterator[None]:
-    """Within this context errors name parameters as people type them.
+    """Within this context errors name parameters as people type them; parts of paths stay as they are.
 
     Parameters
     ----------
@@ -37,5 +37,5 @@ def named_as_typed(options: Mapping[str, str]) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        error.args = (re.sub(r"\b[a-z]+(?:_[a-z]+)+\b", lambda found: options.get(found[0], found[0]), str(error)),)
+        error.args = (re.sub(r"(?<![\w/\\.-])[a-z]+(?:_[a-z]+)+(?![\w/\\])", lambda found: options.get(found[0], found[0]), str(error)),)
         raise

@@ -17,10 +17,8 @@ OTHER_NAMES = {
     "max_epochs": "--epochs",
     "max_minutes": "--minutes",
     "n_cycles": "--cycles",
-    "train_encoder": "--freeze-encoder",
-    "train_decoder": "--freeze-decoder",
 }
-"""Options of ``vae train`` that are not called as the attribute of the plan."""
+"""Options of ``vae train`` that are not called as the attribute of the plan, but mean the same."""
 
 
 def sentences(
@@ -126,7 +124,8 @@ def train(
     """Train a text VAE on TEXTS until the epochs or minutes are spent; give at least one of them."""
     from lexframe.training.vae_plan import TextVAEPlan
 
-    typed = {field.name: f"--{field.name.replace('_', '-')}" for field in fields(TextVAEPlan)} | OTHER_NAMES
+    same = (field.name for field in fields(TextVAEPlan) if field.name not in ("train_encoder", "train_decoder"))
+    typed = {name: f"--{name.replace('_', '-')}" for name in same} | OTHER_NAMES
     with options.named_as_typed(typed):
         plan = TextVAEPlan(
             encoder=encoder,

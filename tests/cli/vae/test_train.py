@@ -9,6 +9,7 @@ from dataclasses import asdict, fields, replace
 import pytest
 
 from lexframe.cli import vae_train
+from lexframe.cli.options import named_as_typed
 from lexframe.exceptions import InputError
 from lexframe.training.text_vae import TextVAEProgress
 from lexframe.training.vae_plan import TextVAEPlan
@@ -227,3 +228,9 @@ def test_other_scripts_and_a_plain_language_model(tmp_path, capsys):
     assert "bound" in shown
     assert "active" not in shown
     assert "is a plain language model" in refused(capsys, "vae", "sample", plain / "model")
+
+
+def test_errors_name_options_and_leave_paths_alone():
+    with pytest.raises(InputError) as caught, named_as_typed({"max_tokens": "--max-tokens"}):
+        raise InputError("runs/max_tokens was made with max_tokens=3, not n_words. Raise max_tokens.")
+    assert str(caught.value) == "runs/max_tokens was made with --max-tokens=3, not n_words. Raise --max-tokens."
