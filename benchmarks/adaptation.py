@@ -16,9 +16,9 @@ import torch
 
 from common import SHARED, Claim, finish
 from lexframe import LanguageModelSpace, adapt, desk, read_table
+from lexframe.adaptation import METHODS
 from lexframe.cli.adapt import DEFAULT_TEMPLATE
-from lexframe.datasets import Table
-from lexframe.evidence import METHODS
+from lexframe.data import Table
 from lexframe.spaces.base import Representation
 
 SETS = ("trec", "subj", "agnews", "mr", "carer")

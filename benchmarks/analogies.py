@@ -23,10 +23,10 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from common import SHARED, Claim, finish
-from lexframe.datasets import AnalogyQuestions, read_questions
-from lexframe.datasets.readers import text_lines
+from lexframe.data import AnalogyQuestion, AnalogyQuestions, Edge, WordVectors, read_questions
+from lexframe.data.readers import text_lines
 from lexframe.files import write_text
-from lexframe.instruments import AnalogyQuestion, Edge, Retrofitting, WordVectors, evaluate_analogies, space_vectors, state_vectors
+from lexframe.instruments import Retrofitting, evaluate_analogies, space_vectors, state_vectors
 from lexframe.linalg import unit_rows
 from lexframe.spaces import LanguageModelSpace
 

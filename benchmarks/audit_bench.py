@@ -13,7 +13,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from common import SHARED
 from lexframe.audit.points import audit_points
-from lexframe.datasets.readers import stream_rows
+from lexframe.data.readers import stream_rows
 from lexframe.files import write_text
 from lexframe.spaces import open_space
 

@@ -11,11 +11,11 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from audit_bench import FIRST, Data
 from lexframe.audit.category_posterior import CategoryPosterior, fit_posterior
-from lexframe.audit.hull import convex_hull
 from lexframe.audit.neighbor_votes import Neighborhood, choose_neighborhood, find_neighborhood, votes
-from lexframe.audit.planted_check import planted_check
-from lexframe.audit.point_map import map_points
-from lexframe.audit.published import rp_paper
+from lexframe.audit.planting import planted_check
+from lexframe.audit.published.hull import convex_hull
+from lexframe.audit.published.point_map import map_points
+from lexframe.audit.published.reconsideration import published_reconsideration
 
 
 def ours(
@@ -80,8 +80,8 @@ def ablation_scores(
     one_hot = given[:, np.newaxis], np.ones((len(given), 1), np.float32)
     prior = (np.bincount(given, minlength=n_categories) + 1) / (len(given) + n_categories)
     for name, chosen in (
-        ("votes of neighbours, plain cosine", find_neighborhood(data.points, 20)),
-        ("votes of neighbours, as chosen", near),
+        ("votes of neighbors, plain cosine", find_neighborhood(data.points, 20)),
+        ("votes of neighbors, as chosen", near),
     ):
         voted = votes(chosen, *one_hot, found.candidates, n_categories, prior)
         yield name, voted[:, 1:].max(axis=1) - voted[:, 0]
@@ -111,7 +111,7 @@ def paper_rp(points: np.ndarray, given: np.ndarray, n_categories: int) -> np.nda
         if not members.any():
             continue
         distance = np.linalg.norm(points - points[members].mean(axis=0), axis=1).astype(np.float64)
-        found = rp_paper(distance[~members], float(np.median(distance[members])))
+        found = published_reconsideration(distance[~members], float(np.median(distance[members])))
         best[~members] = np.maximum(best[~members], found.guarded)
     return best
 

@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 
 from common import SHARED, Claim, finish
+from lexframe.adaptation import ComparisonResult, compare
+from lexframe.adaptation.draws import rows_of
+from lexframe.adaptation.methods import make_methods
 from lexframe.cli.adapt import DEFAULT_TEMPLATE
 from lexframe.cli.compare import parse_shots
-from lexframe.datasets import Table, read_table
-from lexframe.evidence import ComparisonResult, compare
-from lexframe.evidence.draws import rows_of
-from lexframe.evidence.methods import make_methods
+from lexframe.data import Table, read_table
 from lexframe.files import write_text
 from lexframe.spaces import Space, open_space
 from lexframe.spaces.registry import is_sentence_encoder

@@ -20,8 +20,8 @@ import torch
 
 from common import SHARED, Claim, finish
 from lexframe import LanguageModelSpace
-from lexframe.training.corpus import read_documents
-from lexframe.training.evaluation import bits_per_byte, minimal_pairs, read_minimal_pairs
+from lexframe.training.language_model.corpus import read_documents
+from lexframe.training.language_model.evaluation import bits_per_byte, minimal_pairs, read_minimal_pairs
 
 
 def main() -> None:

@@ -19,23 +19,23 @@ import numpy as np
 
 from common import SHARED, Claim, finish
 from lexframe import TextVAESpace
-from lexframe.datasets import desk
+from lexframe.data import desk
 from lexframe.generative.edited_texts import edit_texts
 from lexframe.generative.interpolation import interpolate_pairs
-from lexframe.generative.kl_divergence import kl_per_dimension
-from lexframe.generative.labelled_texts import edit_from_texts
-from lexframe.generative.likelihood_bounds import importance_weighted
-from lexframe.generative.position_gain import position_gain
-from lexframe.generative.vae_score import score_text_vae
-from lexframe.resampling import Estimate, mean_estimate
+from lexframe.generative.score.kl_divergence import kl_per_dimension
+from lexframe.generative.score.likelihood_bounds import importance_weighted
+from lexframe.generative.score.position_gain import position_gain
+from lexframe.generative.score.vae_score import score_text_vae
+from lexframe.instruments.edits.edits_from_texts import edit_from_texts
+from lexframe.intervals import Estimate, mean_estimate
 from lexframe.spaces.loading import EMBEDDED_VAE
-from lexframe.spaces.vae_files import load_text_vae
-from lexframe.training.corpus import read_documents
-from lexframe.training.plain_likelihood import plain_nats
-from lexframe.training.sentences import SentenceRules, plain_sentences
-from lexframe.training.text_vae import TextVAETraining
-from lexframe.training.vae_data import split_texts
-from lexframe.training.vae_plan import TextVAEPlan
+from lexframe.spaces.text_vae.files import load_text_vae
+from lexframe.training.language_model.corpus import read_documents
+from lexframe.training.language_model.sentences import SentenceRules, plain_sentences
+from lexframe.training.text_vae.data import split_texts
+from lexframe.training.text_vae.plain_likelihood import plain_nats
+from lexframe.training.text_vae.plan import TextVAEPlan
+from lexframe.training.text_vae.run import TextVAETraining
 
 RULES = SentenceRules(min_words=4, max_words=14, n_common=6000)
 MINUTES = 5.0

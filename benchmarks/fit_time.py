@@ -1,4 +1,4 @@
-"""Seconds to fit posterior calibration on 10,000 labelled texts, and LoRA and (IA)3 on the same texts in the same run.
+"""Seconds to fit posterior calibration on 10,000 labeled texts, and LoRA and (IA)3 on the same texts in the same run.
 
     python benchmarks/fit_time.py [--quick]
 
@@ -15,10 +15,10 @@ import numpy as np
 
 from common import Claim, finish
 from compare import open_model, read_set
-from lexframe.evidence.methods.peft import IA3, LoRA
-from lexframe.evidence.methods.posterior import Posterior
-from lexframe.evidence.methods.weights import Course, WeightMethod, label_readout, optimize
-from lexframe.evidence.problem import EncodedTexts, Problem, default_representations
+from lexframe.adaptation.methods.peft import IA3, LoRA
+from lexframe.adaptation.methods.posterior import Posterior
+from lexframe.adaptation.methods.weights import Course, WeightMethod, label_readout, optimize
+from lexframe.adaptation.problem import EncodedTexts, Problem, default_representations
 
 TIMED_STEPS = 100
 
@@ -46,7 +46,7 @@ def main() -> None:
         width = sum(block.shape[1] for block in encoded.blocks())
         print(f"posterior on {len(order):,} x {width}: {found[name]:.2f} s (encoding {encoded.encode_seconds:.1f} s)", flush=True)
     claims = [
-        Claim(f"posterior calibration, {n_rows} labelled texts, {name}, seconds to fit", seconds, None, "<= 1", seconds <= 1)
+        Claim(f"posterior calibration, {n_rows} labeled texts, {name}, seconds to fit", seconds, None, "<= 1", seconds <= 1)
         for name, seconds in found.items()
     ]
     for adapter in (LoRA, IA3):
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def train_seconds(method: WeightMethod, problem: Problem) -> float:
-    """One pass over the labelled texts at the middle rate, told from the first steps of it."""
+    """One pass over the labeled texts at the middle rate, told from the first steps of it."""
     readout = label_readout(problem)
     method.open_weights(readout)
     texts = readout.space.tokenization(problem.texts(problem.rows))

@@ -16,7 +16,7 @@ import scipy.stats
 
 from common import Claim, finish
 from lexframe import LanguageModelSpace, VocabularyFrame, desk
-from lexframe.instruments.vocabulary_frame import semantic_basis, side_effect
+from lexframe.instruments.frame.vocabulary_frame import semantic_basis, side_effect
 from lexframe.linalg import cosine, gram_matrix, invert_gram
 
 N_SEEDS = 3

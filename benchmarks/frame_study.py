@@ -2,7 +2,7 @@
 
     python benchmarks/frame_study.py [--quick] [--model embedded] [--part train]
 
-Every variant gives zero-shot scores; they are judged without labels, less their mean over unlabelled texts (else the bias of single
+Every variant gives zero-shot scores; they are judged without labels, less their mean over unlabeled texts (else the bias of single
 words decides), and as the prior of posterior calibration with 4 and 16 labels a class. Texts are drawn from the training files
 and tested on others of the same files, so nothing is chosen on a test set; `--part test` measures on the test files.
 """
@@ -16,8 +16,8 @@ from sklearn.covariance import LedoitWolf
 
 from common import Claim, finish
 from compare import SETS, open_model, read_set
-from lexframe.evidence.draws import draw_labels
-from lexframe.evidence.problem import EncodedTexts, label_scores
+from lexframe.adaptation.draws import draw_labels
+from lexframe.adaptation.problem import EncodedTexts, label_scores
 from lexframe.instruments import PosteriorCalibration, VocabularyFrame
 from lexframe.linalg import cosine
 from lexframe.spaces.base import VocabularySpace
@@ -64,7 +64,7 @@ def main() -> None:
 def variants(space: VocabularySpace, encoded: EncodedTexts, classes: list[str]) -> dict[str, np.ndarray]:
     """Zero-shot scores, shape (n_texts, n_classes), in nats, by variant."""
     words: Words = {label: [label] for label in classes}
-    frame, centred, input_side = VocabularyFrame(space), VocabularyFrame(space, center=True), VocabularyFrame(space, side="input")
+    frame, centered, input_side = VocabularyFrame(space), VocabularyFrame(space, center=True), VocabularyFrame(space, side="input")
 
     def by_frame(chosen: VocabularyFrame, listed: Words, readout: str) -> np.ndarray:
         return chosen.label_bases(listed, readout=readout).similarity(encoded.points) / TEMPERATURE
@@ -76,7 +76,7 @@ def variants(space: VocabularySpace, encoded: EncodedTexts, classes: list[str]) 
         "logits of the label words": lambda: by_logits(words),
         "bases, invariant readout": lambda: by_frame(frame, words, "invariant"),
         "bases, cosine": lambda: by_frame(frame, words, "cosine"),
-        "centred bases, invariant": lambda: by_frame(centred, words, "invariant"),
+        "centered bases, invariant": lambda: by_frame(centered, words, "invariant"),
         "input side, invariant": lambda: by_frame(input_side, words, "invariant"),
         "input side, cosine": lambda: by_frame(input_side, words, "cosine"),
         "bases, points whitened": lambda: whitened(encoded.points, frame.label_bases(words).vectors),

@@ -18,9 +18,9 @@ import numpy as np
 
 from common import SHARED, Claim, finish
 from lexframe import LanguageModelSpace, read_table
-from lexframe.evidence.generation import METHODS, GenerationResult, NextTokenStates, calibrate_generation, read_next_tokens
-from lexframe.instruments.next_token_calibration import NextTokenCalibration
-from lexframe.spaces.output_head import output_head
+from lexframe.instruments.classifiers.next_token_calibration import NextTokenCalibration
+from lexframe.spaces.language_model.output_head import output_head
+from lexframe.studies.generation import METHODS, GenerationResult, NextTokenStates, calibrate_generation, read_next_tokens
 
 DOMAINS = ("coco_captions", "trec", "agnews", "subj")
 SEEDS = (0, 1, 2)

@@ -31,7 +31,7 @@ from pythae.trainers.training_callbacks import TrainingCallback
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data" / "coco_captions"
 MODEL = ROOT / "src" / "lexframe" / "models" / "embedded"
-N_LATENT, MAX_TOKENS, N_TEST, N_PAIRS, N_LABELLED = 32, 32, 300, 50, 1000
+N_LATENT, MAX_TOKENS, N_TEST, N_PAIRS, N_LABELED = 32, 32, 300, 50, 1000
 
 
 class TimeIsUpError(Exception):
@@ -112,7 +112,7 @@ def asked(model: LangVAE, train: list[str], test: list[str]) -> dict:
     means, log_variances = posterior(model, chosen)
     ways = np.linspace(0, 1, 9)[:, np.newaxis]
     paths = [write(model, means[2 * pair] * (1 - ways) + means[2 * pair + 1] * ways) for pair in range(N_PAIRS)]
-    sides = [[text for text in train if text.split()[:2] == ["a", word]][:N_LABELLED] for word in ("man", "woman")]
+    sides = [[text for text in train if text.split()[:2] == ["a", word]][:N_LABELED] for word in ("man", "woman")]
     poles = [posterior(model, side)[0].mean(axis=0) for side in sides]
     started = [text for text in test if text.split()[:2] == ["a", "man"]][:100]
     points = posterior(model, started)[0]

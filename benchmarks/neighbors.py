@@ -1,4 +1,4 @@
-"""Neighbours beside bare faiss, hnswlib and usearch: recall, time to build, time to ask.
+"""Neighbors beside bare faiss, hnswlib and usearch: recall, time to build, time to ask.
 
     python benchmarks/neighbors.py [--quick] [--rows 100000] [--rounds 3]
 
@@ -124,7 +124,7 @@ def subspace(n_rows: int) -> np.ndarray:
 def states(n_rows: int) -> np.ndarray:
     """Mean states of the third layer of the embedded model, each text once, in random order; fewer where there are fewer texts."""
     from lexframe import LanguageModelSpace
-    from lexframe.datasets import stream_rows
+    from lexframe.data import stream_rows
     from lexframe.exceptions import DataError
 
     texts: dict[str, None] = {}

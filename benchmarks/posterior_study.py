@@ -2,7 +2,7 @@
 
     python benchmarks/posterior_study.py [--quick] [--model embedded]
 
-From each set's training file 4,000 texts are drawn: labels come from 3,000 of them, the rest of which are the unlabelled texts, and the
+From each set's training file 4,000 texts are drawn: labels come from 3,000 of them, the rest of which are the unlabeled texts, and the
 other 1,000 are tested on. No test file is opened.
 """
 
@@ -17,11 +17,11 @@ import pandas as pd
 
 from common import Claim, finish
 from compare import SETS, open_model, read_set
-from lexframe.evidence.draws import draw_labels
-from lexframe.evidence.methods import make_methods
-from lexframe.evidence.problem import EncodedTexts, Problem, default_representations
+from lexframe.adaptation.draws import draw_labels
+from lexframe.adaptation.methods import make_methods
+from lexframe.adaptation.problem import EncodedTexts, Problem, default_representations
 from lexframe.instruments import PosteriorCalibration
-from lexframe.instruments import posterior_calibration as module
+from lexframe.instruments.classifiers import posterior_calibration as module
 from lexframe.spaces.base import Space, VocabularySpace
 
 SHOTS = (0, 1, 4, 16, 64)
@@ -105,7 +105,7 @@ def posterior(problem: Problem, test: np.ndarray, *, turned: bool = False) -> np
         center_prior=isinstance(problem.space, VocabularySpace) != turned,
         random_state=problem.seed,
     )
-    return estimator.fit(X[problem.rows], problem.y, X[problem.unlabelled]).predict_proba(X[test])
+    return estimator.fit(X[problem.rows], problem.y, X[problem.unlabeled]).predict_proba(X[test])
 
 
 def claims(table: pd.DataFrame) -> list[Claim]:

@@ -18,16 +18,16 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from common import SHARED, Claim, finish
-from lexframe.datasets import read_table
-from lexframe.evidence.metrics import mean_over_items
-from lexframe.evidence.selection import CONTINUATIONS, MEASURES, measure_selection
-from lexframe.instruments.state_parts import LastStates, fit_state_parts, last_states
-from lexframe.instruments.subspace import SubspaceComparison, compare_families, principal_axes, words_in_subspace
-from lexframe.instruments.trajectory import token_curvature_deg
-from lexframe.instruments.transport import paired_map, singular_axes, study_transport
-from lexframe.instruments.truncation import truncation_cost
-from lexframe.instruments.vocabulary_frame import VocabularyFrame
+from lexframe.adaptation.metrics import mean_over_items
+from lexframe.data import read_table
+from lexframe.instruments.frame.vocabulary_frame import VocabularyFrame
+from lexframe.instruments.traces.trace import token_curvature_deg
 from lexframe.spaces import LanguageModelSpace
+from lexframe.studies.selection import CONTINUATIONS, MEASURES, measure_selection
+from lexframe.studies.state_parts import LastStates, fit_state_parts, last_states
+from lexframe.studies.subspace import SubspaceComparison, compare_families, principal_axes, words_in_subspace
+from lexframe.studies.transport import paired_map, singular_axes, study_transport
+from lexframe.studies.truncation import truncation_cost
 
 CUTS = (64, 128)
 N_AXES = 8

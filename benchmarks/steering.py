@@ -9,7 +9,7 @@ by the same factor. Then the model writes on from beginnings of *another* set (i
 (logistic regression on MiniLM points of other texts) says how probable the positive pole is.
 
 - steered minus unsteered, and minus random directions of the same length and of the same cost, paired over prompts
-- the methods at equal cost, and repeng's published recipe (centred PCA of differences at last tokens, all layers at once); repeng
+- the methods at equal cost, and repeng's published recipe (centered PCA of differences at last tokens, all layers at once); repeng
   0.4.0 itself needs NumPy below 2 and cannot be imported here
 - seconds to find a direction from 128 pairs; tokens a second with and without steering, interleaved
 
@@ -31,12 +31,12 @@ import torch
 
 from common import SHARED, Claim, finish
 from lexframe import LanguageModelSpace, LogisticProbe, SentenceEncoderSpace, find_direction, frame_direction, read_table
-from lexframe.evidence.metrics import mean_over_items
+from lexframe.adaptation.metrics import mean_over_items
 from lexframe.instruments import Direction, TargetTexts, random_direction, steered
-from lexframe.instruments.concept_direction import concept_direction
-from lexframe.instruments.neutral_texts import NEUTRAL_PROMPTS, NEUTRAL_TEXTS
-from lexframe.instruments.side_effects import NeutralReading, continuation_log_loss, distinct_share
-from lexframe.resampling import Estimate
+from lexframe.instruments.directions.concept_direction import concept_direction
+from lexframe.instruments.directions.neutral_texts import NEUTRAL_PROMPTS, NEUTRAL_TEXTS
+from lexframe.instruments.directions.side_effects import NeutralReading, continuation_log_loss, distinct_share
+from lexframe.intervals import Estimate
 from lexframe.spaces.base import Representation
 
 METHODS = ("mean_difference", "whitened", "pca", "probe", "frame")
@@ -233,7 +233,7 @@ def at_equal_cost(space: LanguageModelSpace, setting: Setting, reading: NeutralR
 
 
 def repeng_setting(space: LanguageModelSpace, positive: list[str], negative: list[str]) -> Setting:
-    """Unit first component of the centred differences of last-token states, signed by most pairs, one factor at every layer."""
+    """Unit first component of the centered differences of last-token states, signed by most pairs, one factor at every layer."""
     layers = tuple(range(2, space.n_layers))
     high, low = (space.encode_layers(texts, layers=layers) for texts in (positive, negative))
     like = find_direction(space, positive[:4], negative[:4], layers=layers)
@@ -355,7 +355,7 @@ def processor_seconds(work: Callable[[], Any]) -> float:
 
 
 def recipe_seconds(space: LanguageModelSpace, positive: list[str], negative: list[str]) -> float:
-    """Processor seconds of the published way: whole forward passes over padded batches, last tokens picked out, centred PCA."""
+    """Processor seconds of the published way: whole forward passes over padded batches, last tokens picked out, centered PCA."""
 
     def work() -> None:
         texts, states = [text for pair in zip(positive, negative, strict=True) for text in pair], []

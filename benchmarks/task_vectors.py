@@ -18,13 +18,14 @@ import numpy as np
 
 from common import SHARED, Claim, finish
 from lexframe import LanguageModelSpace
-from lexframe.instruments import PatchResult, Task, composed, function_vector_study, task_vector_study, task_vectors
-from lexframe.instruments.answer_scores import first_tokens
-from lexframe.instruments.task import draw_prompts
-from lexframe.instruments.task_vector import patched_scores
+from lexframe.instruments import PatchResult, Task, composed, task_vectors
+from lexframe.instruments.patching.answer_scores import first_tokens
+from lexframe.instruments.patching.task import draw_prompts
+from lexframe.instruments.patching.task_vector import patched_scores
 from lexframe.spaces import StateMove
 from lexframe.spaces.base import Representation
-from lexframe.training.in_context_toy import InContextToy, train_in_context_toy
+from lexframe.studies import function_vector_study, task_vector_study
+from lexframe.studies.in_context_toy import InContextToy, train_in_context_toy
 
 SEEDS = (0, 1, 2)
 RELATIONS = {
@@ -35,7 +36,7 @@ RELATIONS = {
     "plural": "gram8-plural",
     "capital": "capital-common-countries",
 }
-"""Neighbours share inputs where they can: most adjectives have a comparative and a superlative here."""
+"""Neighbors share inputs where they can: most adjectives have a comparative and a superlative here."""
 
 
 def main() -> None:
@@ -153,7 +154,7 @@ def word_tasks() -> list[Task]:
 
 
 def composition(toy: InContextToy) -> float:
-    """Accuracy of "mirrored second next" from the vectors of its three neighbours, at the planted layer."""
+    """Accuracy of "mirrored second next" from the vectors of its three neighbors, at the planted layer."""
     space, tasks = toy.space(), {task.name: task for task in toy.tasks()}
     ad, bc, ac = (task_vectors(space, tasks[name], layers=[2]).at(2) for name in ("second next", "mirrored next", "next"))
     goal = tasks["mirrored second next"]

@@ -13,11 +13,11 @@ import torch
 
 from common import Claim
 from lexframe.files import write_json
-from lexframe.spaces.text_vae import TextVAESpace
-from lexframe.spaces.vae_files import TextVAEModel, load_text_vae
-from lexframe.training.text_vae import TextVAEProgress, TextVAETraining
-from lexframe.training.vae_data import TrainingTexts
-from lexframe.training.vae_plan import TextVAEPlan, autoencoder, plain_language_model, plain_vae
+from lexframe.spaces.text_vae.files import TextVAEModel, load_text_vae
+from lexframe.spaces.text_vae.space import TextVAESpace
+from lexframe.training.text_vae.data import TrainingTexts
+from lexframe.training.text_vae.plan import TextVAEPlan, autoencoder, plain_language_model, plain_vae
+from lexframe.training.text_vae.run import TextVAEProgress, TextVAETraining
 
 KINDS: dict[str, Callable[[TextVAEPlan], TextVAEPlan]] = {
     "vae": lambda plan: plan,

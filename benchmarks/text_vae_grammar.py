@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 
 from common import Claim
-from lexframe.datasets.factor_grammar import FACTORS, FactorSentence, edit_outcome, is_grammatical
-from lexframe.datasets.factor_sentences import FactorSplit, factor_table, split_sentences
-from lexframe.generative.disentanglement import disentanglement
-from lexframe.generative.factor_probe import probe_factors
+from lexframe.data.factor_grammar import FACTORS, FactorSentence, edit_outcome, is_grammatical
+from lexframe.data.factor_sentences import FactorSplit, factor_table, split_sentences
 from lexframe.generative.interpolation import interpolate_pairs
-from lexframe.generative.kl_divergence import kl_per_dimension
-from lexframe.generative.matched_edit import MatchedDifferenceEdit
-from lexframe.generative.reconstruction import exact_match
-from lexframe.spaces.text_vae import TextVAESpace
-from lexframe.spaces.vae_files import TextVAEModel
-from lexframe.training.vae_data import split_texts
-from lexframe.training.vae_plan import TextVAEPlan
+from lexframe.generative.score.disentanglement import disentanglement
+from lexframe.generative.score.factor_probe import probe_factors
+from lexframe.generative.score.kl_divergence import kl_per_dimension
+from lexframe.generative.texts.reconstruction import exact_match
+from lexframe.instruments.edits.matched_edit import MatchedDifferenceEdit
+from lexframe.spaces.text_vae.files import TextVAEModel
+from lexframe.spaces.text_vae.space import TextVAESpace
+from lexframe.training.text_vae.data import split_texts
+from lexframe.training.text_vae.plan import TextVAEPlan
 from text_vae_cells import cells, claim_over_seeds, over_seeds, space_of
 
 PLAN = TextVAEPlan(

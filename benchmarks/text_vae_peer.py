@@ -16,17 +16,17 @@ import numpy as np
 
 from common import Claim, finish
 from lexframe import TextVAESpace
-from lexframe.generative.bleu import bleu
-from lexframe.generative.kl_divergence import kl_per_dimension
-from lexframe.generative.reconstruction import word_accuracy
-from lexframe.generative.text_diversity import distinct_n
-from lexframe.generative.word_edits import word_overlap
-from lexframe.resampling import Estimate, mean_estimate
+from lexframe.generative.score.kl_divergence import kl_per_dimension
+from lexframe.generative.texts.bleu import bleu
+from lexframe.generative.texts.reconstruction import word_accuracy
+from lexframe.generative.texts.text_diversity import distinct_n
+from lexframe.generative.texts.word_edits import word_overlap
+from lexframe.intervals import Estimate, mean_estimate
 from lexframe.spaces.base import Posterior
 from text_vae_sets import read_texts
 
 KINDS = {"vae": "lexframe", "autoencoder": "autoencoder (KL weight 0)", "plain": "plain VAE (no remedy)"}
-N_LABELLED = 1000
+N_LABELED = 1000
 FROM, TO = "a man", "a woman"
 
 
@@ -65,7 +65,7 @@ def asked(space: TextVAESpace, peer: dict[str, Any]) -> dict[str, Any]:
     ways = np.linspace(0, 1, 9, dtype=np.float32)[:, np.newaxis]
     pairs = [means[2 * pair] * (1 - ways) + means[2 * pair + 1] * ways for pair in range(len(peer["paths"]))]
     written = space.decode(np.concatenate(pairs))
-    sides = [[text for text in train if text.startswith(f"{start} ")][:N_LABELLED] for start in (FROM, TO)]
+    sides = [[text for text in train if text.startswith(f"{start} ")][:N_LABELED] for start in (FROM, TO)]
     first, last = (space.encode(side).mean(axis=0) for side in sides)
     points = space.encode(peer["edit_texts"])
     random = np.random.default_rng(0).normal(size=points.shape)

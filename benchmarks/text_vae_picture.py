@@ -9,10 +9,10 @@ and the autoencoder.
 import argparse
 from pathlib import Path
 
+from lexframe.drawing.page import svg
 from lexframe.files import write_text
-from lexframe.report.html import svg
-from lexframe.report.vae_charts import training_chart
-from lexframe.training.vae_log import read_training_log
+from lexframe.generative.charts import training_chart
+from lexframe.training.text_vae.log import read_training_log
 
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "text-vae-balance.svg"
 RUNS = {"with the remedies": "vae", "plain VAE": "plain", "autoencoder": "autoencoder"}

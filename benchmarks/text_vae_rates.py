@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from common import Claim
-from lexframe.generative.rate_distortion import rate_distortion
-from lexframe.spaces.vae_files import TextVAEModel
-from lexframe.training.plain_likelihood import plain_nats
-from lexframe.training.vae_data import split_texts
+from lexframe.generative.score.rate_distortion import rate_distortion
+from lexframe.spaces.text_vae.files import TextVAEModel
+from lexframe.training.text_vae.data import split_texts
+from lexframe.training.text_vae.plain_likelihood import plain_nats
 from text_vae_cells import cell, space_of
 from text_vae_sets import PLANS, read_texts
 

@@ -7,25 +7,25 @@ from typing import Any
 import numpy as np
 
 from common import SHARED, Claim
-from lexframe.datasets.readers import stream_rows
-from lexframe.generative.active_units import count_active_units
-from lexframe.generative.bleu import bleu
+from lexframe.data.readers import stream_rows
 from lexframe.generative.interpolation import interpolate_pairs
-from lexframe.generative.kl_divergence import kl_per_dimension
-from lexframe.generative.likelihood_bounds import importance_weighted
-from lexframe.generative.mutual_information import mutual_information
-from lexframe.generative.nearest_texts import memorisation_check
-from lexframe.generative.position_gain import position_gain
-from lexframe.generative.reconstruction import exact_match, word_accuracy
 from lexframe.generative.samples import sample_texts
-from lexframe.generative.text_diversity import distinct_n, self_bleu
-from lexframe.generative.text_perplexity import language_model_perplexity
-from lexframe.resampling import mean_estimate
-from lexframe.spaces.text_vae import TextVAESpace
-from lexframe.spaces.vae_files import TextVAEModel
-from lexframe.training.plain_likelihood import plain_nats
-from lexframe.training.vae_data import TrainingTexts, split_texts
-from lexframe.training.vae_plan import TextVAEPlan
+from lexframe.generative.score.active_units import count_active_units
+from lexframe.generative.score.kl_divergence import kl_per_dimension
+from lexframe.generative.score.likelihood_bounds import importance_weighted
+from lexframe.generative.score.mutual_information import mutual_information
+from lexframe.generative.score.position_gain import position_gain
+from lexframe.generative.texts.bleu import bleu
+from lexframe.generative.texts.nearest_texts import memorization_check
+from lexframe.generative.texts.reconstruction import exact_match, word_accuracy
+from lexframe.generative.texts.text_diversity import distinct_n, self_bleu
+from lexframe.generative.texts.text_perplexity import language_model_perplexity
+from lexframe.intervals import mean_estimate
+from lexframe.spaces.text_vae.files import TextVAEModel
+from lexframe.spaces.text_vae.space import TextVAESpace
+from lexframe.training.text_vae.data import TrainingTexts, split_texts
+from lexframe.training.text_vae.plain_likelihood import plain_nats
+from lexframe.training.text_vae.plan import TextVAEPlan
 from text_vae_cells import cells, claim_over_seeds, space_of
 
 FOLDERS = {"captions": "coco_captions", "premises": "snli_small"}
@@ -78,7 +78,7 @@ def _measured(model: TextVAEModel, kind: str, seed: int, *, texts: TrainingTexts
     reconstructed = space.decode(posterior.means[: len(many)] if many == test[: len(many)] else space.encode(many))
     samples = sample_texts(space, 500, temperature=1.0, seed=seed)
     real = test[-500:]
-    memory = memorisation_check(samples.texts, texts.training, real)
+    memory = memorization_check(samples.texts, texts.training, real)
     ends = [(many[2 * row], many[2 * row + 1]) for row in range(50)]
     paths = interpolate_pairs(space, ends, n_steps=9)
     return facts | {
@@ -105,7 +105,7 @@ def _measured(model: TextVAEModel, kind: str, seed: int, *, texts: TrainingTexts
             "distinct_2_real": distinct_n(real),
             "perplexity": language_model_perplexity(samples.texts).per_word,
             "perplexity_real": language_model_perplexity(real).per_word,
-            "memorisation": memory.to_dict(),
+            "memorization": memory.to_dict(),
         },
         "paths": {
             "monotone": float(np.nanmean([path.monotone_share for path in paths])),

@@ -12,12 +12,12 @@ import torch
 from torch import nn
 
 from common import Claim
-from lexframe.spaces.vae_files import TextVAEModel
-from lexframe.spaces.vae_network import token_log_probabilities
-from lexframe.spaces.vae_texts import VAEText
-from lexframe.training.text_vae import TextVAETraining
-from lexframe.training.vae_data import TrainingTexts, split_texts
-from lexframe.training.vae_objective import bag_of_words_loss, gaussian_kl
+from lexframe.spaces.text_vae.files import TextVAEModel
+from lexframe.spaces.text_vae.network import token_log_probabilities
+from lexframe.spaces.text_vae.texts import VAEText
+from lexframe.training.text_vae.data import TrainingTexts, split_texts
+from lexframe.training.text_vae.objective import bag_of_words_loss, gaussian_kl
+from lexframe.training.text_vae.run import TextVAETraining
 from text_vae_sets import PLANS, read_texts
 
 ROUNDS, STEPS = 7, 25

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lexframe.datasets import Table
+from lexframe.data import Table
 from lexframe.spaces import ToySpace
 
 LABELS = ("money", "parcel", "room")
@@ -20,11 +20,11 @@ def planted_space(n_dims: int = 8) -> ToySpace:
     common = 2 * rng.normal(size=n_dims)
     vectors = {}
     for label, words in WORDS.items():
-        centre = 2 * rng.normal(size=n_dims) if label != "filler" else np.zeros(n_dims)
+        center = 2 * rng.normal(size=n_dims) if label != "filler" else np.zeros(n_dims)
         if label != "filler":
-            vectors[label] = (common + centre).tolist()
+            vectors[label] = (common + center).tolist()
         for word in words:
-            vectors[word] = (common + centre + 0.7 * rng.normal(size=n_dims)).tolist()
+            vectors[word] = (common + center + 0.7 * rng.normal(size=n_dims)).tolist()
     return ToySpace(vectors)
 
 

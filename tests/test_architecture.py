@@ -18,12 +18,12 @@ SRC = ROOT / "src"
 # A module imports from its own part and from parts on lines above. The shells at the end may import anything.
 LEVELS = [
     {"lexframe.exceptions", "lexframe.typing"},
-    {"lexframe.files", "lexframe.linalg", "lexframe.provenance", "lexframe.resampling", "lexframe.text_forms"},
+    {"lexframe.files", "lexframe.linalg", "lexframe.provenance", "lexframe.intervals", "lexframe.text_forms"},
     {"lexframe.spaces.base"},
     {"lexframe.spaces", "lexframe.latents", "lexframe.instruments"},
-    {"lexframe.datasets"},  # readers turn files into what instruments take
-    {"lexframe.audit", "lexframe.evidence", "lexframe.generative", "lexframe.training", "lexframe.verbal"},
-    {"lexframe.report"},
+    {"lexframe.data"},  # readers turn files into what instruments take
+    {"lexframe.audit", "lexframe.adaptation", "lexframe.generative", "lexframe.training", "lexframe.verbal"},
+    {"lexframe.drawing"},
     {"lexframe.cli", "lexframe.workbench"},
 ]
 LEVEL = {part: number for number, parts in enumerate(LEVELS) for part in parts}
@@ -32,7 +32,7 @@ PUBLIC = [
     "lexframe.spaces",
     "lexframe.latents",
     "lexframe.instruments",
-    "lexframe.datasets",
+    "lexframe.data",
     "lexframe.audit",
     "lexframe.generative",
 ]
@@ -114,26 +114,26 @@ def test_every_module_has_its_place():
 @pytest.mark.parametrize(
     ("module", "source", "is_wrong"),
     [
-        ("lexframe.instruments.lens", "from lexframe.spaces.base import Space", False),
-        ("lexframe.instruments.lens", "from lexframe.spaces import Space", True),
-        ("lexframe.instruments.lens", "from lexframe.spaces.toy import ToySpace", True),
-        ("lexframe.instruments.lens", "import lexframe.spaces.toy as t", True),
-        ("lexframe.instruments.lens", "from ..spaces import toy", True),
-        ("lexframe.instruments.lens", "from ..spaces.base import Space", False),
-        ("lexframe.instruments.lens", "from . import vocabulary_frame", False),
-        ("lexframe.instruments.lens", "from lexframe import ToySpace", True),
-        ("lexframe.instruments.lens", "from lexframe import linalg, report", True),
-        ("lexframe.instruments.lens", "def f():\n    from lexframe.evidence import adapt", True),
-        ("lexframe.instruments.lens", "if x:\n    try:\n        import lexframe.cli.main\n    except ImportError: pass", True),
-        ("lexframe.instruments.lens", "from lexframe import __version__", False),
-        ("lexframe.spaces.toy", "from lexframe.instruments.lens import Lens", True),
+        ("lexframe.instruments.traces.lens", "from lexframe.spaces.base import Space", False),
+        ("lexframe.instruments.traces.lens", "from lexframe.spaces import Space", True),
+        ("lexframe.instruments.traces.lens", "from lexframe.spaces.toy import ToySpace", True),
+        ("lexframe.instruments.traces.lens", "import lexframe.spaces.toy as t", True),
+        ("lexframe.instruments.traces.lens", "from ..spaces import toy", True),
+        ("lexframe.instruments.traces.lens", "from ..spaces.base import Space", False),
+        ("lexframe.instruments.traces.lens", "from . import vocabulary_frame", False),
+        ("lexframe.instruments.traces.lens", "from lexframe import ToySpace", True),
+        ("lexframe.instruments.traces.lens", "from lexframe import linalg, report", True),
+        ("lexframe.instruments.traces.lens", "def f():\n    from lexframe.adaptation import adapt", True),
+        ("lexframe.instruments.traces.lens", "if x:\n    try:\n        import lexframe.cli.main\n    except ImportError: pass", True),
+        ("lexframe.instruments.traces.lens", "from lexframe import __version__", False),
+        ("lexframe.spaces.toy", "from lexframe.instruments.traces.lens import Lens", True),
         ("lexframe.spaces.base", "from lexframe.spaces.toy import ToySpace", True),
         ("lexframe.linalg", "from lexframe.typing import Matrix", False),
         ("lexframe.typing", "from lexframe.linalg import cosine", True),
-        ("lexframe.evidence.adapter", "from lexframe.spaces import open_space", False),
-        ("lexframe.evidence.adapter", "from lexframe.training.corpus import x", True),
-        ("lexframe.report.page", "from lexframe.evidence import adapt", False),
-        ("lexframe.evidence.adapter", "from lexframe.report import page", True),
+        ("lexframe.adaptation.adapter", "from lexframe.spaces import open_space", False),
+        ("lexframe.adaptation.adapter", "from lexframe.training.language_model.corpus import x", True),
+        ("lexframe.drawing.page", "from lexframe.adaptation import adapt", False),
+        ("lexframe.adaptation.adapter", "from lexframe.drawing import page", True),
         ("lexframe.cli.main", "from lexframe.workbench import make_app", False),
         ("lexframe", "from lexframe.spaces import ToySpace", True),
     ],
@@ -255,7 +255,7 @@ def undocumented(value):
 
 @pytest.fixture(scope="module")
 def objects():
-    pytest.importorskip("lexframe.evidence", reason="until its part of the package stands")
+    pytest.importorskip("lexframe.adaptation", reason="until its part of the package stands")
     return public_objects()
 
 

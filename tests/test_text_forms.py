@@ -1,16 +1,16 @@
 """What counts as the same text."""
 
-from lexframe.text_forms import normalised
+from lexframe.text_forms import normalized
 
 
 def test_case_white_space_and_forms_of_characters_do_not_count():
-    assert normalised("  Ｆｕｌｌ\twidth\n ﬁne STRASSE ") == "full width fine strasse" == normalised("full WIDTH fine Straße")
-    assert normalised("e\u0301") == normalised("É".lower())
+    assert normalized("  Ｆｕｌｌ\twidth\n ﬁne STRASSE ") == "full width fine strasse" == normalized("full WIDTH fine Straße")
+    assert normalized("e\u0301") == normalized("É".lower())
 
 
 def test_punctuation_counts():
-    assert normalised("  A Dog,\n runs. ") == "a dog, runs."
+    assert normalized("  A Dog,\n runs. ") == "a dog, runs."
 
 
 def test_half_a_surrogate_pair_stays():
-    assert normalised("\ud800") == "\ud800"
+    assert normalized("\ud800") == "\ud800"

@@ -3,7 +3,7 @@
 import unicodedata
 
 
-def normalised(text: str) -> str:
+def normalized(text: str) -> str:
     """A text without what does not count: case, runs of white space, and forms of characters (Unicode NFKC)."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return " ".join(unicodedata.normalize("NFKC", folded).split())

@@ -46,7 +46,7 @@ def test_evidence_of_one_item(result):
     row = int(result.ranked(1)[0])
     item = result.item(row)
     assert item["text"] == f"item {row}"
-    assert "neighbours are in" in item["reason"]
+    assert "neighbors are in" in item["reason"]
     assert all(result.given[other] == result.suggested[row] for other in item["nearest_suggested"])
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lexframe.audit.memberships import multi_label, single_label
+from lexframe.audit.memberships.memberships import multi_label, single_label
 from lexframe.audit.near_duplicates import find_duplicates, near_threshold
 from lexframe.exceptions import InputError
 from lexframe.latents.neighbors import NeighborIndex

@@ -18,7 +18,7 @@ def test_neighbours_are_those_of_scikit_learn(rng):
     assert not (found.rows == np.arange(200)[:, np.newaxis]).any()
 
 
-def test_copies_that_crowd_an_item_out_of_its_own_neighbours_do_no_harm():
+def test_copies_that_crowd_an_item_out_of_its_own_neighbors_do_no_harm():
     points = np.concatenate([np.ones((30, 3)), -np.ones((30, 3))]).astype(np.float32)
     found = find_neighborhood(points, 4)
     assert found.rows.shape == (60, 4)

@@ -11,7 +11,7 @@ def simulated(rng, n=20_000, k=6, rate=0.1, similar=0.0, sharpness=8.0):
     scores = rng.normal(size=(n, k)) * 0.5
     home = rng.integers(0, k, n)
     scores[np.arange(n), home] += sharpness
-    scores[np.arange(n), (home + 1) % k] += sharpness - 4  # neighbours in a ring are confused
+    scores[np.arange(n), (home + 1) % k] += sharpness - 4  # neighbors in a ring are confused
     posterior = np.exp(scores - scores.max(axis=1, keepdims=True))
     posterior /= posterior.sum(axis=1, keepdims=True)
     truth = (posterior.cumsum(axis=1) > rng.random((n, 1))).argmax(axis=1)

@@ -14,7 +14,7 @@ from lexframe.audit.outliers import (
     conformal_p_values,
     outlier_p_values,
     pooled_p_values,
-    standardised_scores,
+    standardized_scores,
 )
 from lexframe.exceptions import InputError
 
@@ -51,7 +51,7 @@ def test_category_p_values_against_the_definition(case):
 @given(draws)
 def test_leave_one_out_standardisation_against_leaving_one_out(case):
     scores, numbers, reference = draw(*case)
-    standard, has_others = standardised_scores(scores, numbers, reference, 10.0)
+    standard, has_others = standardized_scores(scores, numbers, reference, 10.0)
     pooled = [scores[reference & (numbers == c)] for c in np.unique(numbers)]
     freedom = sum(max(len(part) - 1, 0) for part in pooled)
     common = sum(((part - part.mean()) ** 2).sum() for part in pooled if len(part)) / freedom if freedom else 0

@@ -9,7 +9,7 @@ import pytest
 
 from lexframe.cli.main import main
 from lexframe.cli.retrofit import relation_factors
-from lexframe.datasets import read_word_vectors
+from lexframe.data import read_word_vectors
 from lexframe.exceptions import InputError
 
 

@@ -78,7 +78,7 @@ def test_neighbours_of_a_text_and_of_a_row(file, model, tmp_path, capsys):
     assert run(*near, "--id", "texts.jsonl:4", "--where", "label = 'cat'", "--metric", "whitened", "--recall") == 0
     shown, notes = capsys.readouterr()
     assert "three" not in shown
-    assert "recall of 2 neighbours" in notes
+    assert "recall of 2 neighbors" in notes
     assert run(*near, "--id", "texts.jsonl:4", "--where", "year > 3000") == 0
     assert "No row" in capsys.readouterr().err
     for wrong, message in (
@@ -154,8 +154,8 @@ def test_workers_and_other_ids(file, model, tmp_path):
         (("--layer", ""), "No layer"),
         (("--layer", "a"), "no representation"),
         (("--pool", "median"), "pooling is 'median'"),
-        (("--text", "colour"), "no field 'colour'"),
-        (("--keep", "colour"), "no field 'colour'"),
+        (("--text", "color"), "no field 'color'"),
+        (("--keep", "color"), "no field 'color'"),
         (("--precision", "int8"), "precision is 'int8'"),
         (("--engine", "spark"), "engine is 'spark'"),
         (("--id", "label"), "stands for several texts"),

@@ -85,7 +85,7 @@ def test_frame_show(model, capsys):
     ("arguments", "message"),
     [
         (("adapt", "nowhere.csv"), "no such file"),
-        (("adapt", "{train}", "--label", "colour"), "'colour'"),
+        (("adapt", "{train}", "--label", "color"), "'color'"),
         (("adapt", "{train}", "-m", "./nowhere"), "no such folder"),
         (("adapt", "{train}", "-m", "{model}", "--methods", "magic"), "magic"),
         (("adapt", "{train}", "-m", "{model}", "--label-words", "nonsense"), "label=word"),
@@ -118,7 +118,7 @@ def test_usage_errors_have_exit_code_2(capsys):
 
 
 def test_interrupting_leaves_nothing_half_written(files, model, tmp_path, monkeypatch, capsys):
-    from lexframe.evidence import Adapter
+    from lexframe.adaptation import Adapter
 
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt

@@ -24,8 +24,8 @@ from lexframe.spaces import (
     ToySpace,
     VocabularySpace,
 )
-from lexframe.spaces.vae_files import build_text_vae
-from lexframe.spaces.vae_network import LatentShape
+from lexframe.spaces.text_vae.files import build_text_vae
+from lexframe.spaces.text_vae.network import LatentShape
 from tests.tiny_models import tiny_model, tiny_space, tiny_tokenizer
 
 TOLERANCE = 1e-5  # float32

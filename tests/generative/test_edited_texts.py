@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from lexframe.exceptions import FingerprintMismatch, InputError
-from lexframe.generative.attribute_edit import ClassifierGradientEdit, DirectionEdit, MeanDifferenceEdit
 from lexframe.generative.edited_texts import edit_texts
-from lexframe.instruments.direction import Direction
+from lexframe.instruments.directions.direction import Direction
+from lexframe.instruments.edits.attribute_edit import ClassifierGradientEdit, DirectionEdit, MeanDifferenceEdit
 from lexframe.provenance import Provenance, SpaceFingerprint
 from tests.generative.toy_writer import ALL_TEXTS, ToyWriter
 

@@ -33,7 +33,7 @@ def test_a_path_that_changes_word_by_word():
     assert (np.diff(found.distances_to_start) >= 0).all()
     assert set(np.diff(found.distances_to_start).round(9)) == {0, 0.25}
     assert found.monotone_share == 1
-    assert found.rank_correlation > 0.95  # ties, where neighbours are one text, keep it from 1
+    assert found.rank_correlation > 0.95  # ties, where neighbors are one text, keep it from 1
     # Four re-encoded steps of length 2 at right angles, against a straight way of length 4.
     assert found.smoothness == pytest.approx(4 / 8)
     assert found.largest_step == pytest.approx(1 / 4)

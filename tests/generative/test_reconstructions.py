@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from lexframe.exceptions import InputError
-from lexframe.generative.bleu import bleu
 from lexframe.generative.reconstructions import reconstruct_texts
-from lexframe.resampling import mean_estimate
+from lexframe.generative.texts.bleu import bleu
+from lexframe.intervals import mean_estimate
 from tests.generative.toy_writer import ALL_TEXTS, ToyWriter
 
 

@@ -7,10 +7,10 @@ import pytest
 import sklearn.metrics
 
 from lexframe.exceptions import FingerprintMismatch, InputError
-from lexframe.generative.attribute_edit import DirectionEdit
-from lexframe.generative.class_sampling import ClassGaussians
 from lexframe.generative.samples import explained_share, sample_texts
-from lexframe.instruments.direction import Direction
+from lexframe.instruments.directions.direction import Direction
+from lexframe.instruments.edits.attribute_edit import DirectionEdit
+from lexframe.instruments.edits.class_sampling import ClassGaussians
 from lexframe.provenance import Provenance
 from tests.generative.toy_writer import ALL_TEXTS, PlainWriter, ToyWriter, text_of
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lexframe.training.in_context_toy import train_in_context_toy
+from lexframe.studies.in_context_toy import train_in_context_toy
 
 
 @pytest.fixture(scope="session")

@@ -40,8 +40,8 @@ def test_scikit_learns_own_checks(estimator, check, without_type_checks):  # som
 @pytest.fixture
 def clusters(rng):
     y = np.repeat(["left", "right", "up"], 30)
-    centres = {"left": [-3, 0, 0, 1], "right": [3, 0, 0, 1], "up": [0, 3, 0, 1]}
-    return np.array([centres[label] for label in y]) + rng.normal(size=(90, 4)), y
+    centers = {"left": [-3, 0, 0, 1], "right": [3, 0, 0, 1], "up": [0, 3, 0, 1]}
+    return np.array([centers[label] for label in y]) + rng.normal(size=(90, 4)), y
 
 
 @each

@@ -16,7 +16,8 @@ import torch
 from lexframe.exceptions import DataError, FingerprintMismatch, InputError, InterruptedRunError
 from lexframe.latents import LatentStore, TextBlock, encode_to_store, row_blocks, store_index, text_blocks
 from lexframe.latents import encoding as module
-from lexframe.latents.encoding import column_name, precision_deviation, vector_columns
+from lexframe.latents.blocks import column_name, vector_columns
+from lexframe.latents.encoding import precision_deviation
 from lexframe.latents.workers import WorkerPool, mapped_copy
 from lexframe.spaces import LanguageModelSpace, ToySpace
 from lexframe.spaces.base import Representation

@@ -1,4 +1,4 @@
-"""Neighbours against the obvious way: all similarities, sorted."""
+"""Neighbors against the obvious way: all similarities, sorted."""
 
 import numpy as np
 import pytest

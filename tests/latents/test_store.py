@@ -151,13 +151,13 @@ def test_names_that_collide(names, message):
 
 
 def test_conditions_and_columns_that_are_not_understood(store):
-    for ask in (lambda: store.query("nonsense ="), lambda: store.query("colour = 1"), lambda: store.points(where="colour = 1")):
+    for ask in (lambda: store.query("nonsense ="), lambda: store.query("color = 1"), lambda: store.points(where="color = 1")):
         with pytest.raises(InputError, match="not understood"):
             ask()
-    with pytest.raises(InputError, match="no column 'colour'"):
-        store.query(columns=["colour"])
-    with pytest.raises(InputError, match="no column 'colour'"):
-        store.points("colour")
+    with pytest.raises(InputError, match="no column 'color'"):
+        store.query(columns=["color"])
+    with pytest.raises(InputError, match="no column 'color'"):
+        store.points("color")
     with pytest.raises(InputError, match="rows 0 to 29"):
         store.take([30])
 

@@ -73,8 +73,8 @@ def test_ids_more_rows_and_another_maker(tmp_path):
     assert len(more) == 12
     with pytest.raises(FingerprintMismatch, match="model 2"):
         import_vectors(POINTS, tmp_path / "s", made_by="model 2")
-    with pytest.raises(InputError, match="no column 'colour'"):
-        import_vectors(POINTS, tmp_path / "s", made_by="model 1", metadata={"colour": LABELS})
+    with pytest.raises(InputError, match="no column 'color'"):
+        import_vectors(POINTS, tmp_path / "s", made_by="model 1", metadata={"color": LABELS})
     plain = import_vectors(POINTS, tmp_path / "t", made_by="m")
     assert import_vectors(POINTS, tmp_path / "t", made_by="m").query()["id"].tolist() == [str(row) for row in range(12)]
     assert len(plain) == 6
@@ -163,5 +163,5 @@ def test_out_to_npz(space, texts, tmp_path):
     assert export_store(LatentStore(tmp_path / "s"), tmp_path / "none.npz", where="n > 99") == 0
     with pytest.raises(InputError, match=r"\.parquet or \.npz"):
         export_store(LatentStore(tmp_path / "s"), tmp_path / "o.csv")
-    with pytest.raises(InputError, match="no column 'colour'"):
-        export_store(LatentStore(tmp_path / "s"), tmp_path / "o.npz", columns=["colour"])
+    with pytest.raises(InputError, match="no column 'color'"):
+        export_store(LatentStore(tmp_path / "s"), tmp_path / "o.npz", columns=["color"])

@@ -2,7 +2,7 @@
 
 import re
 
-from lexframe.datasets.factor_grammar import FACTORS, OBJECTS, SUBJECTS, VERBS
+from lexframe.data.factor_grammar import FACTORS, OBJECTS, SUBJECTS, VERBS
 
 IRREGULAR_PLURALS = {"child": "children", "thief": "thieves", "woman": "women"}
 IRREGULAR_PASTS = {

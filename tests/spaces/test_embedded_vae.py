@@ -7,7 +7,7 @@ import pytest
 
 from lexframe.exceptions import ModelError
 from lexframe.generative import kl_per_dimension, sample_texts
-from lexframe.generative.reconstruction import word_accuracy
+from lexframe.generative.texts.reconstruction import word_accuracy
 from lexframe.spaces import TextVAESpace, open_space
 from lexframe.spaces.loading import EMBEDDED_VAE, embedded_vae_folder, resolve_model
 from lexframe.spaces.registry import is_text_vae

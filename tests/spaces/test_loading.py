@@ -138,8 +138,8 @@ def test_unknown_precision(folder):
 
 
 def test_unknown_option_and_kind(folder):
-    with pytest.raises(InputError, match="no option 'colour'"):
-        open_space(str(folder), colour="red")
+    with pytest.raises(InputError, match="no option 'color'"):
+        open_space(str(folder), color="red")
     with pytest.raises(InputError, match="language-model, sentence-encoder"):
         open_space(str(folder), kind="picture")
 

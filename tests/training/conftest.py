@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from lexframe.training.language_model import PretrainingPlan
-from lexframe.training.tokenizer import encode_corpus, train_tokenizer
+from lexframe.training.language_model.run import PretrainingPlan
+from lexframe.training.language_model.tokenizer import encode_corpus, train_tokenizer
 
 _WORDS = [
     "the", "a", "old", "new", "river", "house", "teacher", "dog", "garden", "letter", "reads", "sees", "finds", "opens", "likes", "near",

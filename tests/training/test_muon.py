@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from lexframe.training.language_model import build_model
+from lexframe.training.language_model.run import build_model
 from lexframe.training.muon import MuonAdamW, matrix_and_other_parameters, orthogonalize
 
 
@@ -58,7 +58,7 @@ def test_an_untied_head_and_frozen_parameters():
     assert len(others) == 3
 
 
-def minimise(parameters, optimizer, steps):
+def minimize(parameters, optimizer, steps):
     target = torch.linspace(-1, 1, parameters[0].numel()).view_as(parameters[0])
     for _ in range(steps):
         optimizer.zero_grad()
@@ -68,8 +68,8 @@ def minimise(parameters, optimizer, steps):
 
 def test_the_rest_moves_as_torch_adamw_moves_it():
     ours, theirs = (nn.Parameter(torch.linspace(-2, 3, 12)) for _ in range(2))
-    minimise([ours], MuonAdamW([], [ours], lr=0.03, weight_decay=0.1, betas=(0.8, 0.9)), 30)
-    minimise([theirs], torch.optim.AdamW([theirs], lr=0.03, weight_decay=0.1, betas=(0.8, 0.9)), 30)
+    minimize([ours], MuonAdamW([], [ours], lr=0.03, weight_decay=0.1, betas=(0.8, 0.9)), 30)
+    minimize([theirs], torch.optim.AdamW([theirs], lr=0.03, weight_decay=0.1, betas=(0.8, 0.9)), 30)
     assert torch.allclose(ours, theirs, rtol=0, atol=1e-6)
 
 
@@ -77,8 +77,8 @@ def test_the_rest_moves_as_torch_adamw_moves_it():
 def test_matrices_move_as_torch_muon_moves_them(shape):
     start = torch.randn(shape)
     ours, theirs = (nn.Parameter(start.clone()) for _ in range(2))
-    minimise([ours], MuonAdamW([ours], [], matrix_lr=0.02, matrix_weight_decay=0.1, dtype=torch.bfloat16), 10)
-    minimise([theirs], torch.optim.Muon([theirs], lr=0.02, weight_decay=0.1, momentum=0.95), 10)
+    minimize([ours], MuonAdamW([ours], [], matrix_lr=0.02, matrix_weight_decay=0.1, dtype=torch.bfloat16), 10)
+    minimize([theirs], torch.optim.Muon([theirs], lr=0.02, weight_decay=0.1, momentum=0.95), 10)
     assert (ours - start).norm() > 0.1
     assert (ours - theirs).norm() < 0.05 * (ours - start).norm()  # both iterate in bfloat16 and round at other places
 
@@ -86,8 +86,8 @@ def test_matrices_move_as_torch_muon_moves_them(shape):
 def test_matrices_of_one_shape_do_not_mix():
     one, two = (nn.Parameter(torch.randn(4, 3)) for _ in range(2))
     alone = nn.Parameter(one.detach().clone())
-    minimise([one, two], MuonAdamW([one, two], []), 5)
-    minimise([alone], MuonAdamW([alone], []), 5)
+    minimize([one, two], MuonAdamW([one, two], []), 5)
+    minimize([alone], MuonAdamW([alone], []), 5)
     assert torch.allclose(one, alone, atol=1e-6)
 
 

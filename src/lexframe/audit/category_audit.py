@@ -13,16 +13,16 @@ from lexframe.audit.category_merges import find_merges
 from lexframe.audit.category_posterior import NOWHERE, OPEN, CategoryPosterior, fit_posterior
 from lexframe.audit.category_splits import find_splits
 from lexframe.audit.category_tree import CategoryTree
-from lexframe.audit.decisions import Decisions
 from lexframe.audit.discriminant import point_sums
-from lexframe.audit.memberships import Memberships, single_label
+from lexframe.audit.memberships.memberships import Memberships, single_label
 from lexframe.audit.near_duplicates import find_duplicates
 from lexframe.audit.neighbor_votes import choose_neighborhood, cosines
 from lexframe.audit.outliers import conformal_p_values, outlier_p_values
-from lexframe.audit.planted_check import PlantedCheck, planted_check
+from lexframe.audit.planting import PlantedCheck, planted_check
 from lexframe.audit.relations import CategoryRelation, find_overlaps
 from lexframe.audit.result import AuditResult, expected_counts
-from lexframe.audit.review_learning import corrected_probability
+from lexframe.audit.review.decisions import Decisions
+from lexframe.audit.review.review_learning import corrected_probability
 from lexframe.exceptions import InputError
 from lexframe.latents.neighbors import Neighbors
 from lexframe.provenance import Provenance, SpaceFingerprint, array_hash
@@ -40,13 +40,13 @@ class CategoryAudit(BaseEstimator):
     """Finds items whose category should be reconsidered, with one calibrated probability for each.
 
     The posterior of each item's true category comes from all items but itself: from its distance to every category, with one shrunken
-    covariance and means that lean on their siblings, and from its neighbours. A model of how wrong labels come about turns it into
+    covariance and means that lean on their siblings, and from its neighbors. A model of how wrong labels come about turns it into
     the probability that the given label is wrong. Nothing is trained for epochs; time grows about linearly with the items.
 
     Parameters
     ----------
     n_neighbors : int
-        Neighbours that vote.
+        Neighbors that vote.
     n_refits : int
         How often all is fitted anew with what was found.
     duplicates : bool
@@ -133,7 +133,7 @@ class CategoryAudit(BaseEstimator):
         k = min(self.n_neighbors, len(points) - 1)
         known = np.where(settled >= 0, settled, given)
         neighborhood = choose_neighborhood(points, known, len(categories), k, sums=sums, seed=self.random_state)
-        seconds["neighbours"] = time.perf_counter() - step
+        seconds["neighbors"] = time.perf_counter() - step
         step = time.perf_counter()
         groups = None if tree is None else tree.groups(categories)
         found = fit_posterior(

@@ -1,6 +1,6 @@
 """The posterior of each item's true category, from all items but itself.
 
-Distances to categories and votes of neighbours are pooled in the exponent, with two weights that make the given categories
+Distances to categories and votes of neighbors are pooled in the exponent, with two weights that make the given categories
 likeliest once wrong ones are allowed for. The wrong ones are then found by Bayes' rule, weigh less, and all is fitted anew. What a
 fit to cleaner labels says is surer, of right and of wrong alike: the posterior is the geometric mean of both fits, which found more
 errors than either on the development sets.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
-from lexframe.datasets.readers import stream_rows
+from lexframe.data.readers import stream_rows
 from lexframe.exceptions import DataError, InputError
 
 _MOST_NAMED = 4

@@ -34,7 +34,7 @@ class PointSums:
     center : ndarray of shape (n_dims,), float64
         Mean of all points.
     scatter : ndarray of shape (n_dims, n_dims), float64
-        Sum of outer products of centred points.
+        Sum of outer products of centered points.
     n_items : int
     """
 
@@ -88,8 +88,8 @@ class Discriminant:
 
     def whiten(self, points: Points) -> Float[np.ndarray, "n_items n_dims"]:
         """Points in the coordinates of the means, float32."""
-        centred = (points - self.center).T.astype(np.float32)
-        solved = scipy.linalg.solve_triangular(self.factor.astype(np.float32), centred, lower=True, check_finite=False)
+        centered = (points - self.center).T.astype(np.float32)
+        solved = scipy.linalg.solve_triangular(self.factor.astype(np.float32), centered, lower=True, check_finite=False)
         return np.ascontiguousarray(solved.T)
 
     def distances(
@@ -124,7 +124,7 @@ class Discriminant:
         with_raw = np.einsum("ij,ij->i", z, raw)
         # Inner products of (x - mean_k) and (x - raw mean of the own category).
         cross = lengths[:, np.newaxis] - with_raw[:, np.newaxis] - products + raw @ self.means.T
-        # Centred as above, so that the term of the own mean in `cross` is the distance to the raw mean.
+        # Centered as above, so that the term of the own mean in `cross` is the distance to the raw mean.
         spread = np.maximum(lengths - 2 * with_raw + np.einsum("ij,ij->i", raw, raw), 0)
         members = self.counts[own]
         alpha = self.removal * held * members / np.maximum(members - held, 1e-3)
@@ -153,7 +153,7 @@ def fit_discriminant(
     ----------
     sums : PointSums
     category_sums : ndarray of shape (n_categories, n_dims)
-        Weighted sums of the centred points of each category.
+        Weighted sums of the centered points of each category.
     counts : ndarray of shape (n_categories,)
         Sums of the weights.
     groups : ndarray of int, shape (n_categories,), optional
@@ -204,7 +204,7 @@ def _sibling_means(
 def weighted_sums(
     points: Points, center: Float[np.ndarray, " n_dims"], categories: Categories, weights: Weights, n_categories: int
 ) -> tuple[Float[np.ndarray, "n_categories n_dims"], Float[np.ndarray, " n_categories"]]:
-    """Sums of centred points by category, and of the weights.
+    """Sums of centered points by category, and of the weights.
 
     Parameters
     ----------

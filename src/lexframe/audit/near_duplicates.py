@@ -10,10 +10,10 @@ import scipy.sparse
 import scipy.sparse.csgraph
 from jaxtyping import Float, Int64
 
-from lexframe.audit.memberships import Memberships
+from lexframe.audit.memberships.memberships import Memberships
 from lexframe.exceptions import InputError
 from lexframe.latents.neighbors import NeighborIndex, Neighbors
-from lexframe.text_forms import normalised
+from lexframe.text_forms import normalized
 from lexframe.typing import Points
 
 FLOOR = 0.95
@@ -77,7 +77,7 @@ def find_duplicates(
 ) -> DuplicateGroups:
     """Group exact and near duplicates.
 
-    Equal texts and equal points are joined first, by hash; of each such group one row is searched for neighbours, so that a table of
+    Equal texts and equal points are joined first, by hash; of each such group one row is searched for neighbors, so that a table of
     one text a million times costs no more than any other. Rows are then joined where their cosine reaches the threshold, and groups
     are the connected components: two rows of a group may be further apart than the threshold, with rows between them.
 
@@ -86,15 +86,15 @@ def find_duplicates(
     points : ndarray of shape (n_texts, n_dims), float32
         A point of zeros is nobody's near duplicate.
     texts : sequence of str, length n_texts, optional
-        Joined where equal after :func:`normalised`.
+        Joined where equal after :func:`normalized`.
     memberships : Memberships, optional
         Of the same rows; for `conflicting`.
     neighbors : Neighbors, optional
         Of every row among all rows, by cosine, where they have been searched already. Rows may name themselves.
     threshold : float, optional
-        A cosine. Default: :func:`near_threshold` of the nearest neighbours.
+        A cosine. Default: :func:`near_threshold` of the nearest neighbors.
     k : int
-        Neighbours to look at. Groups may be larger, since they join over shared neighbours.
+        Neighbors to look at. Groups may be larger, since they join over shared neighbors.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def find_duplicates(
     Raises
     ------
     InputError
-        If texts, memberships or neighbours are not one for each point, neighbours are not by cosine, a point is not finite, or the
+        If texts, memberships or neighbors are not one for each point, neighbors are not by cosine, a point is not finite, or the
         threshold is not above 0 and at most 1.
     """
     n = len(points)
@@ -136,9 +136,9 @@ def near_threshold(similarities: Float[np.ndarray, "n k"]) -> float:
     r"""Cosine from which two points are nearer than unrelated ones are.
 
     Where points fill D dimensions, the distance :math:`x=\sqrt{2-2\cos}` from one to the nearest of many others follows a Weibull law
-    of shape D. Its scale is set by the median of x, and D by how distances grow from the nearest neighbour to the last [1]_, which does
+    of shape D. Its scale is set by the median of x, and D by how distances grow from the nearest neighbor to the last [1]_, which does
     not depend on how dense the points lie; both are medians over rows, which duplicates do not move while they are few. The threshold
-    is the distance that one nearest neighbour in 10,000 comes below by chance, and never a cosine under 0.95. Where points lie denser
+    is the distance that one nearest neighbor in 10,000 comes below by chance, and never a cosine under 0.95. Where points lie denser
     than at the median more come below it, and then they are close by any measure.
 
     Parameters
@@ -149,7 +149,7 @@ def near_threshold(similarities: Float[np.ndarray, "n k"]) -> float:
     Returns
     -------
     float
-        From 0.95 to 1; 0.99 where fewer than 20 rows have 3 neighbours to learn from. Where more than half of the rows have a near
+        From 0.95 to 1; 0.99 where fewer than 20 rows have 3 neighbors to learn from. Where more than half of the rows have a near
         duplicate those are taken for the normal state and little is found: set a threshold then. Above 1 - 5e-7 float32 cannot tell
         rows apart: points of such a narrow cone should have their mean taken off first.
 
@@ -177,7 +177,7 @@ def _ids_of_texts(texts: Sequence[str]) -> np.ndarray:
     first: dict[bytes, int] = {}
     return np.fromiter(
         (
-            first.setdefault(hashlib.blake2b(normalised(text).encode("utf-8", "surrogatepass"), digest_size=16).digest(), row)
+            first.setdefault(hashlib.blake2b(normalized(text).encode("utf-8", "surrogatepass"), digest_size=16).digest(), row)
             for row, text in enumerate(texts)
         ),
         np.int64,
@@ -216,7 +216,7 @@ def _components(n: int, links: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.nd
 
 
 def _search(points: np.ndarray, same: np.ndarray, k: int) -> tuple[np.ndarray, Neighbors]:
-    """One row of each exact group, and the neighbours of these among each other."""
+    """One row of each exact group, and the neighbors of these among each other."""
     rows = np.flatnonzero(same == np.arange(len(same)))
     searched = points if len(rows) == len(points) else points[rows]
     return rows, NeighborIndex(metric="cosine").fit(searched).search(searched, k + 1)

@@ -1,4 +1,4 @@
-"""What the nearest items say about an item's category: shares of its neighbours, the near ones counting for more."""
+"""What the nearest items say about an item's category: shares of its neighbors, the near ones counting for more."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from lexframe.latents.neighbors import MOST_EXACT_ROWS, NeighborIndex, unit_leng
 from lexframe.typing import Points
 
 SIMILARITY_SCALE = 0.1
-"""Cosine by which a neighbour lies farther than the nearest when it counts e times less."""
+"""Cosine by which a neighbor lies farther than the nearest when it counts e times less."""
 PRIOR_VOTES, GRAPH_DIMS = 0.2, 96
 SPHERE, MOST_ANSWERS, MOST_ASKED = 0.3, 10_000, 1_000
 """Share of the sphere in the covariance that whitens; items that choose between plain and whitened."""
@@ -76,7 +76,7 @@ def choose_neighborhood(
 
 
 def find_neighborhood(points: Points, k: int) -> Neighborhood:
-    """The `k` nearest other items of every item by cosine, among centred points.
+    """The `k` nearest other items of every item by cosine, among centered points.
 
     Below 20,000 rows the search is exact. Above, candidates come from a graph (HNSW) over the leading 96 principal directions,
     twice as many as are asked for, and are put in order by their cosines in all dimensions.
@@ -92,8 +92,8 @@ def find_neighborhood(points: Points, k: int) -> Neighborhood:
     """
     center = points.mean(axis=0, dtype=np.float64).astype(np.float32)
     if len(points) < MOST_EXACT_ROWS or points.shape[1] <= GRAPH_DIMS:
-        centred = points - center
-        found = NeighborIndex(metric="cosine").fit(centred).search(centred, k + 1)
+        centered = points - center
+        found = NeighborIndex(metric="cosine").fit(centered).search(centered, k + 1)
         return _without_self(found.rows, found.scores, k)
     leading = _leading_directions(points, center)
     narrow = np.concatenate([unit_length(points[rows] - center) @ leading for rows in blocks(len(points), points.shape[1])])
@@ -112,7 +112,7 @@ def votes(
     n_categories: int,
     prior: Float[np.ndarray, " n_categories"],
 ) -> Float[np.ndarray, "n_items n_candidates"]:
-    """Logarithm of the neighbours' share over the category's share of all items, for the categories that are asked about.
+    """Logarithm of the neighbors' share over the category's share of all items, for the categories that are asked about.
 
     Parameters
     ----------
@@ -122,12 +122,12 @@ def votes(
     asked : ndarray of int, shape (n_items, n_candidates)
     n_categories : int
     prior : ndarray of shape (n_categories,)
-        Shares of all items; counts for a sixth of the neighbours.
+        Shares of all items; counts for a sixth of the neighbors.
 
     Returns
     -------
     ndarray of shape (n_items, n_candidates), float32
-        In nats; 0 where the neighbours say what all items say.
+        In nats; 0 where the neighbors say what all items say.
     """
     n = len(asked)
     near = neighbor_weights(neighborhood)
@@ -142,7 +142,7 @@ def votes(
 
 
 def neighbor_weights(neighborhood: Neighborhood) -> scipy.sparse.csr_array:
-    """Sparse (n_items, n_items): how much each neighbour counts; rows sum to 1, or to 0 without neighbours."""
+    """Sparse (n_items, n_items): how much each neighbor counts; rows sum to 1, or to 0 without neighbors."""
     n, k = neighborhood.rows.shape
     there = neighborhood.rows >= 0
     similarity = np.where(there, neighborhood.similarity, -np.inf)
@@ -172,7 +172,7 @@ def _leading_directions(points: Points, center: np.ndarray, *, most: int = 20_00
 
 
 def cosines(points: Points, rows: Int[np.ndarray, "n_items k"]) -> Float32[np.ndarray, "n_items k"]:
-    """Cosine of every item, centred, with the items of its row; minus infinity where the number is -1."""
+    """Cosine of every item, centered, with the items of its row; minus infinity where the number is -1."""
     center = points.mean(axis=0, dtype=np.float64).astype(np.float32)
     lengths = np.concatenate([np.linalg.norm(points[part] - center, axis=1) for part in blocks(len(points), points.shape[1])])
     lengths = np.where(lengths > 0, lengths, 1)
@@ -197,9 +197,9 @@ def _vote_likelihood(
     k: int,
     prior: Float[np.ndarray, " n_categories"],
 ) -> float:
-    """Mean log-probability that the neighbours of some items give to the categories of these items."""
-    centred = points - points.mean(axis=0)
-    found = NeighborIndex(metric="cosine", kind="exact").fit(centred).search(centred[asked], k + 1)
+    """Mean log-probability that the neighbors of some items give to the categories of these items."""
+    centered = points - points.mean(axis=0)
+    found = NeighborIndex(metric="cosine", kind="exact").fit(centered).search(centered[asked], k + 1)
     near = np.where(found.rows == asked[:, np.newaxis], -np.inf, found.scores)
     size = np.exp((near - near.max(axis=1, keepdims=True)) / SIMILARITY_SCALE)
     share = np.sum(size * (given[found.rows] == given[asked][:, np.newaxis]), axis=1) / size.sum(axis=1)

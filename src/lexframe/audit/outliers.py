@@ -138,7 +138,7 @@ def pooled_p_values(
     if not prior_members > 0:
         raise InputError(f"prior_members is {prior_members}; expected a number above 0, such as 10.")
     trusted = np.ones(len(scores), bool) if reference is None else reference
-    standard, has_others = standardised_scores(scores, numbers, trusted, prior_members)
+    standard, has_others = standardized_scores(scores, numbers, trusted, prior_members)
     p = np.ones(len(scores))
     p[has_others] = category_p_values(
         standard[has_others], np.zeros(int(has_others.sum()), np.int64), reference=np.ascontiguousarray(trusted[has_others])
@@ -172,7 +172,7 @@ def outlier_p_values(
     return np.where(counts[numbers] >= fewest, own, pooled_p_values(scores, numbers, reference=reference))
 
 
-def standardised_scores(
+def standardized_scores(
     scores: Float[np.ndarray, " n"], numbers: Int64[np.ndarray, " n"], reference: Bool[np.ndarray, " n"], prior_members: float
 ) -> tuple[Float[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
     """Scores less the mean of the other reference members of the category, over the spread to expect of that difference.

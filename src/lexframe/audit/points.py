@@ -44,7 +44,7 @@ def audit_points(
     ----------
     space : Space
         One that has layers gives, for each text, the means over its tokens of the states a third, two thirds and all the way up,
-        side by side, each centred and scaled to one mean length. (On the development sets three means found more planted errors
+        side by side, each centered and scaled to one mean length. (On the development sets three means found more planted errors
         than one, than last states, and than both together.) Others give their own points.
     texts : sequence of str
     batch_size : int, optional

@@ -11,8 +11,9 @@ from lexframe.audit.category_posterior import CategoryPosterior
 from lexframe.audit.near_duplicates import DuplicateGroups
 from lexframe.audit.neighbor_votes import Neighborhood
 from lexframe.audit.outliers import adjusted_p
-from lexframe.audit.planted_check import PlantedCheck
+from lexframe.audit.planting import PlantedCheck
 from lexframe.audit.relations import CategoryRelation
+from lexframe.audit.review_curve import review_curve_chart
 from lexframe.provenance import Provenance
 
 MOST_SHOWN = 200
@@ -129,7 +130,7 @@ class AuditResult:
         return adjusted_p(self.outlier_p) <= level
 
     def neighbors_in(self, row: int, category: int, most: int = 3) -> list[int]:
-        """The nearest rows of that category among the item's neighbours."""
+        """The nearest rows of that category among the item's neighbors."""
         near = self.neighborhood.rows[row]
         near = near[near >= 0]
         return [int(other) for other in near[self.given[near] == category][:most]]
@@ -144,8 +145,7 @@ class AuditResult:
         near = self.neighborhood.rows[row]
         near = self.given[near[near >= 0]]
         parts = [
-            f"{np.sum(near == self.suggested[row])} of {len(near)} neighbours are in {rival!r}, "
-            f"{np.sum(near == self.given[row])} in {own!r}"
+            f"{np.sum(near == self.suggested[row])} of {len(near)} neighbors are in {rival!r}, {np.sum(near == self.given[row])} in {own!r}"
         ]
         others = self.posterior
         ratio = others.own_distance[row] / max(float(others.nearest_distance[row]), 1e-9)
@@ -233,9 +233,9 @@ class AuditResult:
 
     def chart(self) -> Any:
         """How many reviews find how many errors, an Altair chart."""
-        from lexframe.report.audit_charts import review_curve_chart
-
-        return review_curve_chart(self)
+        check = self.check
+        planted = None if check is None else (check.reviews, check.found, check.n_planted)
+        return review_curve_chart(*self.review_curve(), planted)
 
     def _repr_html_(self) -> str:
         return str(self.to_frame(20).to_html(float_format="{:.3f}".format, escape=True))

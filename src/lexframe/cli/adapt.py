@@ -11,8 +11,8 @@ DEFAULT_TEMPLATE = "{text} This message is about"
 
 
 def adapt(
-    train: Annotated[Path, typer.Argument(help="Labelled texts: .jsonl(.gz), .csv, .tsv or .parquet.")],
-    test: Annotated[Path | None, typer.Option(help="Labelled texts to test on. Default: a fifth of TRAIN is held out.")] = None,
+    train: Annotated[Path, typer.Argument(help="Labeled texts: .jsonl(.gz), .csv, .tsv or .parquet.")],
+    test: Annotated[Path | None, typer.Option(help="Labeled texts to test on. Default: a fifth of TRAIN is held out.")] = None,
     text: options.Text = "text",
     pair: options.Pair = None,
     label: Annotated[str, typer.Option("--label", "--labels", help="Column that holds the labels.")] = "label",
@@ -37,8 +37,8 @@ def adapt(
     report: Annotated[Path | None, typer.Option(help="HTML file for the report.")] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Adapt a frozen model to labelled texts: fit every method on the same points, compare, and save the best."""
-    from lexframe.datasets import label_words_from, read_table
+    """Adapt a frozen model to labeled texts: fit every method on the same points, compare, and save the best."""
+    from lexframe.data import label_words_from, read_table
 
     tables = [read_table(path, text=text, pair=pair, label=label) for path in (train, test) if path is not None]
     words = label_words_from(label_words or [], tables[0].labels or ())
@@ -54,7 +54,7 @@ def demo(
     as_json: options.Json = False,
 ) -> None:
     """Adapt the embedded model to the embedded data set 'desk', offline, and write the report."""
-    from lexframe.datasets import desk
+    from lexframe.data import desk
 
     if not as_json:
         show.note("A frozen language model (embedded, trained for this package) sorts messages to a front desk (desk, 8 categories).\n")
@@ -89,15 +89,15 @@ def _adapt(
     as_json: bool,
     **settings: Any,
 ) -> None:
-    from lexframe.evidence import METHODS
-    from lexframe.evidence import adapt as compare
+    from lexframe.adaptation import METHODS
+    from lexframe.adaptation import adapt as compare
 
     chosen = METHODS if methods == "all" else tuple(name.strip() for name in methods.split(","))
     result, adapter = compare(space, *tables, label_words=words, methods=chosen, progress=show.progress("encoding"), **settings)
     if out is not None and adapter is not None:
         adapter.save(out, facts={"result": result.to_dict()})
     if report is not None:
-        from lexframe.report.html import adaptation_report
+        from lexframe.adaptation.page import adaptation_report
 
         adaptation_report(result, report)
     if as_json:

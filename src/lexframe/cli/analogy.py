@@ -68,9 +68,9 @@ def analogies(
     as_json: options.Json = False,
 ) -> None:
     """Answer a file of analogies by every method, beside baselines that never look at the analogy, with intervals."""
-    from lexframe.datasets import read_questions
+    from lexframe.data import read_questions
     from lexframe.instruments import evaluate_analogies
-    from lexframe.instruments.analogy_evaluation import ALL_METHODS
+    from lexframe.instruments.words.analogy_evaluation import ALL_METHODS
 
     check_out(out)
     chosen = ALL_METHODS if methods == "all" else tuple(method.strip() for method in methods.split(","))
@@ -114,7 +114,7 @@ def check_out(out: Path | None) -> None:
 def write(results: Sequence[Any], out: Path) -> None:
     """The report, or the table with a row a source, method and relation."""
     if out.suffix == ".html":
-        from lexframe.report.html import analogy_report
+        from lexframe.instruments.words.page import analogy_report
 
         analogy_report(results, out)
         return

@@ -11,7 +11,7 @@ SAMPLE, WORDS_SHOWN = 48, 24
 
 
 def audit(
-    items: Annotated[Path, typer.Argument(help="Labelled texts: .jsonl(.gz), .csv, .tsv or .parquet; or the folder of a latent store.")],
+    items: Annotated[Path, typer.Argument(help="Labeled texts: .jsonl(.gz), .csv, .tsv or .parquet; or the folder of a latent store.")],
     text: options.Text = "text",
     label: Annotated[str, typer.Option("--label", "--labels", help="Column that holds the category.")] = "label",
     separator: Annotated[str | None, typer.Option(help="What parts several categories in one field, such as ';'.")] = None,
@@ -108,7 +108,7 @@ def _read(items: Path, text: str, label: str, parent: str | None, column: str | 
         texts = [str(value) for value in rows[text]] if text in wanted else None
         above: list[str | None] | None = [str(value) for value in rows[parent]] if parent else None
         return {"texts": texts, "labels": labels, "parents": above, "points": store.points(column)}
-    from lexframe.datasets.readers import stream_rows
+    from lexframe.data.readers import stream_rows
 
     listed = list(stream_rows(items, text=text, columns=[label, *([parent] if parent else [])], keep_blank=True))
     if not listed:
@@ -220,10 +220,10 @@ def _write_sheet(result: Any, path: Path, most: int) -> None:
 
 
 def _write_report(result: Any, points: Any, encoder: Any, path: Path, method: str, seed: int) -> None:
-    from lexframe.audit.category_map import category_map
-    from lexframe.audit.point_map import map_points
-    from lexframe.audit.word_effects import word_effects
-    from lexframe.report.audit_report import audit_report
+    from lexframe.audit.page import audit_report
+    from lexframe.audit.published.category_map import category_map
+    from lexframe.audit.published.point_map import map_points
+    from lexframe.audit.word_evidence import word_effects
 
     extras: dict[str, Any] = {}
     if method != "none":

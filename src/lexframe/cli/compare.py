@@ -11,8 +11,8 @@ from lexframe.exceptions import InputError
 
 
 def compare(
-    train: Annotated[Path, typer.Argument(help="Labelled texts: .jsonl(.gz), .csv, .tsv or .parquet.")],
-    test: Annotated[Path | None, typer.Option(help="Labelled texts to test on. Default: a fifth of TRAIN is held out.")] = None,
+    train: Annotated[Path, typer.Argument(help="Labeled texts: .jsonl(.gz), .csv, .tsv or .parquet.")],
+    test: Annotated[Path | None, typer.Option(help="Labeled texts to test on. Default: a fifth of TRAIN is held out.")] = None,
     text: options.Text = "text",
     pair: options.Pair = None,
     label: Annotated[str, typer.Option("--label", "--labels", help="Column that holds the labels.")] = "label",
@@ -46,10 +46,10 @@ def compare(
     as_json: options.Json = False,
 ) -> None:
     """Compare ways to adapt a frozen model on the same labels: which method, and how many labels."""
-    from lexframe.datasets import label_words_from, read_table
-    from lexframe.evidence import compare as run
-    from lexframe.evidence.draws import hold_out
-    from lexframe.evidence.methods import make_methods
+    from lexframe.adaptation import compare as run
+    from lexframe.adaptation.draws import hold_out
+    from lexframe.adaptation.methods import make_methods
+    from lexframe.data import label_words_from, read_table
     from lexframe.spaces.base import Representation
 
     if seeds < 1:
@@ -81,7 +81,7 @@ def compare(
     if out is not None:
         save_table(result, out)
     if report is not None:
-        from lexframe.report.html import comparison_report
+        from lexframe.adaptation.page import comparison_report
 
         comparison_report(result, report)
     if as_json:

@@ -44,7 +44,7 @@ def encode(
     """Encode texts: points of several layers and poolings in one pass, kept in a store. Run it again to go on or to add texts."""
     from itertools import islice
 
-    from lexframe.datasets import count_rows, stream_rows
+    from lexframe.data import count_rows, stream_rows
     from lexframe.exceptions import DataError
     from lexframe.latents import encode_to_store, row_blocks
     from lexframe.latents.encoding import precision_deviation
@@ -92,7 +92,7 @@ def encode(
         on_cpu = str(next(space.model.parameters()).device) == "cpu"
         workers = (os.cpu_count() or 1) if long and on_cpu else 0
     counts = [count_rows(path) for path in texts]
-    with show.throughput(None if None in counts else sum(counts)) as watch:  # type: ignore[arg-type]
+    with show.throughput(None if None in counts else sum(counts)) as watch:
         result = encode_to_store(
             space, row_blocks(rows(), block_rows=block_rows), out, representations=layered, precision=precision, keep_text=keep_text,
             n_workers=workers, engine=engine, facts=facts, progress=watch,

@@ -28,9 +28,9 @@ def reproduce(
     as_json: options.Json = False,
 ) -> None:
     """Measure the tables of the vocabulary-defined semantics paper for a model, beside the published figures of others."""
-    from lexframe.evidence.reproduction import SETS
-    from lexframe.evidence.reproduction import reproduce as run
     from lexframe.spaces.base import VocabularySpace
+    from lexframe.studies.reproduction import SETS
+    from lexframe.studies.reproduction import reproduce as run
 
     space = open_language_space(model, template=template)
     if not isinstance(space, VocabularySpace):
@@ -44,7 +44,7 @@ def reproduce(
 
 
 def _print(found: Any, model: str) -> None:
-    from lexframe.evidence import reproduction as published
+    from lexframe.studies import reproduction as published
 
     sets = list(next(iter(found.main.values())))
 
@@ -66,8 +66,8 @@ def _print(found: Any, model: str) -> None:
     show.table(["variant", *sets, "mean"], rows)
     show.note("\nTest points in their classes, before and after calibration\n")
     rows = []
-    for kind, reference in (("rand", published.PUBLISHED_RAND), ("neighbour", published.PUBLISHED_NEIGHBOUR)):
-        name = {"rand": "adjusted Rand index", "neighbour": "nearest neighbour, accuracy"}[kind]
+    for kind, reference in (("rand", published.PUBLISHED_RAND), ("neighbor", published.PUBLISHED_NEIGHBOR)):
+        name = {"rand": "adjusted Rand index", "neighbor": "nearest neighbor, accuracy"}[kind]
         rows.append([name, *(_change(found.clusters[kind].get(one)) for one in sets)])
         rows.append([f"{name}, GPT-2 small*", *(_change(reference.get(one)) for one in sets)])
     show.table(["measure", *sets], rows)

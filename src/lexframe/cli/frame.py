@@ -28,7 +28,7 @@ def show_words(
     trust_remote_code: options.TrustRemoteCode = False,
     as_json: options.Json = False,
 ) -> None:
-    """Show words in the frame: neighbours by basis, leverage, length, and how cleanly a step along the basis raises the word."""
+    """Show words in the frame: neighbors by basis, leverage, length, and how cleanly a step along the basis raises the word."""
     from lexframe.instruments import VocabularyFrame
     from lexframe.spaces import LanguageModelSpace
 

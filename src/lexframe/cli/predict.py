@@ -21,8 +21,8 @@ def predict(
     as_json: options.Json = False,
 ) -> None:
     """Label new texts with a saved adapter; rows come in the order of the file, blank ones included."""
-    from lexframe.datasets import read_table
-    from lexframe.evidence import load_adapter
+    from lexframe.adaptation import load_adapter
+    from lexframe.data import read_table
     from lexframe.files import write_text
 
     table = read_table(texts, text=text, pair=pair, label=None, keep_blank=True)

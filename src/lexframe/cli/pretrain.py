@@ -29,7 +29,7 @@ def corpus_command(
     as_json: options.Json = False,
 ) -> None:
     """Clean SHARDS into one corpus: drop short, symbol-heavy and duplicate documents, and say how many."""
-    from lexframe.training.corpus import CorpusRules, clean_corpus
+    from lexframe.training.language_model.corpus import CorpusRules, clean_corpus
 
     rules = CorpusRules(min_words=min_words, max_symbol_share=max_symbol_share, near_duplicate_similarity=near_duplicate_similarity)
     report = clean_corpus(shards, out, rules=rules, text_column=text_column, progress=show.progress("documents"))
@@ -53,8 +53,8 @@ def tokenizer_command(
     as_json: options.Json = False,
 ) -> None:
     """Learn a byte-level BPE tokenizer from CORPUS."""
-    from lexframe.training.corpus import read_documents
-    from lexframe.training.tokenizer import save_tokenizer, train_tokenizer
+    from lexframe.training.language_model.corpus import read_documents
+    from lexframe.training.language_model.tokenizer import save_tokenizer, train_tokenizer
 
     documents = show.progress("documents")(read_documents(corpus, text_column=text_column))
     tokenizer = train_tokenizer(iter(documents), vocab_size=vocab_size)
@@ -91,8 +91,8 @@ def train_command(
 ) -> None:
     """Train a model on CORPUS until the minutes or tokens are spent; give at least one of them."""
     from lexframe.spaces.loading import load_tokenizer
-    from lexframe.training.language_model import PretrainingPlan, pretrain
-    from lexframe.training.tokenizer import encoded_corpus
+    from lexframe.training.language_model.run import PretrainingPlan, pretrain
+    from lexframe.training.language_model.tokenizer import encoded_corpus
 
     plan = PretrainingPlan(
         n_layers=n_layers,
@@ -140,8 +140,8 @@ def eval_command(
 ) -> None:
     """Measure a model: bits per byte of held-out text, grammatical minimal pairs, samples."""
     from lexframe.spaces.loading import load_config, load_tokenizer, load_weights, resolve_model
-    from lexframe.training.corpus import read_documents
-    from lexframe.training.evaluation import PROMPTS, evaluate_language_model, read_minimal_pairs
+    from lexframe.training.language_model.corpus import read_documents
+    from lexframe.training.language_model.evaluation import PROMPTS, evaluate_language_model, read_minimal_pairs
 
     # Files are read before weights are loaded: what is wrong with them should show at once.
     documents = list(read_documents(corpus, text_column=text_column)) if corpus else None

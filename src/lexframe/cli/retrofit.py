@@ -1,4 +1,4 @@
-"""``lexframe retrofit``: word vectors drawn towards the neighbours that a lexical graph gives them."""
+"""``lexframe retrofit``: word vectors drawn towards the neighbors that a lexical graph gives them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +28,7 @@ def retrofit(
     as_json: options.Json = False,
 ) -> None:
     """Retrofit word vectors to a lexical graph, and carry the change to words outside it by a map fitted on those inside."""
-    from lexframe.datasets import read_edges, write_word_vectors
+    from lexframe.data import read_edges, write_word_vectors
     from lexframe.instruments import Retrofitting
 
     factors = relation_factors(weight or [])

@@ -59,7 +59,7 @@ def steer(
     if gguf is not None:
         _export(space, found, gguf, chosen_layer, chosen_strength)
     if report is not None:
-        from lexframe.report.steering_report import steering_report
+        from lexframe.instruments.directions.page import steering_report
 
         steering_report(texts, found, report, choice=choice)
     if as_json:
@@ -102,7 +102,7 @@ def _direction(
 
 def _split(paths: list[Path], column: str, *, paired: bool) -> tuple[list[list[str]], list[tuple[str, ...]]]:
     """Texts to find the direction on, and every fifth, up to sixteen, to choose layer and strength by; pairs stay together."""
-    from lexframe.datasets import read_table
+    from lexframe.data import read_table
     from lexframe.exceptions import InputError
 
     tables = [read_table(path, text=column, label=None) for path in paths]
@@ -125,8 +125,8 @@ def _split(paths: list[Path], column: str, *, paired: bool) -> tuple[list[list[s
 
 
 def _choose(space: Any, direction: Any, metric: Any, layer: str, strength: str, seed: int) -> Any:
-    from lexframe.evidence import choose_steering
-    from lexframe.evidence.steering_choice import STRENGTHS
+    from lexframe.instruments import choose_steering
+    from lexframe.instruments.directions.steering_choice import STRENGTHS
 
     # At the last state a direction adds the same to the logits of every token: its words are said, and nothing else changes.
     inner = [each for each in direction.layers if each < space.n_layers] or list(direction.layers)

@@ -167,7 +167,7 @@ def neighbors(
     column: Column = None,
     metric: Annotated[str, typer.Option(help="cosine, inner-product, euclidean or whitened.")] = "cosine",
     model: Annotated[str | None, typer.Option("--model", "-m", help="Where the model is now. Default: where it was.")] = None,
-    recall: Annotated[bool, typer.Option("--recall", help="Measure how many true neighbours the index finds.")] = False,
+    recall: Annotated[bool, typer.Option("--recall", help="Measure how many true neighbors the index finds.")] = False,
     as_json: options.Json = False,
 ) -> None:
     """The rows of a store nearest to a text or to one of its rows; the index is kept beside the store."""
@@ -201,7 +201,7 @@ def neighbors(
     names = [name for name in found[0] if name != "score"]
     show.table([metric, *names], [[f"{row['score']:.4f}", *(_short(row[name]) for name in names)] for row in found])
     if measured is not None:
-        show.note(f"\nrecall of {k} neighbours over up to 1,000 rows: {measured:.4f} ({'exact' if index.is_exact_ else 'graph'} index)")
+        show.note(f"\nrecall of {k} neighbors over up to 1,000 rows: {measured:.4f} ({'exact' if index.is_exact_ else 'graph'} index)")
 
 
 def _plain(value: Any) -> Any:

@@ -33,8 +33,8 @@ def trace(
     as_json: options.Json = False,
 ) -> None:
     """Follow prompts through the layers: what the model would say at each, when it settles, how its states move."""
-    from lexframe.instruments.path_comparison import compare_paths, path_map
-    from lexframe.instruments.trajectory import trace as trace_prompts
+    from lexframe.instruments.traces.path_comparison import compare_paths, path_map
+    from lexframe.instruments.traces.trace import trace as trace_prompts
     from lexframe.spaces import LanguageModelSpace
 
     show.quiet_libraries()
@@ -43,7 +43,7 @@ def trace(
     found = trace_prompts(space, prompts, lens=chosen, answer=answer, n_top=top, precision=_resolve(precision, device))
     comparison = compare_paths(space, found, lens=chosen) if len(found) > 1 else None
     if report is not None:
-        from lexframe.report.trace_report import trace_report
+        from lexframe.instruments.traces.page import trace_report
 
         trace_report(found, report, path_map=path_map(space, found), comparison=comparison)
     if as_json:
@@ -59,7 +59,7 @@ def trace(
 
 
 def _print_trace(found: Any) -> None:
-    from lexframe.report.trace_charts import visible  # a token of bytes must not steer the terminal
+    from lexframe.instruments.traces.charts import visible  # a token of bytes must not steer the terminal
 
     shown = found.statistics
     typer.echo(f"\n{found.prompt}\n")
@@ -106,8 +106,8 @@ def _print_comparison(comparison: Any) -> None:
 
 
 def _lens_of(name: str, space: Any) -> Any:
-    from lexframe.instruments.lens import FrameLens, LogitLens
-    from lexframe.instruments.tuned_lens import TunedLens
+    from lexframe.instruments.traces.lens import FrameLens, LogitLens
+    from lexframe.instruments.traces.tuned_lens import TunedLens
 
     if name in ("logit", "frame"):
         return LogitLens() if name == "logit" else FrameLens.of(space)
@@ -143,8 +143,8 @@ def fit(
     """Fit a tuned lens: an affine map a layer, in closed form and then by natural gradient."""
     from dataclasses import asdict
 
-    from lexframe.datasets import read_table
-    from lexframe.instruments.tuned_lens import fit_tuned_lens
+    from lexframe.data import read_table
+    from lexframe.instruments.traces.tuned_lens import fit_tuned_lens
     from lexframe.spaces import LanguageModelSpace
 
     show.quiet_libraries()

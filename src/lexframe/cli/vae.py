@@ -97,8 +97,8 @@ def sample(
     as_json: options.Json = False,
 ) -> None:
     """Draw points from the prior or from the Gaussian of a class, move them along a direction if one is given, and write their texts."""
-    from lexframe.generative import class_gaussians_from_texts, memorisation_check, sample_texts
-    from lexframe.instruments import load_direction
+    from lexframe.generative import memorization_check, sample_texts
+    from lexframe.instruments import class_gaussians_from_texts, load_direction
 
     if (class_name is None) != (labels is None):
         raise InputError("To draw from a class give both --class LABEL and --labels FILE.")
@@ -106,19 +106,19 @@ def sample(
         raise InputError("--held-out compares with --nearest FILE; give both.")
     if strength is not None and direction is None:
         raise InputError("--strength is of a move along --direction FOLDER; give both.")
-    labelled = inputs.labelled_texts(labels, text, label) if labels else None
+    labeled = inputs.labeled_texts(labels, text, label) if labels else None
     moved = load_direction(direction) if direction else None
     training = inputs.texts_of(nearest, text) if nearest else None
     real = inputs.texts_of(held_out, text) if held_out else None
     space = inputs.open_text_vae(model, device=device)
-    gaussians = class_gaussians_from_texts(space, *labelled, progress=show.progress("encoding")) if labelled else None
+    gaussians = class_gaussians_from_texts(space, *labeled, progress=show.progress("encoding")) if labeled else None
     found = sample_texts(
         space, n, temperature=temperature, top_p=top_p, seed=seed, class_gaussians=gaussians, label=class_name,
         edit=moved, strength=1.0 if strength is None else strength, progress=show.progress("batches"),
     )  # fmt: skip
-    check = memorisation_check(found.texts, training, real, progress=show.progress("comparing")) if training else None
+    check = memorization_check(found.texts, training, real, progress=show.progress("comparing")) if training else None
     if as_json:
-        show.document(found.to_dict() | ({"memorisation": check.to_dict()} if check else {}))
+        show.document(found.to_dict() | ({"memorization": check.to_dict()} if check else {}))
         return
     _print_samples(found, check)
 

@@ -86,19 +86,18 @@ def _edit_source(
         texts, names = inputs.poles(files[0], files[1], column)
         return texts, names, names[0]
     assert classes[0] is not None
-    return *inputs.labelled_texts(classes[0], column, label), classes[1]
+    return *inputs.labeled_texts(classes[0], column, label), classes[1]
 
 
 def _kept(file: Path, column: str, names: str) -> list[tuple[str, ...]]:
     """The values of other columns, a tuple a row."""
-    return list(zip(*(inputs.labelled_texts(file, column, name.strip())[1] for name in names.split(",")), strict=True))
+    return list(zip(*(inputs.labeled_texts(file, column, name.strip())[1] for name in names.split(",")), strict=True))
 
 
 def _found_edit(
     space: Any, source: tuple[list[str], list[str], str], method: str, kept: list[tuple[str, ...]] | None, save: Path | None
 ) -> Any:
-    from lexframe.generative import edit_direction, edit_from_texts
-    from lexframe.instruments import save_direction
+    from lexframe.instruments import edit_direction, edit_from_texts, save_direction
 
     texts, labels, target = source
     found = edit_from_texts(space, texts, labels, target, method=method, keep=kept, progress=show.progress("encoding"))
@@ -135,7 +134,7 @@ def _print_edits(found: Any) -> None:
         ],
     )
     judged = (
-        " In target: texts that a classifier of the labelled texts takes for the class moved towards, once they are read again."
+        " In target: texts that a classifier of the labeled texts takes for the class moved towards, once they are read again."
         if summary["edit_in_target"] is not None
         else ""
     )

@@ -14,7 +14,7 @@ Texts = Annotated[list[str] | None, typer.Argument(metavar="[TEXTS]...", help="T
 Input = Annotated[Path | None, typer.Option("--input", help="File of texts: .jsonl(.gz), .csv, .tsv, .parquet or .txt.")]
 Temperature = Annotated[float, typer.Option(min=0, help="0 takes the likeliest token each time.")]
 TopP = Annotated[float, typer.Option("--top-p", help="Draw from the likeliest tokens that together have this probability.")]
-Labels = Annotated[Path | None, typer.Option(help="File of labelled texts.")]
+Labels = Annotated[Path | None, typer.Option(help="File of labeled texts.")]
 Label = Annotated[str, typer.Option("--label", help="Column that holds the labels.")]
 
 MOST_STEPS = 1000
@@ -91,21 +91,21 @@ def require_words(texts: Sequence[str]) -> None:
 
 def texts_of(file: Path, column: str) -> list[str]:
     """The texts of a file."""
-    from lexframe.datasets import read_table
+    from lexframe.data import read_table
 
     return list(read_table(file, text=column, label=None).texts)
 
 
-def labelled_texts(file: Path, column: str, label: str) -> tuple[list[str], list[str]]:
+def labeled_texts(file: Path, column: str, label: str) -> tuple[list[str], list[str]]:
     """Texts of a file and their labels."""
-    from lexframe.datasets import read_table
+    from lexframe.data import read_table
 
     table = read_table(file, text=column, label=label)
     return list(table.texts), list(table.labels or ())
 
 
 def poles(positive: Path, negative: Path, column: str) -> tuple[list[str], list[str]]:
-    """Texts of two files, labelled with the names of their files, those to move towards first.
+    """Texts of two files, labeled with the names of their files, those to move towards first.
 
     Raises
     ------

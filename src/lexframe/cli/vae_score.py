@@ -34,9 +34,9 @@ def score_command(
     as_json: options.Json = False,
 ) -> None:
     """Score a text VAE: likelihood, use of the latent, reconstructions, samples, and what to beware of."""
-    from lexframe.datasets import read_table
-    from lexframe.generative.vae_score import score_text_vae
-    from lexframe.training.vae_log import read_training_log
+    from lexframe.data import read_table
+    from lexframe.generative.score.vae_score import score_text_vae
+    from lexframe.training.text_vae.log import read_training_log
 
     counts = importance_samples(samples)
     space = inputs.open_text_vae(model, device=device)
@@ -101,7 +101,7 @@ class _PlainRun:
         import torch
 
         from lexframe.exceptions import InputError
-        from lexframe.spaces.vae_files import load_text_vae
+        from lexframe.spaces.text_vae.files import load_text_vae
 
         self.folder, self.space = folder, space
         self.model = load_text_vae(inputs.model_folder(str(folder)))
@@ -114,7 +114,7 @@ class _PlainRun:
 
     def __call__(self, texts: list[str]) -> Any:
         from lexframe.exceptions import InputError
-        from lexframe.training.plain_likelihood import plain_nats
+        from lexframe.training.text_vae.plain_likelihood import plain_nats
 
         cut = [text.truncated for text in self.model.texts(texts)]
         differing = sum(one != bool(other) for one, other in zip(cut, self.space.truncated(texts), strict=True))
@@ -130,8 +130,8 @@ def _write_report(space: Any, found: Any, path: Path, logs: dict[str, Any]) -> N
     import numpy as np
 
     from lexframe.generative.interpolation import interpolate
+    from lexframe.generative.page import text_vae_report
     from lexframe.generative.traversal import traverse
-    from lexframe.report.vae_report import text_vae_report
 
     first = found.reconstructions.texts[0]
     other = next(text for text in found.reconstructions.texts if text != first)  # a score has two different texts
@@ -146,8 +146,8 @@ def _write_report(space: Any, found: Any, path: Path, logs: dict[str, Any]) -> N
 
 
 def _print(found: Any) -> None:
-    from lexframe.generative.vae_measures import vae_measures
-    from lexframe.report.vae_report import value_and_interval
+    from lexframe.generative.page import value_and_interval
+    from lexframe.generative.score.vae_measures import vae_measures
 
     rows = []
     for measure in vae_measures(found):

@@ -32,8 +32,8 @@ def sentences(
 ) -> None:
     """Take plain short sentences out of SHARDS, each once."""
     from lexframe.files import write_text
-    from lexframe.training.corpus import read_documents, shard_file
-    from lexframe.training.sentences import SentenceRules, plain_sentences
+    from lexframe.training.language_model.corpus import read_documents, shard_file
+    from lexframe.training.language_model.sentences import SentenceRules, plain_sentences
 
     if out.suffix != ".txt":
         raise InputError(f"--out is {str(out)!r}; expected a file that ends in .txt.")
@@ -122,7 +122,7 @@ def train(
     as_json: options.Json = False,
 ) -> None:
     """Train a text VAE on TEXTS until the epochs or minutes are spent; give at least one of them."""
-    from lexframe.training.vae_plan import TextVAEPlan
+    from lexframe.training.text_vae.plan import TextVAEPlan
 
     same = (field.name for field in fields(TextVAEPlan) if field.name not in ("train_encoder", "train_decoder"))
     typed = {name: f"--{name.replace('_', '-')}" for name in same} | OTHER_NAMES
@@ -205,7 +205,7 @@ class TrainingLines:
         self._warned = False
 
     def __call__(self, progress: Any) -> None:
-        """Show one :class:`~lexframe.training.text_vae.TextVAEProgress`."""
+        """Show one :class:`~lexframe.training.text_vae.run.TextVAEProgress`."""
         self.n_reports += 1
         if progress.validation is not None:
             self._held_out = self._measured(progress.validation)
@@ -245,9 +245,9 @@ class TrainingLines:
 
 
 def _trained(plan: Any, file: Path, column: str, out: Path) -> Path:
-    from lexframe.datasets import read_table
-    from lexframe.training.text_vae import TextVAETraining
-    from lexframe.training.vae_data import split_texts
+    from lexframe.data import read_table
+    from lexframe.training.text_vae.data import split_texts
+    from lexframe.training.text_vae.run import TextVAETraining
 
     show.quiet_libraries()
     # Blank rows are read too, so that they are counted with what else is left out.

@@ -25,10 +25,10 @@ def named_vectors(
     **model: Any,
 ) -> Any:
     """Word vectors of a file, or of a model's whole words and `words`; with `limit` the first ones alone."""
-    from lexframe.instruments.word_sources import SOURCES, space_vectors
+    from lexframe.instruments.words.word_sources import SOURCES, space_vectors
 
     if source not in SOURCES and (Path(source).suffix or Path(source).exists()):
-        from lexframe.datasets import read_word_vectors
+        from lexframe.data import read_word_vectors
 
         return read_word_vectors(source, limit=limit)
     from lexframe.spaces import LanguageModelSpace

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
+from lexframe.checks import checked_points, checked_texts, plain
 from lexframe.exceptions import InputError
-from lexframe.generative.attribute_edit import PointEdit, edit_on
-from lexframe.generative.inputs import checked_points, checked_texts, plain
-from lexframe.generative.word_edits import word_overlap
-from lexframe.instruments.direction import Direction
+from lexframe.generative.texts.word_edits import word_overlap
+from lexframe.instruments.directions.direction import Direction
+from lexframe.instruments.edits.attribute_edit import PointEdit, edit_on
 from lexframe.provenance import Provenance
 from lexframe.spaces.base import DecodableSpace, Progress
-from lexframe.text_forms import normalised
+from lexframe.text_forms import normalized
 from lexframe.typing import Points
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class EditedTexts:
 
     Probabilities are of the value edited towards, at the points of the decoded texts, encoded anew; they are NaN where nobody judges.
     Content kept is the share of words in common with the reconstruction (Dice's, see
-    :func:`~lexframe.generative.word_edits.word_overlap`), in [0, 1].
+    :func:`~lexframe.generative.texts.word_edits.word_overlap`), in [0, 1].
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ class EditedTexts:
         """
         found: dict[str, Any] = {}
         for name, texts, kept in (("edit", self.edited, self.content_kept), ("control", self.controls, self.control_content_kept)):
-            same = [normalised(text) == normalised(first) for text, first in zip(texts, self.reconstructions, strict=True)]
+            same = [normalized(text) == normalized(first) for text, first in zip(texts, self.reconstructions, strict=True)]
             found |= {f"{name}_changed": 1 - float(np.mean(same)), f"{name}_content_kept": float(kept.mean())}
         judged = {"reconstruction": self.probabilities, "edit": self.edited_probabilities, "control": self.control_probabilities}
         for name, values in judged.items():
@@ -130,7 +130,7 @@ def edit_texts(
     space : DecodableSpace
     texts : sequence of str
     edit : PointEdit or Direction
-        A Direction is added as it is; see :class:`~lexframe.generative.attribute_edit.DirectionEdit` for one of several layers.
+        A Direction is added as it is; see :class:`~lexframe.instruments.edits.attribute_edit.DirectionEdit` for one of several layers.
     strength : float
         See the edit's ``move``.
     judge : callable, optional

@@ -9,10 +9,10 @@ import numpy as np
 import scipy.stats
 from jaxtyping import Float
 
+from lexframe.checks import checked_texts, plain
 from lexframe.exceptions import InputError
-from lexframe.generative.inputs import checked_texts, plain
-from lexframe.generative.paths import PATHS, has_great_circle, linear_path, require_steps, spherical_path
-from lexframe.generative.word_edits import word_distance
+from lexframe.generative.texts.word_edits import word_distance
+from lexframe.instruments.edits.paths import PATHS, has_great_circle, linear_path, require_steps, spherical_path
 from lexframe.provenance import Provenance
 from lexframe.spaces.base import DecodableSpace, Progress
 from lexframe.typing import Points
@@ -48,7 +48,7 @@ class Interpolation:
     rank_correlation : float
         Spearman's, of the fraction with p.
     smoothness : float
-        Distance of the re-encoded ends over the sum of distances of re-encoded neighbours: 1 for a straight way.
+        Distance of the re-encoded ends over the sum of distances of re-encoded neighbors: 1 for a straight way.
     largest_step : float
         The largest of these distances over their sum: 1 where one jump does it all, 1 / (n_steps - 1) where all are equal. A path that
         stays at one end and then jumps to the other has a smoothness of 1, and shows here.
@@ -144,7 +144,7 @@ def interpolate_pairs(
     n_steps : int
         Points of a path, both ends included.
     path : {"linear", "spherical"}
-        See :func:`~lexframe.generative.paths.linear_path` and :func:`~lexframe.generative.paths.spherical_path`.
+        See :func:`~lexframe.instruments.edits.paths.linear_path` and :func:`~lexframe.instruments.edits.paths.spherical_path`.
     temperature, top_p, seed, batch_size, progress
         See :meth:`lexframe.spaces.base.DecodableSpace.decode`. Above a temperature of 0 the draws of words add to every measure.
 

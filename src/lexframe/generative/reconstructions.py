@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from lexframe.generative.bleu import bleu_counts
-from lexframe.generative.inputs import checked_texts, plain
-from lexframe.generative.reconstruction import exact_match, word_accuracy
+from lexframe.checks import checked_texts, plain
+from lexframe.generative.texts.bleu import bleu_counts
+from lexframe.generative.texts.reconstruction import exact_match, word_accuracy
+from lexframe.intervals import Estimate, mean_estimate
 from lexframe.provenance import Provenance
-from lexframe.resampling import Estimate, mean_estimate
 from lexframe.spaces.base import DecodableSpace, Progress
 from lexframe.typing import Points
 
@@ -28,9 +28,9 @@ class Reconstructions:
     texts : tuple of str
     reconstructions : tuple of str
     is_exact : ndarray of bool, shape (n_texts,)
-        All words, in order; see :func:`~lexframe.generative.reconstruction.exact_match`.
+        All words, in order; see :func:`~lexframe.generative.texts.reconstruction.exact_match`.
     word_accuracies : ndarray of shape (n_texts,), float64
-        Share of places with the right word; see :func:`~lexframe.generative.reconstruction.word_accuracy`.
+        Share of places with the right word; see :func:`~lexframe.generative.texts.reconstruction.word_accuracy`.
     is_cut : ndarray of bool, shape (n_texts,)
         Texts longer than the space takes: their ends cannot come back.
     provenance : Provenance
@@ -55,7 +55,7 @@ class Reconstructions:
 
     @property
     def bleu(self) -> Estimate:
-        """Of all texts together, in [0, 1]; see :func:`~lexframe.generative.bleu.bleu`."""
+        """Of all texts together, in [0, 1]; see :func:`~lexframe.generative.texts.bleu.bleu`."""
         counts = bleu_counts(self.texts, self.reconstructions)
         low, high = counts.corpus_interval(seed=self.provenance.seed or 0) or (np.nan, np.nan)
         return Estimate(counts.corpus(), low, high)

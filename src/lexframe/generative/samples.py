@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
+from lexframe.checks import checked_points, plain
 from lexframe.exceptions import InputError
-from lexframe.generative.attribute_edit import PointEdit, edit_on
-from lexframe.generative.class_sampling import ClassGaussians
-from lexframe.generative.inputs import checked_points, plain
-from lexframe.instruments.direction import Direction
+from lexframe.instruments.directions.direction import Direction
+from lexframe.instruments.edits.attribute_edit import PointEdit, edit_on
+from lexframe.instruments.edits.class_sampling import ClassGaussians
 from lexframe.provenance import Provenance
 from lexframe.spaces.base import DecodableSpace, LatentVariableSpace, Progress
-from lexframe.text_forms import normalised
+from lexframe.text_forms import normalized
 from lexframe.typing import Points, Vectors
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Samples:
     @property
     def distinct_share(self) -> float:
         """Different texts over all texts, whatever their case and white space."""
-        return len({normalised(text) for text in self.texts}) / len(self.texts)
+        return len({normalized(text) for text in self.texts}) / len(self.texts)
 
     @property
     def empty_share(self) -> float:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
+from lexframe.checks import checked_points, checked_texts, checked_vector, plain
 from lexframe.exceptions import InputError
-from lexframe.generative.inputs import checked_points, checked_texts, checked_vector, plain
-from lexframe.generative.word_edits import word_distance
+from lexframe.generative.texts.word_edits import word_distance
 from lexframe.provenance import Provenance
 from lexframe.spaces.base import DecodableSpace, Progress
 

@@ -1,35 +1,15 @@
 """Points of texts on disk, and who lies near whom."""
 
-import importlib
-from typing import Any
+from lexframe.lazy_names import lazy_names
 
-# On first use: Lance takes a second to import, and an index needs neither it nor a model.
-_HOME = {
-    "EncodingResult": "lexframe.latents.encoding",
-    "LatentStore": "lexframe.latents.store",
-    "NeighborIndex": "lexframe.latents.neighbors",
-    "Neighbors": "lexframe.latents.neighbors",
-    "StoreInfo": "lexframe.latents.store",
-    "TextBlock": "lexframe.latents.encoding",
-    "TextEncoder": "lexframe.latents.text_encoder",
-    "VectorColumn": "lexframe.latents.store",
-    "Verification": "lexframe.latents.store",
-    "encode_to_store": "lexframe.latents.encoding",
-    "export_store": "lexframe.latents.transfer",
-    "import_vectors": "lexframe.latents.transfer",
-    "row_blocks": "lexframe.latents.encoding",
-    "store_index": "lexframe.latents.neighbors",
-    "text_blocks": "lexframe.latents.encoding",
-}
-
-__all__ = sorted(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(importlib.import_module(_HOME[name]), name)
-    raise AttributeError(f"module 'lexframe.latents' has no attribute {name!r}; it has {', '.join(__all__)}")
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        "blocks": ["TextBlock", "row_blocks", "text_blocks"],
+        "encoding": ["EncodingResult", "encode_to_store"],
+        "neighbors": ["NeighborIndex", "Neighbors", "store_index"],
+        "store": ["LatentStore", "StoreInfo", "VectorColumn", "Verification"],
+        "text_encoder": ["TextEncoder"],
+        "transfer": ["export_store", "import_vectors"],
+    },
+)

@@ -5,8 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
-from itertools import count, islice
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,125 +14,14 @@ import pyarrow as pa
 from jaxtyping import Bool, UInt64
 
 from lexframe.exceptions import InputError
-from lexframe.latents.store import CHECKSUM, ID, TEXT, LatentStore, VectorColumn, store_schema, table_of, write_fragment
+from lexframe.latents.blocks import N_TOKENS, TRUNCATED, BlockResult, Recipe, TextBlock, encode_block, vector_columns
+from lexframe.latents.store import CHECKSUM, ID, TEXT, LatentStore, VectorColumn, store_schema
 from lexframe.latents.workers import WorkerPool
 from lexframe.linalg import unit_rows
-from lexframe.spaces.base import Representation, Space, TokenSpace, resolve_layer
+from lexframe.spaces.base import Representation, Space, TokenSpace
 
-BLOCK_ROWS = 2048
-"""Texts of one commit: what a killed run loses at most, for every worker."""
-TRUNCATED, N_TOKENS = "truncated", "n_tokens"
 IDS_IN_A_SET = 65_536
 ENGINES = ("local", "ray")
-
-
-@dataclass(frozen=True, slots=True)
-class TextBlock:
-    """Texts that are encoded and committed together.
-
-    Attributes
-    ----------
-    ids : tuple of str
-    texts : tuple of str
-    metadata : dict of str to sequence
-        Other columns, by name.
-    """
-
-    ids: tuple[str, ...]
-    texts: tuple[str, ...]
-    metadata: dict[str, Sequence[Any]] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def only(self, rows: Sequence[int]) -> "TextBlock":
-        """Some of its rows."""
-        return TextBlock(
-            tuple(self.ids[row] for row in rows),
-            tuple(self.texts[row] for row in rows),
-            {name: [values[row] for row in rows] for name, values in self.metadata.items()},
-        )
-
-
-def text_blocks(
-    texts: Iterable[str],
-    *,
-    ids: Iterable[str] | None = None,
-    metadata: Mapping[str, Iterable[Any]] | None = None,
-    source: str = "text",
-    block_rows: int = BLOCK_ROWS,
-) -> Iterator[TextBlock]:
-    """Cut texts into blocks, without holding more than one of them.
-
-    Parameters
-    ----------
-    texts : iterable of str
-    ids : iterable of str, optional
-        One a text. Default: `source` and the number of the text.
-    metadata : mapping of str to iterable, optional
-        Other columns, a value a text.
-    source : str
-        Where the texts come from, for the ids.
-    block_rows : int
-        Texts of a block.
-
-    Raises
-    ------
-    InputError
-        If there are fewer or more ids or values than texts.
-    """
-    names = [*(metadata or {})]
-    chosen = (f"{source}:{number}" for number in count()) if ids is None else ids
-    columns = [iter(values) for values in (metadata or {}).values()]
-    # Endless ids must not make the rows look unequal.
-    rows = zip(texts, *columns, strict=True) if ids is None else zip(texts, chosen, *columns, strict=True)
-    try:
-        for part in _chunks(rows, block_rows):
-            split = list(zip(*part, strict=True))
-            own = tuple(islice(chosen, len(part))) if ids is None else split.pop(1)
-            yield TextBlock(own, split[0], dict(zip(names, split[1:], strict=True)))
-    except ValueError as error:
-        if "zip()" not in str(error):
-            raise
-        raise InputError("There are not as many ids or values of metadata as texts. Give one a text.") from error
-
-
-def row_blocks(rows: Iterable[tuple[str, str, Mapping[str, Any]]], *, block_rows: int = BLOCK_ROWS) -> Iterator[TextBlock]:
-    """Cut rows into blocks, without holding more than one of them.
-
-    Parameters
-    ----------
-    rows : iterable of (str, str, mapping)
-        Id, text, and the other columns by name, which are the same for every row.
-    block_rows : int
-        Texts of a block.
-    """
-    for part in _chunks(rows, block_rows):
-        ids, texts, columns = zip(*part, strict=True)
-        yield TextBlock(ids, texts, {name: [found[name] for found in columns] for name in columns[0]})
-
-
-def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    source = iter(items)
-    while part := list(islice(source, size)):
-        yield part
-
-
-@dataclass(frozen=True, slots=True)
-class BlockResult:
-    """One block, encoded and written but not committed.
-
-    Attributes
-    ----------
-    fragment : str
-        What :meth:`LatentStore.writer` commits.
-    n_texts, n_tokens, n_truncated : int
-    """
-
-    fragment: str
-    n_texts: int
-    n_tokens: int
-    n_truncated: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,55 +70,6 @@ class EncodingResult:
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON."""
         return asdict(self) | {"texts_per_second": self.texts_per_second, "tokens_per_second": self.tokens_per_second}
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """Everything that a worker needs to know to turn a block into files of a store."""
-
-    path: str
-    schema: bytes
-    representations: tuple[Representation, ...]
-    storage_options: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def columns(self) -> dict[str, Representation]:
-        """Names of the columns of points, in the order of `representations`."""
-        return {column_name(asked): asked for asked in self.representations}
-
-
-def column_name(asked: Representation) -> str:
-    """Name of a column, such as ``layer_6_mean``; the last state is ``layer_last_mean``."""
-    return f"layer_{'last' if asked.layer == -1 else asked.layer}_{asked.pooling}"
-
-
-def vector_columns(space: Space, representations: Sequence[Representation] = (), *, precision: str = "float32") -> list[VectorColumn]:
-    """Columns that a space fills.
-
-    Parameters
-    ----------
-    space : Space
-    representations : sequence of Representation
-        Layers and poolings, where the space has them. None: the points of the space itself, in the column ``points``.
-    precision : {"float32", "float16"}
-        In the store.
-
-    Raises
-    ------
-    InputError
-        If the space has no layers, or a layer does not exist.
-    """
-    if not representations:
-        return [VectorColumn("points", space.n_dims, space.fingerprint, precision)]
-    if not isinstance(space, TokenSpace):
-        raise InputError(f"{type(space).__name__} has no layers to choose from; leave the representations out.")
-    columns = []
-    for asked in representations:
-        resolved = resolve_layer(asked.layer, space.n_layers)
-        layer = -1 if resolved == space.n_layers else resolved
-        fingerprint = replace(space.fingerprint, layer=layer, pooling=asked.pooling)
-        columns.append(VectorColumn(column_name(Representation(layer, asked.pooling)), space.n_dims, fingerprint, precision))
-    return columns
 
 
 def encode_to_store(
@@ -354,25 +193,6 @@ def precision_deviation(
         cosines = (unit_rows(pair[0][:, number]) * unit_rows(pair[1][:, number])).sum(axis=1)
         found[column.name] = {"mean_cosine": float(cosines.mean()), "least_cosine": float(cosines.min()), "n_texts": float(len(texts))}
     return found
-
-
-def encode_block(space: Space, block: TextBlock, recipe: Recipe) -> BlockResult:
-    """Encode one block and write it as data files that are not committed yet; runs in any process."""
-    schema = pa.ipc.read_schema(pa.py_buffer(recipe.schema))
-    names = [item.name for item in schema]
-    if recipe.representations:
-        assert isinstance(space, TokenSpace)
-        states = space.encode_representations(block.texts, recipe.representations)
-        points = {name: states[:, number] for number, name in enumerate(recipe.columns)}
-    else:
-        points = {"points": space.encode(block.texts)}
-    cut, counts = space.truncated(block.texts), space.token_counts(block.texts)
-    metadata = {**block.metadata, TRUNCATED: cut.tolist(), N_TOKENS: counts.tolist()}
-    if TEXT in names:
-        metadata[TEXT] = list(block.texts)
-    rows = table_of(block.ids, points, metadata, schema)
-    fragment = write_fragment(recipe.path, rows, schema, storage_options=dict(recipe.storage_options))
-    return BlockResult(fragment, len(block), int(counts.sum()), int(cut.sum()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Nearest neighbours among points: exact below 20,000 rows, a navigable small-world graph above. faiss does both."""
+"""Nearest neighbors among points: exact below 20,000 rows, a navigable small-world graph above. faiss does both."""
 
 import json
 from collections.abc import Sequence
@@ -142,7 +142,7 @@ class NeighborIndex:
         if queries.shape[1] != self.n_dims_:
             raise InputError(f"The queries have {queries.shape[1]} dimensions, the points that were indexed {self.n_dims_}.")
         if k < 1:
-            raise InputError(f"k is {k}; ask for one neighbour or more.")
+            raise InputError(f"k is {k}; ask for one neighbor or more.")
         allowed = None if among is None else self._allowed(among)
         n_allowed = self.n_rows_ if allowed is None else len(allowed)
         width = min(k, n_allowed)
@@ -223,7 +223,7 @@ class NeighborIndex:
         return index
 
     def _add_and_find_width(self, moved: np.ndarray) -> None:
-        """Add all points but some, ask for the neighbours of those, and add them too.
+        """Add all points but some, ask for the neighbors of those, and add them too.
 
         Points that are in the graph already would be too easy to ask for: it was built around them.
         """

@@ -7,24 +7,22 @@ import logging
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from lexframe.exceptions import InterruptedRunError, MissingExtraError
 from lexframe.files import replacing
+from lexframe.latents.blocks import BlockResult, Recipe, TextBlock, encode_block
 from lexframe.latents.store import ID, TEXT, cannot_write, metadata_array
 from lexframe.latents.workers import mapped_copy, weights_path
 from lexframe.spaces.base import Space
 
-if TYPE_CHECKING:
-    from lexframe.latents.encoding import BlockResult, Recipe, TextBlock
-
 STAGED_SUFFIX = ".texts"
 
 
-def encode_on_ray(space: Space, blocks: "Iterable[TextBlock]", recipe: "Recipe", n_workers: int) -> "Iterator[BlockResult]":
+def encode_on_ray(space: Space, blocks: Iterable[TextBlock], recipe: Recipe, n_workers: int) -> Iterator[BlockResult]:
     """Results of blocks, in the order of the blocks.
 
     Parameters
@@ -54,8 +52,6 @@ def encode_on_ray(space: Space, blocks: "Iterable[TextBlock]", recipe: "Recipe",
         import ray.data
     except ImportError as error:
         raise MissingExtraError("Ray", "ray") from error
-    from lexframe.latents.encoding import BlockResult
-
     staged = recipe.path.rstrip("/") + STAGED_SUFFIX
     n_blocks = stage(blocks, staged, recipe)
     try:
@@ -91,7 +87,7 @@ def encode_on_ray(space: Space, blocks: "Iterable[TextBlock]", recipe: "Recipe",
             shutil.rmtree(staged, ignore_errors=True)
 
 
-def stage(blocks: "Iterable[TextBlock]", path: str, recipe: "Recipe") -> int:
+def stage(blocks: Iterable[TextBlock], path: str, recipe: Recipe) -> int:
     """Write blocks as a Lance dataset, a fragment a block; returns how many. One block at a time is in memory."""
     import lance
     from lance.fragment import write_fragments
@@ -132,7 +128,7 @@ class BlockEncoder:
         Address of the staged texts.
     """
 
-    def __init__(self, space: list[Any], weights: np.ndarray, folder: str, recipe: "Recipe", staged: str):
+    def __init__(self, space: list[Any], weights: np.ndarray, folder: str, recipe: Recipe, staged: str):
         import lance
         import ray
         import torch
@@ -147,7 +143,7 @@ class BlockEncoder:
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list[Any]]:
         """Encode the blocks whose numbers are in ``batch["block"]``."""
-        from lexframe.latents.encoding import TextBlock, encode_block
+        from lexframe.latents.blocks import TextBlock
 
         found: dict[str, list[Any]] = {"fragment": [], "n_texts": [], "n_tokens": [], "n_truncated": []}
         for number in batch["block"].tolist():

@@ -1,35 +1,29 @@
 """Spaces turn texts into points."""
 
-import importlib
-from typing import Any
+from lexframe.lazy_names import lazy_names
 
-_HOME = {
-    "DecodableSpace": "base",
-    "HeadMove": "base",
-    "HeadSpace": "base",
-    "LanguageModelSpace": "language_model",
-    "LatentVariableSpace": "base",
-    "LensSpace": "base",
-    "PatchableSpace": "base",
-    "Posterior": "base",
-    "SentenceEncoderSpace": "sentence_encoder",
-    "Space": "base",
-    "StateMove": "base",
-    "SteerableSpace": "base",
-    "TextVAESpace": "text_vae",
-    "TokenSpace": "base",
-    "TokenStates": "base",
-    "ToySpace": "toy",
-    "VocabularySpace": "base",
-    "open_space": "registry",
-    "reopen_space": "registry",
-}
-
-__all__ = sorted(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    # Names load their module on first use: the toy space and the contracts cost no torch.
-    if name in _HOME:
-        return getattr(importlib.import_module(f"lexframe.spaces.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'lexframe.spaces' has no attribute {name!r}")
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        "base": [
+            "DecodableSpace",
+            "HeadMove",
+            "HeadSpace",
+            "LatentVariableSpace",
+            "LensSpace",
+            "PatchableSpace",
+            "Posterior",
+            "Space",
+            "StateMove",
+            "SteerableSpace",
+            "TokenSpace",
+            "TokenStates",
+            "VocabularySpace",
+        ],
+        "language_model.space": ["LanguageModelSpace"],
+        "registry": ["open_space", "reopen_space"],
+        "sentence_encoder": ["SentenceEncoderSpace"],
+        "text_vae.space": ["TextVAESpace"],
+        "toy": ["ToySpace"],
+    },
+)

@@ -23,8 +23,8 @@ def open_space(model: str = "embedded", *, kind: str | None = None, **options: A
         ``"language-model"``, ``"sentence-encoder"``, ``"text-vae"``, or a kind that another package adds. Default: a folder with
         ``vae.json`` is a text VAE, one with ``modules.json`` a sentence encoder, anything else a language model.
     **options
-        Of the space: see :class:`~lexframe.spaces.language_model.LanguageModelSpace`,
-        :class:`~lexframe.spaces.sentence_encoder.SentenceEncoderSpace` and :class:`~lexframe.spaces.text_vae.TextVAESpace`.
+        Of the space: see :class:`~lexframe.spaces.language_model.space.LanguageModelSpace`,
+        :class:`~lexframe.spaces.sentence_encoder.SentenceEncoderSpace` and :class:`~lexframe.spaces.text_vae.space.TextVAESpace`.
 
     Returns
     -------
@@ -108,7 +108,7 @@ def is_sentence_encoder(model: str) -> bool:
 
 def _factory(kind: str) -> Any:
     if kind == "language-model":
-        from lexframe.spaces.language_model import LanguageModelSpace
+        from lexframe.spaces.language_model.space import LanguageModelSpace
 
         return LanguageModelSpace
     if kind == "sentence-encoder":
@@ -116,7 +116,7 @@ def _factory(kind: str) -> Any:
 
         return SentenceEncoderSpace
     if kind == "text-vae":
-        from lexframe.spaces.text_vae import TextVAESpace
+        from lexframe.spaces.text_vae.space import TextVAESpace
 
         return TextVAESpace
     found = {point.name: point for point in metadata.entry_points(group=ENTRY_POINT_GROUP)}

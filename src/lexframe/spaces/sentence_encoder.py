@@ -15,8 +15,8 @@ from lexframe.exceptions import InputError, ModelError
 from lexframe.provenance import SpaceFingerprint
 from lexframe.spaces.base import Progress, Space
 from lexframe.spaces.batching import encode_batches
-from lexframe.spaces.language_model import weights_hash
-from lexframe.spaces.layers import evaluation_mode, longest_input
+from lexframe.spaces.language_model.layers import evaluation_mode, longest_input
+from lexframe.spaces.language_model.space import weights_hash
 from lexframe.spaces.loading import load_config, load_tokenizer, load_weights, resolve_model, without_network
 from lexframe.spaces.pooling import Pooling, pooling_function
 from lexframe.spaces.tokenization import PLACEHOLDER, Tokenization, TokenizedText, pad_batch, tokenizer_hash
@@ -43,7 +43,7 @@ class SentenceEncoderSpace(Space):
     max_length : int, optional
         Default: what the folder or the model says.
     dtype, device, revision
-        As for :class:`~lexframe.spaces.language_model.LanguageModelSpace`.
+        As for :class:`~lexframe.spaces.language_model.space.LanguageModelSpace`.
 
     Notes
     -----

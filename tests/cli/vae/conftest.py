@@ -3,7 +3,7 @@
 import pytest
 
 from tests.cli.vae.calls import TINY, lines_file, run
-from tests.training.test_text_vae import sentences
+from tests.training.text_vae.test_run import sentences
 
 
 @pytest.fixture(scope="package")
@@ -25,9 +25,9 @@ def model(trained):
 
 
 @pytest.fixture(scope="package")
-def labelled(corpus):
+def labeled(corpus):
     rows = [f"{text},{text.split()[1]}" for text in sentences(60)]
-    return lines_file(corpus.with_name("labelled.csv"), ["text,subject", *rows])
+    return lines_file(corpus.with_name("labeled.csv"), ["text,subject", *rows])
 
 
 @pytest.fixture(scope="package")

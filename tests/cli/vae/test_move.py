@@ -10,10 +10,10 @@ from lexframe.exceptions import InputError
 from lexframe.generative import sample_texts
 from lexframe.instruments import load_direction
 from lexframe.spaces import TextVAESpace
-from lexframe.spaces.vae_files import save_text_vae
+from lexframe.spaces.text_vae.files import save_text_vae
 from tests.cli.vae.calls import lines_file, refused, run
-from tests.spaces.test_text_vae import tiny_vae
-from tests.training.test_text_vae import sentences
+from tests.spaces.text_vae.test_space import tiny_vae
+from tests.training.text_vae.test_run import sentences
 
 
 def test_interpolation(model, capsys):
@@ -33,7 +33,7 @@ def test_interpolation(model, capsys):
     assert run("vae", "interpolate", model, ends[0]) == 2
 
 
-def test_edits(model, labelled, poles, tmp_path, capsys):
+def test_edits(model, labeled, poles, tmp_path, capsys):
     texts = sentences(5)
     saved = tmp_path / "rain"
     sides = ("--positive", poles[0], "--negative", poles[1])
@@ -59,7 +59,7 @@ def test_edits(model, labelled, poles, tmp_path, capsys):
     assert run("vae", "edit", model, *texts, "--positive", poles[1], "--negative", poles[0], "--save", saved) == 0
     assert f"in place of the one towards {poles[0].stem} that stood there" in capsys.readouterr().err
     assert load_direction(saved).positive == poles[1].stem
-    several = ("--labels", labelled, "--label", "subject", "--towards", "dog")
+    several = ("--labels", labeled, "--label", "subject", "--towards", "dog")
     for method in ("mean-difference", "classifier"):
         assert run("vae", "edit", model, *texts, *several, "--method", method, "--strength", 0.5, "--json") == 0
         document = json.loads(capsys.readouterr().out)
@@ -79,10 +79,10 @@ def test_edits(model, labelled, poles, tmp_path, capsys):
     assert document["provenance"]["parameters"]["n_groups"] == len({text.split()[2] for text in sentences(60)})
 
 
-def test_edits_that_cannot_be(model, labelled, poles, tmp_path, capsys):
+def test_edits_that_cannot_be(model, labeled, poles, tmp_path, capsys):
     call = ("vae", "edit", model, "the cat sees rain 1")
     sides = ("--positive", poles[0], "--negative", poles[1])
-    several = ("--labels", labelled, "--label", "subject", "--towards")
+    several = ("--labels", labeled, "--label", "subject", "--towards")
     one = lines_file(tmp_path / "one.txt", ["one text"])
     assert run(*call, *sides, "--save", tmp_path / "rain") == 0
     other = save_text_vae(tiny_vae(seed=3), tmp_path / "other")
@@ -90,7 +90,7 @@ def test_edits_that_cannot_be(model, labelled, poles, tmp_path, capsys):
         ((), "in one way"),
         (("--positive", poles[0]), "in one way"),
         ((" ", *sides), "Text 2 of 2 is blank"),
-        (("--labels", labelled), "in one way"),
+        (("--labels", labeled), "in one way"),
         ((*sides, *several, "dog"), "in one way"),
         ((*several, "ox"), "'ox' is no class here"),
         ((*sides, "--method", "magic"), "mean-difference, classifier"),
@@ -100,8 +100,8 @@ def test_edits_that_cannot_be(model, labelled, poles, tmp_path, capsys):
         (("--direction", tmp_path / "none"), "holds no direction"),
         (("--direction", tmp_path / "rain", "--method", "classifier"), "Leave --method out"),
         ((*sides, "--method", "classifier", "--save", tmp_path / "d"), "--save keeps one mean difference"),
-        (("--labels", labelled, "--label", "colour", "--towards", "red"), "no field 'colour'"),
-        ((*several, "dog", "--keep", "colour"), "no field 'colour'"),
+        (("--labels", labeled, "--label", "color", "--towards", "red"), "no field 'color'"),
+        ((*several, "dog", "--keep", "color"), "no field 'color'"),
         ((*several, "dog", "--keep", "text"), "No label to keep stands at 10 points"),
         ((*several, "dog", "--keep", "subject", "--method", "classifier"), "Only differences of means"),
         ((*several, "dog", "--keep", "subject", "--save", tmp_path / "d"), "and no --keep"),

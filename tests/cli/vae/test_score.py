@@ -10,16 +10,16 @@ from typer.testing import CliRunner
 from lexframe.cli.vae_inputs import model_folder
 from lexframe.cli.vae_score import importance_samples, run_names, score_command
 from lexframe.exceptions import DataError, InputError, LexframeError, ModelError
-from lexframe.generative.vae_score import score_text_vae
+from lexframe.generative.score.vae_score import score_text_vae
 from lexframe.spaces import TextVAESpace
-from lexframe.spaces.vae_files import load_text_vae, save_text_vae
-from lexframe.training.plain_likelihood import plain_nats
-from lexframe.training.text_vae import TextVAETraining
-from lexframe.training.vae_data import split_texts
-from lexframe.training.vae_plan import plain_language_model
-from tests.spaces.test_text_vae import tiny_vae
+from lexframe.spaces.text_vae.files import load_text_vae, save_text_vae
+from lexframe.training.text_vae.data import split_texts
+from lexframe.training.text_vae.plain_likelihood import plain_nats
+from lexframe.training.text_vae.plan import plain_language_model
+from lexframe.training.text_vae.run import TextVAETraining
+from tests.spaces.text_vae.test_space import tiny_vae
 from tests.tiny_models import tiny_model, tiny_tokenizer
-from tests.training.test_text_vae import TINY, sentences
+from tests.training.text_vae.test_run import TINY, sentences
 
 QUICK = ("--samples", "1,4", "--generated", "6", "--language-model", "none", "--most", "50", "--most-bounds", "10", "--most-decoded", "20")
 
@@ -70,7 +70,7 @@ def test_the_table_the_report_and_the_document_agree(folder, tmp_path):
     alone = score_text_vae(
         space, texts, training_texts=training, plain_language_model=plain_nats(plain, texts), language_model=None, **sizes
     )
-    for part in ("kl", "likelihood", "information", "samples", "memorisation"):
+    for part in ("kl", "likelihood", "information", "samples", "memorization"):
         assert found[part] == json.loads(json.dumps(alone.to_dict()))[part], part
     assert found["plain"]["difference"]["value"] == pytest.approx(alone.plain.difference.value, abs=1e-4)
     shown = reported.stdout
@@ -93,7 +93,7 @@ def test_samples_are_compared_by_a_language_model(folder, tmp_path):
     given = (folder / "run" / "model", folder / "held.jsonl", "--text", "caption", *QUICK, "--samples", "1", "--language-model", tmp_path)
     found = json.loads(run(*given, "--json").stdout)
     assert found["sample_perplexity"]["n_texts"] == found["real_perplexity"]["n_texts"] == 6
-    assert (found["plain"], found["memorisation"]) == (None, None)
+    assert (found["plain"], found["memorization"]) == (None, None)
     assert found["provenance"]["parameters"]["n_importance_samples"] == [1]
 
 

@@ -4,10 +4,10 @@ import json
 
 from lexframe.latents import LatentStore
 from lexframe.spaces import TextVAESpace
-from lexframe.spaces.vae_files import save_text_vae
+from lexframe.spaces.text_vae.files import save_text_vae
 from tests.cli.vae.calls import lines_file, refused, run
-from tests.spaces.test_text_vae import tiny_vae
-from tests.training.test_text_vae import sentences
+from tests.spaces.text_vae.test_space import tiny_vae
+from tests.training.text_vae.test_run import sentences
 
 
 def test_reconstruct(model, trained, tmp_path, capsys):
@@ -51,7 +51,7 @@ def test_points_of_a_store_are_decoded_and_those_of_another_model_are_not(model,
     assert "no such store" in refused(capsys, "vae", "reconstruct", model, "--points", tmp_path / "none")
 
 
-def test_samples_of_the_prior_and_of_a_class(model, corpus, labelled, capsys):
+def test_samples_of_the_prior_and_of_a_class(model, corpus, labeled, capsys):
     writing = ("-n", 6, "--temperature", 0.8, "--top-p", 0.9)
     assert run("vae", "sample", model, *writing, "--seed", 3) == 0
     first = capsys.readouterr()
@@ -61,12 +61,12 @@ def test_samples_of_the_prior_and_of_a_class(model, corpus, labelled, capsys):
     assert capsys.readouterr().out == first.out
     assert run("vae", "sample", model, *writing, "--seed", 4) == 0
     assert capsys.readouterr().out != first.out
-    drawn = ("--labels", labelled, "--label", "subject", "--class", "dog")
+    drawn = ("--labels", labeled, "--label", "subject", "--class", "dog")
     assert run("vae", "sample", model, *writing, *drawn, "--nearest", corpus, "--held-out", corpus, "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert document["label"] == "dog"
-    assert len(document["memorisation"]["samples"]["nearest"]) == 6
-    assert document["memorisation"]["held_out"]["summary"]["copied_share"] == 1.0
+    assert len(document["memorization"]["samples"]["nearest"]) == 6
+    assert document["memorization"]["held_out"]["summary"]["copied_share"] == 1.0
     assert run("vae", "sample", model, "-n", 1, "--nearest", corpus) == 0
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == 2

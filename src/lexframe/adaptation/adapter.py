@@ -1,0 +1,143 @@
+"""A saved adapter: a fitted instrument and the space it belongs to."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lexframe.adaptation.problem import EncodedTexts
+from lexframe.exceptions import DataError, InputError
+from lexframe.instruments.classifiers.persistence import load_instrument, save_instrument
+from lexframe.provenance import Provenance, SpaceFingerprint
+from lexframe.spaces.base import Progress, Representation, Space
+from lexframe.spaces.registry import reopen_space
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """Labels for texts.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        One a text.
+    probabilities : ndarray of shape (n_texts, n_classes)
+    classes : tuple of str
+        Columns of `probabilities`.
+    provenance : Provenance
+    """
+
+    labels: tuple[str, ...]
+    probabilities: np.ndarray
+    classes: tuple[str, ...]
+    provenance: Provenance
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain types, for JSON."""
+        rows = [
+            {"label": label, "probability": float(row.max()), "probabilities": dict(zip(self.classes, row.tolist(), strict=True))}
+            for label, row in zip(self.labels, self.probabilities, strict=True)
+        ]
+        return {"predictions": rows, "provenance": self.provenance.to_dict()}
+
+    def to_frame(self) -> Any:
+        """A pandas table, a row a text: label and the probability of each class."""
+        import pandas as pd
+
+        return pd.DataFrame(self.probabilities, columns=list(self.classes)).assign(label=list(self.labels))
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """A fitted instrument with its space.
+
+    Attributes
+    ----------
+    space : Space
+    instrument
+        Fitted on points of that space.
+    representations : tuple of Representation or None
+        What the instrument reads beside the space's own points, for one that also reads zero-shot scores
+        (:class:`~lexframe.instruments.PosteriorCalibration`); None for one that reads the points alone.
+    label_words : mapping of str to sequence of str
+        Words of these scores, by label.
+    """
+
+    space: Space
+    instrument: Any
+    representations: tuple[Representation, ...] | None = None
+    label_words: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def predict(self, texts: Any, *, batch_size: int | None = None, progress: Progress = iter) -> Predictions:
+        """Labels and probabilities of `texts`, in their order."""
+        encoded = EncodedTexts(
+            self.space, list(texts), representations=self.representations or (), batch_size=batch_size, progress=progress
+        )
+        classes = tuple(str(label) for label in self.instrument.classes_)
+        provenance = Provenance(space=self.space.fingerprint, parameters={"instrument": type(self.instrument).__name__})
+        if not len(encoded):
+            return Predictions((), np.zeros((0, len(classes))), classes, provenance)
+        probabilities = self.instrument.predict_proba(self.columns(encoded))
+        return Predictions(tuple(classes[column] for column in probabilities.argmax(axis=1)), probabilities, classes, provenance)
+
+    def columns(self, encoded: EncodedTexts) -> np.ndarray:
+        """What the instrument reads of texts: their points, or zero-shot scores and all representations."""
+        if self.representations is None:
+            return encoded.points
+        return np.concatenate([encoded.label_scores(list(self.label_words.values())), *encoded.blocks()], axis=1)
+
+    def save(self, folder: str | Path, *, facts: dict[str, Any] | None = None) -> None:
+        """Write the instrument and the fingerprint of its space as safetensors and JSON."""
+        reading = None if self.representations is None else [str(asked) for asked in self.representations]
+        save_instrument(
+            self.instrument,
+            folder,
+            facts={
+                **(facts or {}),
+                "space": self.space.fingerprint.to_dict(),
+                "representations": reading,
+                "label_words": {label: list(words) for label, words in self.label_words.items()},
+            },
+        )
+
+
+def load_adapter(folder: str | Path, *, model: str | None = None, space: Space | None = None, device: str | None = None) -> Adapter:
+    """Open a saved adapter with the space it was fitted on.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Written by :meth:`Adapter.save` or ``lexframe adapt --out``.
+    model : str, optional
+        Where the model is now. Default: where it was.
+    space : Space, optional
+        An open space, instead of opening one.
+    device : str, optional
+        Of the model.
+
+    Returns
+    -------
+    Adapter
+
+    Raises
+    ------
+    FingerprintMismatch
+        If the space makes other points than the one the adapter was fitted on; both are named.
+    DataError
+        If the folder holds no whole adapter.
+    """
+    instrument, facts = load_instrument(folder)
+    try:
+        expected = SpaceFingerprint.from_dict(facts["space"])
+        asked = facts.get("representations")
+        representations = None if asked is None else tuple(Representation.parse(text) for text in asked)
+        label_words = {str(label): [str(word) for word in words] for label, words in facts.get("label_words", {}).items()}
+    except (KeyError, TypeError, AttributeError, InputError) as error:
+        raise DataError(f"{folder} does not say which space it belongs to. Make it again with lexframe adapt.") from error
+    if space is None:
+        space = reopen_space(expected, model=model, device=device, what=str(folder))
+    else:
+        expected.require(space.fingerprint, what=str(folder))
+    return Adapter(space, instrument, representations, label_words)

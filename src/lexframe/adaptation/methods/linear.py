@@ -1,0 +1,43 @@
+"""The plain linear controls: shrinkage LDA and L2 logistic regression."""
+
+from functools import partial
+
+import numpy as np
+
+from lexframe.adaptation.methods.on_points import fit_on_points
+from lexframe.adaptation.problem import Classifier, Method, Problem
+from lexframe.instruments.classifiers.linear_probe import LinearReadout, LogisticProbe, ShrinkageLDA
+
+STRENGTHS = (0.001, 0.01, 0.1, 1.0)
+"""Inverse penalties; the third stands where nothing can be chosen."""
+
+
+def _size(estimator: LinearReadout) -> int:
+    return int(estimator.coef_.size + estimator.intercept_.size)
+
+
+class LDA(Method):
+    """Linear discriminant analysis with a shrunken covariance."""
+
+    name = "lda"
+    description = "linear discriminant analysis, shrunken covariance"
+    family = "points"
+    least_shots = 2
+
+    def fit(self, problem: Problem) -> Classifier:
+        """Class means and one covariance."""
+        return fit_on_points(problem, {"lda": ShrinkageLDA}, _size, least_to_choose=3)
+
+
+class Logistic(Method):
+    """L2 logistic regression, penalty by cross-validation."""
+
+    name = "logistic"
+    description = "L2 logistic regression, penalty by cross-validation"
+    family = "points"
+
+    def fit(self, problem: Problem) -> Classifier:
+        """Choose penalty and representation together, then fit."""
+        strengths = sorted(STRENGTHS, key=lambda strength: abs(np.log(strength / STRENGTHS[len(STRENGTHS) // 2])))
+        factories = {f"strength {strength:g}": partial(LogisticProbe, strengths=(strength,)) for strength in strengths}
+        return fit_on_points(problem, factories, _size)

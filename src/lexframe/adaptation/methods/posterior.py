@@ -1,0 +1,92 @@
+"""Posterior calibration, on the points of several layers and poolings at once."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lexframe.adaptation.problem import Classifier, Method, Probabilities, Problem, Rows
+from lexframe.instruments.classifiers.posterior_calibration import MOST_ROWS_TO_SMOOTH, PosteriorCalibration
+from lexframe.spaces.base import VocabularySpace
+
+
+class Posterior(Method):
+    """Logistic regression whose prior is the zero-shot classifier; see :class:`PosteriorCalibration`.
+
+    Parameters
+    ----------
+    prior : bool
+        False leaves the zero-shot scores out, to see what they add.
+    unlabeled : bool
+        Whether the zero-shot scores are centered and smoothed over all training texts, labeled or not, or over the
+        labeled ones alone. Those of phrases are smoothed but not centered.
+    representations : {"all", "own"}
+        All blocks of the encoded texts, or the space's own points alone.
+    """
+
+    name = "posterior"
+    description = "logistic regression whose prior is the zero-shot classifier, smoothed over unlabeled texts"
+    family = "points"
+    least_shots = 0
+    uses_unlabeled = True
+
+    def __init__(self, *, prior: bool = True, unlabeled: bool = True, representations: str = "all"):
+        self.prior, self.unlabeled, self.representations = prior, unlabeled, representations
+        self.uses_unlabeled = prior and unlabeled
+        if not unlabeled:
+            self.name = "posterior-labels-only"
+            self.description = "posterior calibration that sees no unlabeled text"
+        elif not prior:
+            self.name = "posterior-without-prior"
+            self.description = "posterior calibration without its prior: logistic regression on all layers and poolings"
+            self.least_shots = 1
+        elif representations == "own":
+            self.name = "posterior-own-points"
+            self.description = "posterior calibration on the last state alone"
+
+    @property
+    def variant(self) -> bool:  # type: ignore[override]
+        """All but the whole of it."""
+        return self.name != "posterior"
+
+    def fit(self, problem: Problem) -> Classifier:
+        """One convex fit, after λ is chosen."""
+        blocks = problem.encoded.blocks() if self.representations == "all" else [problem.encoded.points]
+        columns = [problem.encoded.label_scores(problem.words())] if self.prior else []
+        estimator = PosteriorCalibration(
+            prior_labels=list(range(problem.n_labels)) if self.prior else None,
+            blocks=[block.shape[1] for block in blocks],
+            center_prior=isinstance(problem.space, VocabularySpace),
+            random_state=problem.seed,
+        )
+        classifier = ColumnsClassifier(estimator, [*columns, *blocks], problem.n_labels)
+        unlabeled = classifier.columns(self._unlabeled(problem)) if self.uses_unlabeled else None
+        estimator.fit(classifier.columns(problem.rows), problem.y, unlabeled)
+        classifier.n_parameters = estimator.n_parameters_
+        classifier.choices = {"trust": round(estimator.trust_, 4), "precision": round(estimator.precision_, 3)}
+        return classifier
+
+    def _unlabeled(self, problem: Problem) -> Rows:
+        """As many as are looked at, so that no larger table is put together."""
+        return np.random.default_rng(problem.seed).permutation(problem.unlabeled)[:MOST_ROWS_TO_SMOOTH]
+
+
+@dataclass
+class ColumnsClassifier:
+    """A fitted estimator whose columns are put together for the rows that are asked for, never for all texts at once."""
+
+    estimator: Any
+    parts: list[np.ndarray]
+    n_labels: int
+    n_parameters: int = 0
+    choices: dict[str, Any] = field(default_factory=dict)
+
+    def columns(self, rows: Rows) -> np.ndarray:
+        """Zero-shot scores and points of `rows`."""
+        return np.concatenate([part[rows] for part in self.parts], axis=1)
+
+    def predict_proba(self, rows: Rows) -> Probabilities:
+        """Probabilities of all labels; a label that training lacked and no prior knows has none."""
+        probabilities = np.zeros((len(rows), self.n_labels))
+        probabilities[:, self.estimator.classes_] = self.estimator.predict_proba(self.columns(rows))
+        return probabilities

@@ -1,0 +1,1 @@
+"""Items that stand in several categories at once."""

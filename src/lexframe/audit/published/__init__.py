@@ -1,0 +1,1 @@
+"""The published method as it stands: hulls, maps, candidates, hierarchical vectors."""

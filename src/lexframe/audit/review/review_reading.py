@@ -1,0 +1,298 @@
+"""A filled-in sheet back to decisions. Programs and people change sheets; every row that cannot be used is named, and none is guessed."""
+
+import codecs
+import csv
+import difflib
+import io
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lexframe.audit.review.decisions import NAMING, Decisions
+from lexframe.audit.review.review_sheet import AUDIT_PREFIX, CHECKED, check_digits, unguard
+from lexframe.exceptions import DataError, InputError
+
+REQUIRED = ("row", "decision", "given", "suggested", "text", "check", "audit")
+GRAMMAR = "keep, move, move: <category>, add: <category>, remove, nowhere, skip, or the name of a category"
+MOST_NAMED = 20
+_PLAIN_VERDICTS = ("keep", "remove", "nowhere", "skip")
+
+
+@dataclass(frozen=True, slots=True)
+class _SheetRow:
+    """A row as it stands in the file, by column, and how to call it."""
+
+    where: str
+    cells: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reviewed:
+    where: str
+    row: int
+    given: str
+    verdict: str
+    category: str
+
+
+def read_review_sheet(
+    path: str | os.PathLike[str], categories: Sequence[str], *, n_rows: int, digest: str, strict: bool = True
+) -> Decisions:
+    """Read the decisions of a sheet that :func:`lexframe.audit.review.review_sheet.write_review_sheet` has written.
+
+    Rows and columns may stand in another order, rows and added columns may be missing, and the file may have been saved with semicolons
+    or tabs, as UTF-16, or as Windows-1252. A blank decision is a row that was not reviewed. Decisions are read whatever their case; a
+    category whose name is a verdict is meant by ``move: <category>`` alone. A category that the item carries already is ``keep``.
+
+    Parameters
+    ----------
+    path : str or PathLike
+    categories : sequence of str
+        Those that a decision may name.
+    n_rows : int
+        Rows of the audited data.
+    digest : str
+        Of the audit, as it was written.
+    strict : bool
+        True: one wrong row refuses the sheet, with all wrong rows in one message. False: the other rows are returned, and the wrong ones
+        named in ``problems``.
+
+    Returns
+    -------
+    Decisions
+        In the order of the sheet.
+
+    Raises
+    ------
+    DataError
+        If the file is no sheet (missing, empty, no columns, quotes that do not close); with `strict`, if a row is wrong: an unknown row
+        number or category, a decision that is not understood, one row with two decisions, a cell that was changed, another audit.
+    """
+    path = Path(path)
+    text, notes = _decoded(path)
+    names = _Names(categories)
+    reviewed: list[_Reviewed] = []
+    problems: list[str] = []
+    n_sheet = 0
+    for sheet_row in _sheet_rows(path, text, notes):
+        n_sheet += 1
+        try:
+            found = _reviewed(sheet_row, names, n_rows, digest)
+        except InputError as error:
+            problems.append(f"{sheet_row.where}: {error}")
+        else:
+            reviewed += [] if found is None else [found]
+    kept, contradictions = _without_contradictions(reviewed)
+    problems += contradictions
+    if problems and strict:
+        raise DataError(_refused(path, problems, n_sheet, notes))
+    columns = [[getattr(one, name) for one in kept] for name in ("row", "verdict", "category", "given")]
+    return Decisions.from_lists(*columns, problems=problems, notes=notes)
+
+
+class _Names:
+    """Categories by their name, as people write it."""
+
+    def __init__(self, categories: Sequence[str]):
+        self.exact = set(categories)
+        self.loose: dict[str, list[str]] = {}
+        for name in categories:
+            self.loose.setdefault(_loose(name), []).append(name)
+
+    def find(self, written: str) -> str | None:
+        """The one category that is meant; None if there is no such category."""
+        for form in (written, unguard(written)):
+            if form in self.exact:
+                return form
+        for form in (written, unguard(written)):
+            found = self.loose.get(_loose(form), [])
+            if len(found) > 1:
+                raise InputError(f"{written!r} names {len(found)} categories: {', '.join(map(repr, found[:4]))}; expected the exact name")
+            if found:
+                return found[0]
+        return None
+
+    def need(self, written: str) -> str:
+        found = self.find(written)
+        if found is None:
+            close = difflib.get_close_matches(_loose(written), self.loose, n=3)
+            meant = f"; nearest are {', '.join(repr(self.loose[name][0]) for name in close)}" if close else ""
+            raise InputError(f"found the category {written!r}, which does not exist; expected one of {len(self.exact)}{meant}")
+        return found
+
+
+def _loose(name: str) -> str:
+    return " ".join(name.casefold().split())
+
+
+def _reviewed(sheet_row: _SheetRow, names: _Names, n_rows: int, digest: str) -> _Reviewed | None:
+    """What one row says; None where it was not reviewed."""
+    cells = sheet_row.cells
+    audit = cells["audit"].strip().removeprefix(AUDIT_PREFIX)
+    if audit != digest:
+        raise InputError(f"found the audit {audit!r}, expected {digest!r}; this row belongs to another audit or its cell was changed")
+    row = _row_number(cells["row"], n_rows)
+    originals = _originals(cells, row, digest)
+    if all(value is None for value in originals.values()):
+        raise InputError(
+            f"(row {row}) given, suggested and text do not belong to this row number; expected them as they were written. Was one "
+            "column sorted without the others?"
+        )
+    if originals["given"] is None:
+        shown = unguard(cells["given"].strip())
+        raise InputError(
+            f"(row {row}) the cell given was changed to {shown!r}; expected it as it was written. A new label goes into the column "
+            f"decision, such as 'move: {shown}'"
+        )
+    if not cells["decision"].strip():
+        return None
+    changed = [name for name in CHECKED if originals[name] is None]
+    if changed:
+        raise InputError(f"(row {row}) the cell {' and '.join(changed)} was changed; expected it as it was written")
+    given = originals["given"] or ""
+    given = names.find(given) or given
+    verdict, category = _decision(cells["decision"].strip(), given, originals["suggested"] or "", names)
+    return _Reviewed(sheet_row.where, row, given, verdict, category)
+
+
+def _decision(written: str, given: str, suggested: str, names: _Names) -> tuple[str, str]:
+    word = written.casefold()
+    if word in _PLAIN_VERDICTS:
+        return word, ""
+    verb, colon, rest = written.partition(":")
+    verb = verb.strip().casefold()
+    if word in NAMING or (colon and verb in NAMING and not rest.strip()):
+        verb, category = word.rstrip(": "), suggested.strip()
+        if not category:
+            raise InputError(f"found {written!r}, but the row suggests no category; expected '{verb}: <category>'")
+        category = names.need(category)
+    elif colon and verb in NAMING:
+        category = names.need(rest.strip())
+    else:
+        found = names.find(written)
+        if found is None:
+            raise InputError(f"found the decision {written!r}; expected {GRAMMAR}")
+        verb, category = "move", found
+    return ("keep", "") if category == given else (verb, category)
+
+
+def _row_number(cell: str, n_rows: int) -> int:
+    plain = cell.strip().replace(",", ".")
+    whole = plain.removesuffix(".0")
+    if not (whole.isascii() and whole.isdigit()) or int(whole) >= n_rows:
+        raise InputError(f"found the row number {cell!r}; expected one from 0 to {n_rows - 1}")
+    return int(whole)
+
+
+def _originals(cells: dict[str, str], row: int, digest: str) -> dict[str, str | None]:
+    """The checked cells as they were before writing, with the apostrophe or after a program took it off; None where changed."""
+    digits = cells["check"].strip().split("-")
+    if len(digits) != len(CHECKED):
+        raise InputError(f"(row {row}) found the check {cells['check']!r}; expected it as it was written")
+    result: dict[str, str | None] = {}
+    for name, expected in zip(CHECKED, digits, strict=True):
+        forms = (unguard(cells[name]), cells[name])
+        result[name] = next((form for form in forms if check_digits(digest, row, name, form) == expected), None)
+    return result
+
+
+def _without_contradictions(reviewed: list[_Reviewed]) -> tuple[list[_Reviewed], list[str]]:
+    """A label judged twice in different ways is not judged; the same way twice counts once. Several categories may be added."""
+    first: dict[tuple[int, str], _Reviewed] = {}
+    wrong: set[tuple[int, str]] = set()
+    problems, kept = [], dict.fromkeys((one.row, one.given, one.verdict, one.category) for one in reviewed)
+    for one in reviewed:
+        if one.verdict == "add":
+            continue
+        before = first.setdefault((one.row, one.given), one)
+        if (before.verdict, before.category) != (one.verdict, one.category):
+            wrong.add((one.row, one.given))
+            problems.append(
+                f"{one.where}: (row {one.row}) found {_shown(one)!r}, but {before.where} says {_shown(before)!r}; expected one decision"
+            )
+    by_key = {(one.row, one.given, one.verdict, one.category): one for one in reversed(reviewed)}
+    return [by_key[key] for key in kept if key[2] == "add" or key[:2] not in wrong], problems
+
+
+def _shown(one: _Reviewed) -> str:
+    return f"{one.verdict}: {one.category}" if one.category else one.verdict
+
+
+def _refused(path: Path, problems: list[str], n_sheet: int, notes: list[str]) -> str:
+    listed = [f"- {problem}." for problem in problems[:MOST_NAMED]]
+    if len(problems) > MOST_NAMED:
+        listed.append(f"- and {len(problems) - MOST_NAMED} more.")
+    head = (
+        f"{path}: {len(problems)} of {n_sheet} rows cannot be used, and no decision was taken over. Correct them (nothing was changed in "
+        "the file), or read it without strict to take the others."
+    )
+    return "\n".join([head, *listed, *(f"- Note: {note}" for note in notes)])
+
+
+def _decoded(path: Path) -> tuple[str, list[str]]:
+    """The text of a file in whatever encoding a spreadsheet program saved it; what it says is held against the checks later."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}. Name the sheet that was filled in.") from error
+    if raw.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        raise DataError(f"{path} is a workbook of a spreadsheet program, not CSV. Save it as 'CSV UTF-8'.")
+    head = raw[:400]
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or head.count(0) > len(head) // 4:
+        encoding = "utf-16" if raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-16-be" if head[:1] == b"\0" else "utf-16-le"
+        try:
+            return raw.decode(encoding), ["the file was saved as UTF-16, and read as that."]
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path}: damaged UTF-16 ({error.reason}). Save the sheet as 'CSV UTF-8'.") from error
+    try:
+        return raw.decode("utf-8-sig"), []
+    except UnicodeDecodeError:
+        note = "the file is not UTF-8, and was read as Windows-1252 (Latin-1), which lacks most characters. Save it as 'CSV UTF-8'."
+        try:
+            return raw.decode("cp1252"), [note]
+        except UnicodeDecodeError:
+            return raw.decode("latin-1"), [note]
+
+
+def _sheet_rows(path: Path, text: str, notes: list[str]) -> Iterator[_SheetRow]:
+    if text[:4].lower() == "sep=":  # some programs say so in a line of its own
+        text = text.split("\n", 1)[-1]
+    delimiter, header = _header(path, text)
+    if delimiter != ",":
+        name = {";": "semicolons", "\t": "tabs", "|": "bars"}[delimiter]
+        notes.append(f"the file was saved with {name} between the cells, and read as that.")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    line, number, n_before = 0, 0, 0
+    try:
+        for cells in reader:
+            number, first_line, line = number + 1, line + 1, reader.line_num
+            if not any(cell.strip() for cell in cells):
+                continue
+            n_before += 1
+            if n_before == 1:
+                continue  # the header
+            padded = [*cells, *[""] * (len(header) - len(cells))]
+            yield _SheetRow(f"row {number} of the sheet (line {first_line})", dict(zip(header, padded, strict=False)))
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: {error}. Check the quotes, or save the sheet again as 'CSV UTF-8'.") from error
+
+
+def _header(path: Path, text: str) -> tuple[str, list[str]]:
+    """The delimiter with which the first row holds most of the columns, and that row."""
+    if not text.strip():
+        raise DataError(f"{path} is empty. Name the sheet that was filled in.")
+    first = text.lstrip().splitlines()[0]
+    readings = {d: [cell.strip().casefold() for cell in next(csv.reader([first], delimiter=d), [])] for d in ",;\t|"}
+    delimiter = max(readings, key=lambda d: len(set(REQUIRED).intersection(readings[d])))
+    header = readings[delimiter]
+    missing = [name for name in REQUIRED if name not in header]
+    if missing:
+        raise DataError(
+            f"{path}: no column {', '.join(map(repr, missing))}; there are {', '.join(map(repr, header[:12]))}. Put the columns "
+            "back as they were written; their order does not matter."
+        )
+    double = [name for name in REQUIRED if header.count(name) > 1]
+    if double:
+        raise DataError(f"{path}: the column {double[0]!r} stands there twice. Remove the one that was added.")
+    return delimiter, header

@@ -1,0 +1,1 @@
+"""How everything looks: theme, page frame, marked text; it knows no result."""

@@ -1,0 +1,1 @@
+"""Whether a latent is used, and for what."""

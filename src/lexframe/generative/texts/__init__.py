@@ -1,0 +1,1 @@
+"""Measures of texts, beside other texts."""

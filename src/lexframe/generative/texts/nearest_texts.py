@@ -1,0 +1,198 @@
+"""Whether texts that were written are texts that were learnt by heart: their nearest training texts, beside those of real texts.
+
+Real texts resemble each other, the more the shorter they are. So a sample near a training text says nothing by itself; what counts is
+whether samples are nearer than real texts which the model has not seen.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64
+
+from lexframe.checks import checked_texts, plain
+from lexframe.generative.texts.shared_runs import longest_shared_runs
+from lexframe.generative.texts.word_index import WordIndex
+from lexframe.spaces.base import Progress
+from lexframe.text_forms import normalized
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NearestTexts:
+    """For each text the nearest training text, and what both have in common word for word.
+
+    Attributes
+    ----------
+    texts : tuple of str
+    nearest : tuple of str
+        Training text with the highest similarity, the first of equals.
+    nearest_rows : ndarray of int64, shape (n_texts,)
+        Its place among the training texts.
+    similarities : ndarray of shape (n_texts,), float64
+        1 minus the word edit distance over the length of the longer text, in [0, 1].
+    is_copy : ndarray of bool, shape (n_texts,)
+        Equal to a training text but for case and white space. A similarity of 1 may differ in punctuation.
+    longest_runs : tuple of str
+        The longest run of words that stands in any training text, not in the nearest alone.
+    run_lengths : ndarray of int64, shape (n_texts,)
+        Words of these runs.
+    """
+
+    texts: tuple[str, ...]
+    nearest: tuple[str, ...]
+    nearest_rows: Int64[np.ndarray, " n_texts"]
+    similarities: Float[np.ndarray, " n_texts"]
+    is_copy: Bool[np.ndarray, " n_texts"]
+    longest_runs: tuple[str, ...]
+    run_lengths: Int64[np.ndarray, " n_texts"]
+
+    def summary(self) -> dict[str, float]:
+        """Over the texts: shares of copies, quartiles of the similarity, mean and largest run."""
+        low, middle, high = np.quantile(self.similarities, [0.25, 0.5, 0.75]).tolist()
+        return {
+            "copied_share": float(self.is_copy.mean()),
+            "similarity_q25": low,
+            "similarity_median": middle,
+            "similarity_q75": high,
+            "run_mean": float(self.run_lengths.mean()),
+            "run_largest": int(self.run_lengths.max()),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain types, for JSON."""
+        return {name: plain(getattr(self, name)) for name in _COLUMNS} | {"summary": self.summary()}
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """A row a text."""
+        import pandas as pd
+
+        return pd.DataFrame({name: list(getattr(self, name)) for name in _COLUMNS})
+
+
+_COLUMNS = ("texts", "nearest", "nearest_rows", "similarities", "is_copy", "longest_runs", "run_lengths")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MemorizationCheck:
+    """Samples against training texts, beside real texts against the same.
+
+    Attributes
+    ----------
+    samples : NearestTexts
+    held_out : NearestTexts or None
+        Of real texts that were not trained on.
+    n_training : int
+        Texts compared with.
+    nearer_probability : float
+        That a sample is nearer to its nearest training text than a held-out text is to its own, ties counting half: 0.5 where samples
+        resemble training texts as real texts do, 1 where all are nearer. NaN without held-out texts.
+    """
+
+    samples: NearestTexts
+    held_out: NearestTexts | None
+    n_training: int
+    nearer_probability: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain types, for JSON."""
+        return {
+            "samples": self.samples.to_dict(),
+            "held_out": self.held_out.to_dict() if self.held_out else None,
+            "n_training": self.n_training,
+            "nearer_probability": plain(self.nearer_probability),
+        }
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """A row a text of either kind; the column ``kind`` says which."""
+        import pandas as pd
+
+        parts = {"sample": self.samples, "held_out": self.held_out}
+        return pd.concat([found.to_frame().assign(kind=kind) for kind, found in parts.items() if found], ignore_index=True)
+
+
+def nearest_texts(texts: Sequence[str], training_texts: Sequence[str], *, progress: Progress = iter) -> NearestTexts:
+    """The nearest training text of each text, exactly: of all the one with the fewest word edits over the length of the longer of both.
+
+    Parameters
+    ----------
+    texts : sequence of str
+    training_texts : sequence of str
+    progress : callable
+        Wraps the iteration over different texts.
+
+    Returns
+    -------
+    NearestTexts
+
+    Raises
+    ------
+    InputError
+        If there is no text on either side, or one is no string.
+    """
+    return _nearest(checked_texts(texts), checked_texts(training_texts, what="training_texts"), progress)
+
+
+def memorization_check(
+    samples: Sequence[str], training_texts: Sequence[str], held_out: Sequence[str] | None = None, *, progress: Progress = iter
+) -> MemorizationCheck:
+    """Compare samples with training texts, and real texts that were held out with the same.
+
+    Parameters
+    ----------
+    samples : sequence of str
+        Written by the model.
+    training_texts : sequence of str
+        All of what it was trained on: what is left out cannot be found.
+    held_out : sequence of str, optional
+        Real texts from the same source, about as long as the samples, that it was not trained on.
+    progress : callable
+        Wraps the iteration over different texts.
+
+    Returns
+    -------
+    MemorizationCheck
+
+    Raises
+    ------
+    InputError
+        If there are no samples, training texts or held-out texts, or one is no string.
+    """
+    training = checked_texts(training_texts, what="training_texts")
+    written = checked_texts(samples, what="samples")
+    real = [] if held_out is None else checked_texts(held_out, what="held_out")
+    both = _nearest([*written, *real], training, progress)
+    found, baseline = _rows(both, slice(0, len(written))), _rows(both, slice(len(written), None)) if real else None
+    nearer = np.nan if baseline is None else _probability_above(found.similarities, baseline.similarities)
+    return MemorizationCheck(found, baseline, len(training), nearer)
+
+
+def _nearest(texts: Sequence[str], training: Sequence[str], progress: Progress) -> NearestTexts:
+    index, exact = WordIndex(training), {normalized(text) for text in training}
+    different = {text: index.nearest(text) for text in progress(list(dict.fromkeys(texts)))}
+    rows = np.array([different[text][0] for text in texts], dtype=np.int64)
+    runs = longest_shared_runs(texts, training)
+    return NearestTexts(
+        texts=tuple(texts),
+        nearest=tuple(training[row] for row in rows.tolist()),
+        nearest_rows=rows,
+        similarities=np.array([different[text][1] for text in texts]),
+        is_copy=np.array([normalized(text) in exact for text in texts]),
+        longest_runs=tuple(" ".join(run) for run in runs),
+        run_lengths=np.array([len(run) for run in runs], dtype=np.int64),
+    )
+
+
+def _rows(found: NearestTexts, rows: slice) -> NearestTexts:
+    return NearestTexts(**{name: getattr(found, name)[rows] for name in _COLUMNS})
+
+
+def _probability_above(first: Float[np.ndarray, " n"], second: Float[np.ndarray, " m"]) -> float:
+    """Mann and Whitney's U over all pairs."""
+    import scipy.stats  # a second to import, and only held-out texts need it
+
+    ranks = scipy.stats.rankdata(np.concatenate([first, second]))[: len(first)]
+    return float((ranks.sum() - len(first) * (len(first) + 1) / 2) / (len(first) * len(second)))

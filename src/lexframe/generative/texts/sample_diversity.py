@@ -1,0 +1,98 @@
+"""How different samples are from each other, beside as many real texts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lexframe.checks import checked_texts
+from lexframe.exceptions import DataError
+from lexframe.generative.texts.text_diversity import distinct_n, self_bleu
+from lexframe.text_forms import normalized
+
+
+@dataclass(frozen=True, slots=True)
+class Diversity:
+    """How different some texts are from each other; every figure depends on how many they are.
+
+    Attributes
+    ----------
+    n_texts : int
+    distinct_texts : float
+        Different texts over all texts, whatever their case and white space.
+    distinct_1, distinct_2 : float or None
+        See :func:`~lexframe.generative.texts.text_diversity.distinct_n`; None where no text has so many words.
+    self_bleu : float or None
+        See :func:`~lexframe.generative.texts.text_diversity.self_bleu`; None for fewer than two texts. Higher is less diverse.
+    """
+
+    n_texts: int
+    distinct_texts: float
+    distinct_1: float | None
+    distinct_2: float | None
+    self_bleu: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every field, for JSON."""
+        return {name: getattr(self, name) for name in ("n_texts", "distinct_texts", "distinct_1", "distinct_2", "self_bleu")}
+
+
+@dataclass(frozen=True, slots=True)
+class SampleDiversity:
+    """Samples and as many real texts.
+
+    Attributes
+    ----------
+    samples, real : Diversity
+    """
+
+    samples: Diversity
+    real: Diversity
+
+    def to_dict(self) -> dict[str, Any]:
+        """Both, for JSON."""
+        return {"samples": self.samples.to_dict(), "real": self.real.to_dict()}
+
+
+def diversity(texts: Sequence[str]) -> Diversity:
+    """How different some texts are from each other.
+
+    Parameters
+    ----------
+    texts : sequence of str
+
+    Raises
+    ------
+    InputError
+        If there is none, or one is no string.
+    """
+    texts = checked_texts(texts)
+    return Diversity(
+        n_texts=len(texts),
+        distinct_texts=len({normalized(text) for text in texts}) / len(texts),
+        distinct_1=_distinct(texts, 1),
+        distinct_2=_distinct(texts, 2),
+        self_bleu=self_bleu(texts) if len(texts) > 1 else None,
+    )
+
+
+def compare_diversity(samples: Sequence[str], real: Sequence[str]) -> SampleDiversity:
+    """Diversity of samples beside that of real texts, as many of both: the first of the longer list.
+
+    Parameters
+    ----------
+    samples, real : sequence of str
+
+    Raises
+    ------
+    InputError
+        If there is none on one side, or one is no string.
+    """
+    n = min(len(samples), len(real))
+    return SampleDiversity(diversity(samples[:n]), diversity(real[:n]))
+
+
+def _distinct(texts: Sequence[str], n: int) -> float | None:
+    try:
+        return distinct_n(texts, n)
+    except DataError:  # a model that writes nothing has no n-gram, and is still to be reported
+        return None

@@ -1,0 +1,214 @@
+"""How probable a language model finds some texts: the perplexity of samples, a word and a token."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import nn
+
+from lexframe.exceptions import DataError, ModelError
+from lexframe.intervals import Interval, bootstrap_ratio
+from lexframe.provenance import Provenance
+from lexframe.spaces.base import Progress
+from lexframe.spaces.language_model.layers import longest_input
+from lexframe.spaces.language_model.sequence_scores import separated_ids, sequence_log_probabilities
+
+MOST_CONTEXT = 512
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TextPerplexity:
+    """How probable a model finds some texts, each and together.
+
+    Attributes
+    ----------
+    nats : ndarray of shape (n_texts,)
+        Minus the log-probability of each text; 0 for a text without words, which is not scored.
+    n_tokens, n_words : ndarray of int, shape (n_texts,)
+        What was scored: tokens of the model, and what stands between blanks.
+    per_token : float
+        Exponential of all nats over all tokens. Not comparable between tokenizers.
+    per_word : float
+        Exponential of all nats over all words.
+    per_token_interval, per_word_interval : tuple of float or None
+        95% bootstrap intervals over texts; None where only one was scored.
+    provenance : Provenance
+        With model, window and seed.
+    """
+
+    nats: Float[np.ndarray, " n_texts"]
+    n_tokens: Int[np.ndarray, " n_texts"]
+    n_words: Int[np.ndarray, " n_texts"]
+    per_token: float
+    per_word: float
+    per_token_interval: Interval | None
+    per_word_interval: Interval | None
+    provenance: Provenance = field(default_factory=Provenance)
+
+    @property
+    def n_without_words(self) -> int:
+        """Texts that were not scored."""
+        return int((self.n_words == 0).sum())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures as plain types, for JSON; of the texts only how many there are."""
+        return {
+            "n_texts": len(self.nats),
+            "n_without_words": self.n_without_words,
+            "n_tokens": int(self.n_tokens.sum()),
+            "n_words": int(self.n_words.sum()),
+            "perplexity_per_token": self.per_token,
+            "perplexity_per_token_interval": self.per_token_interval,
+            "perplexity_per_word": self.per_word,
+            "perplexity_per_word_interval": self.per_word_interval,
+            "provenance": self.provenance.to_dict(),
+        }
+
+
+def language_model_perplexity(
+    texts: Sequence[str],
+    model: str = "embedded",
+    *,
+    context: int | None = None,
+    batch_tokens: int = 4096,
+    seed: int = 0,
+    progress: Progress = iter,
+) -> TextPerplexity:
+    """Perplexity of texts under a causal language model, in float32.
+
+    See :func:`text_perplexity` for what is scored. A model that repeats one likely sentence has a low perplexity too: read it
+    beside that of as many real texts, and beside a measure of diversity.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        As they stand.
+    model : str
+        ``"embedded"``, a local folder, or a hub id such as ``"gpt2"``.
+    context, batch_tokens, seed, progress
+        See :func:`text_perplexity`.
+
+    Returns
+    -------
+    TextPerplexity
+
+    Raises
+    ------
+    ModelError
+        If the model cannot be opened, or is no causal language model.
+    DataError, InputError
+        See :func:`text_perplexity`.
+    """
+    weights, tokenizer = open_causal_model(model)
+    return text_perplexity(weights, tokenizer, texts, name=model, context=context, batch_tokens=batch_tokens, seed=seed, progress=progress)
+
+
+def open_causal_model(model: str = "embedded") -> tuple[nn.Module, Any]:
+    """A causal language model in float32 and its tokenizer, on the first GPU if there is one, to score several sets of texts with.
+
+    Parameters
+    ----------
+    model : str
+        ``"embedded"``, a local folder, or a hub id such as ``"gpt2"``.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be opened, or is no causal language model.
+    """
+    from transformers import AutoModelForCausalLM
+
+    from lexframe.spaces.loading import load_config, load_tokenizer, load_weights, resolve_model
+
+    source = resolve_model(model)
+    config = load_config(source)
+    if any("ForMaskedLM" in name for name in config.architectures or []) or type(config) not in AutoModelForCausalLM._model_mapping:
+        raise ModelError(f"{model} is a {type(config).__name__}, which predicts no next token. Use a causal model, such as 'gpt2'.")
+    tokenizer = load_tokenizer(source)
+    weights = load_weights(AutoModelForCausalLM, source, dtype="float32").to("cuda" if torch.cuda.is_available() else "cpu")
+    return weights, tokenizer
+
+
+def text_perplexity(
+    model: nn.Module,
+    tokenizer: Any,
+    texts: Sequence[str],
+    *,
+    name: str = "",
+    context: int | None = None,
+    batch_tokens: int = 4096,
+    seed: int = 0,
+    progress: Progress = iter,
+) -> TextPerplexity:
+    r"""Perplexity of texts under a model that is loaded.
+
+    Every text is scored alone, after the document separator, as in
+    :func:`~lexframe.training.language_model.evaluation.bits_per_byte`: all its
+    tokens count, and its end does not, since a sentence seldom ends a document. Over all texts x,
+    :math:`\exp\left(-\sum_x \ln p(x) / \sum_x n_x\right)` with :math:`n_x` the tokens, or the words, of x.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        A causal language model.
+    tokenizer : PreTrainedTokenizerFast
+        Its tokenizer; read only.
+    texts : sequence of str
+        As they stand, capitals and blanks included; those without words are passed over.
+    name : str
+        Of the model, for people.
+    context : int, optional
+        Longest window, in tokens; windows of longer texts overlap by half. Default: what the model takes, 512 at most.
+    batch_tokens : int
+        Tokens per pass through the model.
+    seed : int
+        Of the bootstrap.
+    progress : callable
+        Wraps the iteration over batches.
+
+    Returns
+    -------
+    TextPerplexity
+
+    Raises
+    ------
+    DataError
+        If no text has a word.
+    ModelError
+        If the tokenizer has neither a beginning- nor an end-of-text token, so that no first token can be scored, or is not that of
+        the model, or scores are not finite.
+    InputError
+        If the model cannot take so long a context.
+    """
+    n_words = np.array([len(text.split()) for text in texts], dtype=np.int64)
+    scored = np.flatnonzero(n_words)
+    if not len(scored):
+        raise DataError(f"There is no text to score: none of {len(n_words)} has a word. Give one text or more.")
+    context = context if context is not None else min(MOST_CONTEXT, longest_input(model, tokenizer))
+    sequences = separated_ids(tokenizer, [texts[row] for row in scored.tolist()])
+    if tokenizer.bos_token_id is None and tokenizer.eos_token_id is None:
+        raise ModelError(
+            f"The tokenizer of {name or type(model).__name__} has neither a beginning- nor an end-of-text token, so the first token of a "
+            "text has nothing before it. Set tokenizer.bos_token to what separates documents."
+        )
+    found = sequence_log_probabilities(
+        model, sequences, context=context, stride=max(1, context // 2), batch_tokens=batch_tokens, progress=progress
+    )
+    nats, n_tokens = np.zeros(len(n_words)), np.zeros(len(n_words), dtype=np.int64)
+    nats[scored], n_tokens[scored] = -found, [len(ids) - 1 for ids in sequences]
+    (per_token, token_interval), (per_word, word_interval) = (
+        _perplexity(nats[scored], counts[scored].astype(np.float64), seed) for counts in (n_tokens, n_words)
+    )
+    parameters = {"model": name, "context": context}
+    return TextPerplexity(
+        nats, n_tokens, n_words, per_token, per_word, token_interval, word_interval, Provenance(seed=seed, parameters=parameters)
+    )
+
+
+def _perplexity(nats: Float[np.ndarray, " n"], counts: Float[np.ndarray, " n"], seed: int) -> tuple[float, Interval | None]:
+    interval = bootstrap_ratio(nats, counts, seed=seed)
+    ends = None if interval is None else (float(np.exp(interval[0])), float(np.exp(interval[1])))
+    return float(np.exp(nats.sum() / counts.sum())), ends

@@ -1,0 +1,504 @@
+r"""Posterior calibration: the vocabulary says what each text might mean, the labels say where that is wrong.
+
+A logistic regression whose prior is the zero-shot classifier, smoothed over the texts at hand. With no text at all it is
+that classifier exactly; as labels come, they first decide how far to trust it and then bend it, direction by direction.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.linalg import solve_triangular
+from scipy.optimize import minimize
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import StratifiedKFold
+from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits  # comes with scikit-learn
+
+from lexframe.linalg import rows_by_class, softmax
+
+# Constants of the prior, chosen on texts of the training files of seven sets, never on a test set.
+PRECISIONS = (3.0, 10.0, 30.0, 100.0, 300.0)
+TRUST, TRUST_SPREAD = 1.0, 1.0
+INTERCEPT_PRECISION = 1.0
+LOG_PRECISION, LOG_PRECISION_SPREAD = float(np.log(20.0)), 1.2
+VARIANCE_PRIOR = 10
+MOST_ROWS_TO_CHOOSE = 500
+ROWS_OF_CURVATURE = 1000
+FIRST_ITERATIONS = (10, 20)
+MOST_NUMBERS_AT_ONCE = 1_000_000
+MOST_ROWS_TO_SMOOTH = 4000
+SMOOTHING_TEMPERATURE = 0.25
+ROWS_OF_HALF_SMOOTHING = 50
+
+
+@dataclass(frozen=True, slots=True)
+class PosteriorMode:
+    """The most probable parameters given the labels.
+
+    Attributes
+    ----------
+    coef : ndarray of shape (n_features, n_classes)
+    intercept : ndarray of shape (n_classes,)
+    trust : float
+        Weight of the zero-shot scores.
+    """
+
+    coef: Float[np.ndarray, "d k"]
+    intercept: Float[np.ndarray, " k"]
+    trust: float
+
+    def scores(self, features: Float[np.ndarray, "n d"], prior_scores: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
+        """Unnormalised log-probabilities of the classes."""
+        return features @ self.coef + self.intercept + self.trust * prior_scores
+
+
+def posterior_mode(
+    features: Float[np.ndarray, "n d"],
+    prior_scores: Float[np.ndarray, "n k"],
+    y: Int[np.ndarray, " n"],
+    precision: float,
+    *,
+    start: PosteriorMode | None = None,
+    max_iterations: int = 200,
+    tolerance: float = 1e-7,
+    near: bool = False,
+) -> PosteriorMode:
+    r"""Maximise the posterior of W, b and α; a convex problem, solved by L-BFGS.
+
+    .. math::
+        p(y \mid x) = \mathrm{softmax}(\alpha z(x) + b + W^T \varphi(x)),\quad
+        W \sim N(0, \lambda^{-1} I),\ b \sim N(0, I),\ \alpha \sim N(1, 1)
+
+    Parameters
+    ----------
+    features : ndarray of shape (n, d)
+        φ(x).
+    prior_scores : ndarray of shape (n, k)
+        z(x): zero-shot log-probabilities in nats, up to a constant a row. All zero where there is no prior.
+    y : ndarray of int, shape (n,)
+        Class numbers.
+    precision : float
+        λ.
+    start : PosteriorMode, optional
+        Where to begin, such as the mode for a near λ.
+    max_iterations : int
+        Of L-BFGS.
+    tolerance : float
+        Relative change of the objective at which it stops.
+    near : bool
+        Whether `start` is near the mode.
+
+    Returns
+    -------
+    PosteriorMode
+        With no rows at all the mode of the prior: W = 0, b = 0, α = 1, the zero-shot classifier.
+    """
+    d, k = features.shape[1], prior_scores.shape[1]
+    start = start or PosteriorMode(np.zeros((d, k)), np.zeros(k), TRUST)
+    if not len(y):
+        return start
+    problem = (features, prior_scores, np.eye(k)[y], precision)
+    found = np.concatenate([start.coef.ravel(), start.intercept, [start.trust]])
+    # From a start that is near the mode, the curvature is what it will be.
+    for n_iterations in (max_iterations,) if near else (*FIRST_ITERATIONS, max_iterations):
+        found, converged = _descend(found, problem, n_iterations, tolerance)
+        if converged:
+            break
+    return PosteriorMode(found[: d * k].reshape(d, k), found[d * k : -1], float(found[-1]))
+
+
+def _mode_of_many(features: np.ndarray, prior_scores: np.ndarray, y: np.ndarray, precision: float) -> PosteriorMode:
+    """The mode; of a large table first for a part of its rows, then, from there and with products in float32, for all."""
+    if features.size <= MOST_NUMBERS_AT_ONCE:
+        return posterior_mode(features, prior_scores, y, precision)
+    features = features.astype(np.float32)
+    part = slice(None, None, max(1, len(features) // ROWS_OF_CURVATURE))
+    start = posterior_mode(features[part], prior_scores[part], y[part], precision, tolerance=1e-5)
+    return posterior_mode(features, prior_scores, y, precision, start=start, tolerance=1e-6, near=True)
+
+
+def _descend(
+    parameters: np.ndarray, problem: tuple[np.ndarray, np.ndarray, np.ndarray, float], n_iterations: int, tolerance: float
+) -> tuple[np.ndarray, bool]:
+    """So many iterations of L-BFGS, in coordinates in which the curvature here is about one in every direction.
+
+    Otherwise ten times as many would be needed; as the fit becomes sure of more texts the curvature falls, so a long descent
+    is taken in several parts.
+    """
+    features, prior_scores, truth, precision = problem
+    d, k = features.shape[1], truth.shape[1]
+    share = softmax(_scores(parameters, features, prior_scores))
+    weights = (share * (1 - share)).mean(axis=1)
+    factor = curvature_factor(features, weights, precision)
+    rates = np.full(k + 1, 1 / np.sqrt(INTERCEPT_PRECISION + weights.sum()))
+    rates[-1] = 1 / np.sqrt(1 / TRUST_SPREAD**2 + weights @ (prior_scores**2).sum(axis=1))
+
+    def unscaled(scaled: np.ndarray) -> np.ndarray:
+        coef = solve_triangular(factor, scaled[: d * k].reshape(d, k), lower=True, trans="T", check_finite=False)
+        return np.concatenate([coef.ravel(), scaled[d * k :] * rates])
+
+    def objective(scaled: np.ndarray) -> tuple[float, np.ndarray]:
+        loss, gradient = negative_log_posterior(unscaled(scaled), *problem)
+        of_coef = solve_triangular(factor, gradient[: d * k].reshape(d, k), lower=True, check_finite=False)
+        return loss, np.concatenate([of_coef.ravel(), gradient[d * k :] * rates])
+
+    begin = np.concatenate([(factor.T @ parameters[: d * k].reshape(d, k)).ravel(), parameters[d * k :] / rates])
+    result: Any = minimize(objective, begin, jac=True, method="L-BFGS-B", options={"maxiter": n_iterations, "ftol": tolerance})
+    return unscaled(result.x), bool(result.success)
+
+
+def curvature_factor(features: Float[np.ndarray, "n d"], weights: Float[np.ndarray, " n"], precision: float) -> Float[np.ndarray, "d d"]:
+    """Lower Cholesky factor of the Hessian of one class, on average over classes: the weighted Gram matrix, and λ.
+
+    The Gram matrix is estimated from some 1,000 rows: it only sets the pace.
+    """
+    every = max(1, len(features) // ROWS_OF_CURVATURE)
+    part = features[::every] * np.sqrt(weights[::every, np.newaxis] * every).astype(features.dtype)
+    gram = part.T @ part
+    gram[np.diag_indices_from(gram)] += precision
+    return np.linalg.cholesky(gram).astype(np.float64)
+
+
+def negative_log_posterior(
+    parameters: Float[np.ndarray, " p"],
+    features: Float[np.ndarray, "n d"],
+    prior_scores: Float[np.ndarray, "n k"],
+    truth: Float[np.ndarray, "n k"],
+    precision: float,
+) -> tuple[float, Float[np.ndarray, " p"]]:
+    """Minus the log-posterior, up to a constant, and its gradient.
+
+    Parameters
+    ----------
+    parameters : ndarray of shape (d * k + k + 1,)
+        W by row, b and α.
+    features, prior_scores : ndarray
+        See :func:`posterior_mode`.
+    truth : ndarray of shape (n, k)
+        One-hot labels.
+    precision : float
+        λ.
+    """
+    d, k = features.shape[1], truth.shape[1]
+    coef, intercept, trust = parameters[: d * k].reshape(d, k), parameters[d * k : -1], parameters[-1]
+    scores = _scores(parameters, features, prior_scores)
+    top = scores.max(axis=1, keepdims=True)
+    exponentials = np.exp(scores - top)
+    totals = exponentials.sum(axis=1, keepdims=True)
+    loss = float((np.log(totals) + top).sum() - (scores * truth).sum())
+    loss += 0.5 * (precision * (coef**2).sum() + INTERCEPT_PRECISION * (intercept**2).sum() + ((trust - TRUST) / TRUST_SPREAD) ** 2)
+    residual = exponentials / totals - truth
+    gradient = np.empty_like(parameters)
+    gradient[: d * k] = (features.T @ residual.astype(features.dtype) + precision * coef).ravel()
+    gradient[d * k : -1] = residual.sum(axis=0) + INTERCEPT_PRECISION * intercept
+    gradient[-1] = (residual * prior_scores).sum() + (trust - TRUST) / TRUST_SPREAD**2
+    return loss, gradient
+
+
+def _scores(parameters: np.ndarray, features: np.ndarray, prior_scores: np.ndarray) -> np.ndarray:
+    d, k = features.shape[1], prior_scores.shape[1]
+    coef = parameters[: d * k].reshape(d, k).astype(features.dtype)
+    return (features @ coef).astype(np.float64) + parameters[d * k : -1] + parameters[-1] * prior_scores
+
+
+def shrunken_mean(values: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " k"]:
+    """Mean row, drawn towards zero as far as chance could have made it (James and Stein's estimate, never below zero)."""
+    n_rows = len(values)
+    mean = values.mean(axis=0)
+    if n_rows < 2 or not mean.any():
+        return np.zeros_like(mean)
+    by_chance = float(values.var(axis=0, ddof=1).sum()) / n_rows
+    return mean * max(0.0, 1 - by_chance / float((mean**2).sum()))
+
+
+def propagation(features: Float[np.ndarray, "n d"], prior_scores: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "d k"]:
+    r"""One step of label propagation along a linear kernel: what texts that lie alike are called, on average.
+
+    .. math::
+        q(x) = \frac{s}{n} \sum_j \varphi(x)^T \varphi(x_j)\, (p_j - \bar p),\quad p_j = \mathrm{softmax}(z(x_j) / T)
+
+    with T = 1/4 and s such that q is spread as z is.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n, d)
+        φ of texts whose labels are not looked at, centered.
+    prior_scores : ndarray of shape (n, k)
+        Their zero-shot scores z, in nats.
+
+    Returns
+    -------
+    ndarray of shape (d, k)
+        Q, with ``q(x) = features @ Q``; zero where all texts are equal, or all scores.
+
+    References
+    ----------
+    Zhu and Ghahramani (2002), Learning from Labeled and Unlabeled Data with Label Propagation, CMU-CALD-02-107. They iterate
+    along a graph; a single step, taken from soft labels, is what helped here.
+    """
+    if not len(features):
+        return np.zeros((features.shape[1], prior_scores.shape[1]))
+    shares = softmax(prior_scores / SMOOTHING_TEMPERATURE)
+    coef = features.T @ (shares - shares.mean(axis=0)) / len(features)
+    spread = float((features @ coef).std())
+    wanted = float((prior_scores - prior_scores.mean(axis=0)).std())
+    return coef * (wanted / spread if spread > 1e-12 * max(wanted, 1.0) else 0.0)
+
+
+class PosteriorCalibration(ClassifierMixin, BaseEstimator):
+    r"""Logistic regression with the zero-shot classifier as its prior, over points of one or several layers.
+
+    Parameters
+    ----------
+    prior_labels : sequence, optional
+        Labels that have a zero-shot score. With them the first ``len(prior_labels)`` columns of X are these scores,
+        in nats and in this order (see :func:`lexframe.adaptation.problem.label_scores`), and the model can be fitted on
+        no rows at all. Without, X holds points alone and the prior is flat.
+    blocks : sequence of int, optional
+        Widths of the blocks of points in the other columns, one a layer and pooling. Default: one block.
+    center_prior : bool
+        Take from every class's zero-shot scores their mean over the rows at hand, labeled or not, as batch calibration
+        does. Scores of label words need it, because frequent words score high for every text; cosines do not.
+    precisions : sequence of float
+        Values of λ, the precision of the prior of W, among which the labels choose.
+    n_folds : int
+        Folds of that choice.
+    random_state : int
+        Of the folds.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Sorted; all of `prior_labels`, seen in training or not.
+    prior_mean_ : ndarray of shape (n_classes,)
+        What was taken from the zero-shot scores; zero without any row.
+    prior_offset_ : ndarray of shape (n_classes,)
+        What smoothing would take from the mean of scores that are not to be centered, and gives back.
+    smoothing_ : ndarray of shape (n_classes, n_point_columns)
+        What the neighbourhood of a point says, as a linear map: the prior's scores are ``(1 - smoothing_share_)`` times
+        the text's own plus this map of its features. See :func:`propagation`.
+    smoothing_share_ : float
+        n / (n + 50) of n rows, labeled or not: 0 without any.
+    trust_ : float
+        α, the weight that the labels leave to the zero-shot scores; 1 without labels.
+    precision_ : float
+        λ, a geometric mean of `precisions` weighted by how well each predicts held-out labels.
+    coef_ : ndarray of shape (n_classes, n_point_columns)
+    intercept_ : ndarray of shape (n_classes,)
+    n_parameters_ : int
+
+    Notes
+    -----
+    Each block is standardised by coordinate, with variances shrunken towards their mean as if ten more points had it,
+    and each row of a block is scaled to one length, so that no layer and no long text drowns the others.
+    """
+
+    def __init__(
+        self,
+        prior_labels: Sequence[Any] | None = None,
+        *,
+        blocks: Sequence[int] | None = None,
+        center_prior: bool = True,
+        precisions: Sequence[float] = PRECISIONS,
+        n_folds: int = 4,
+        random_state: int = 0,
+    ):
+        self.prior_labels = prior_labels
+        self.blocks = blocks
+        self.center_prior = center_prior
+        self.precisions = precisions
+        self.n_folds = n_folds
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any, unlabeled: Any = None) -> "PosteriorCalibration":
+        """Find λ, then the posterior mode.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_columns)
+            Zero-shot scores, if any, then points.
+        y : array-like of shape (n_samples,)
+            Labels.
+        unlabeled : array-like of shape (n_unlabeled, n_columns), optional
+            Columns of texts without a label. With those of X they centre and smooth the zero-shot scores; 4,000 of them
+            are enough, and no more are looked at.
+        """
+        X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=1 if self.prior_labels is None else 0)
+        self._set_classes(y)
+        # On tables of this size a second thread costs more than it does: two took two to three times as long as one.
+        with threadpool_limits(limits=1, user_api="blas"):
+            self._fit(X, y, unlabeled)
+        self.n_parameters_ = self.coef_.size + self.intercept_.size + (self.prior_labels is not None)
+        return self
+
+    def _fit(self, X: np.ndarray, y: np.ndarray, unlabeled: Any) -> None:
+        own_scores, all_points = self._columns(self._with_unlabeled(X, unlabeled))
+        self._set_scaling(all_points)
+        features = self._features(all_points)
+        self.center_ = features.mean(axis=0) if len(features) else np.zeros(features.shape[1])
+        self._set_prior(features - self.center_, own_scores)
+        features = features[: len(X)] - self.center_
+        prior_scores = self._prior(features, own_scores[: len(X)])
+        numbers = np.searchsorted(self.classes_, y)
+        features, rotation = _row_space(features)
+        self.precision_ = self._choose_precision(features, prior_scores, numbers)
+        mode = _mode_of_many(features, prior_scores, numbers, self.precision_)
+        coef = mode.coef if rotation is None else rotation @ mode.coef
+        self.coef_, self.intercept_, self.trust_ = coef.T, mode.intercept, mode.trust
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Log-odds, shape (n_samples, n_classes); for two classes their difference, shape (n_samples,)."""
+        scores = self._scores(X)
+        return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Posterior probabilities of the classes, shape (n_samples, n_classes)."""
+        return softmax(self._scores(X))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The most probable class."""
+        scores = self._scores(X)
+        return self.classes_[scores.argmax(axis=1)]
+
+    def _scores(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=np.float64)
+        prior_scores, points = self._columns(X)
+        features = self._features(points) - self.center_
+        return features @ self.coef_.T + self.intercept_ + self.trust_ * self._prior(features, prior_scores)
+
+    def _set_classes(self, y: np.ndarray) -> None:
+        if len(y):
+            check_classification_targets(y)
+        seen = unique_labels(y) if len(y) else np.array([])
+        if self.prior_labels is None:
+            self.classes_ = seen
+        else:
+            self.classes_ = np.array(sorted(self.prior_labels))
+            missing = sorted(set(seen.tolist()) - set(self.classes_.tolist()))
+            if missing:
+                raise ValueError(f"No zero-shot score for the labels {missing[:5]}; prior_labels holds {self.classes_.tolist()[:8]}.")
+        if len(self.classes_) < 2:
+            raise ValueError(f"PosteriorCalibration needs two classes or more, but y has 1 class: {self.classes_.tolist()}.")
+
+    def _columns(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Zero-shot scores in the order of `classes_`, centered by row, and the points."""
+        if self.prior_labels is None:
+            return np.zeros((len(X), len(self.classes_))), X
+        n_scores = len(self.prior_labels)
+        if X.shape[1] <= n_scores:
+            raise ValueError(f"X has {X.shape[1]} columns; expected {n_scores} zero-shot scores and the points after them.")
+        prior_scores = X[:, :n_scores][:, np.argsort(np.array(list(self.prior_labels)))]
+        return prior_scores - prior_scores.mean(axis=1, keepdims=True), X[:, n_scores:]
+
+    def _with_unlabeled(self, X: np.ndarray, unlabeled: Any) -> np.ndarray:
+        """Columns of the labeled rows, then of the others; too many are thinned out at random."""
+        if unlabeled is None:
+            return X
+        more = check_array(unlabeled, dtype=np.float64, ensure_min_samples=0)
+        if more.shape[1] != X.shape[1]:
+            raise ValueError(f"unlabeled has {more.shape[1]} columns, X has {X.shape[1]}; expected the same columns.")
+        room = max(MOST_ROWS_TO_SMOOTH - len(X), 0)
+        if len(more) > room:
+            more = more[np.random.default_rng(self.random_state).permutation(len(more))[:room]]
+        return np.concatenate([X, more])
+
+    def _set_prior(self, features: np.ndarray, prior_scores: np.ndarray) -> None:
+        """Centre the zero-shot scores, if asked, and smooth them, over all rows, labeled or not."""
+        n_rows, n_classes = prior_scores.shape
+        known = self.prior_labels is not None and n_rows > 0
+        mean = shrunken_mean(prior_scores) if known else np.zeros(n_classes)
+        self.prior_mean_ = mean if self.center_prior else np.zeros(n_classes)
+        self.smoothing_share_ = n_rows / (n_rows + ROWS_OF_HALF_SMOOTHING) if known else 0.0
+        self.smoothing_ = self.smoothing_share_ * propagation(features, prior_scores - self.prior_mean_).T
+        self.prior_offset_ = self.smoothing_share_ * (mean - self.prior_mean_)
+
+    def _prior(self, features: np.ndarray, prior_scores: np.ndarray) -> np.ndarray:
+        """Scores of the prior: a text's own and those of its neighbourhood."""
+        own = prior_scores - self.prior_mean_
+        return (1 - self.smoothing_share_) * own + features @ self.smoothing_.T + self.prior_offset_
+
+    def _edges(self, n_columns: int) -> np.ndarray:
+        blocks = [n_columns] if self.blocks is None else list(self.blocks)
+        if sum(blocks) != n_columns:
+            raise ValueError(f"blocks {blocks} add up to {sum(blocks)} columns, but there are {n_columns} of points.")
+        return np.cumsum([0, *blocks])
+
+    def _set_scaling(self, points: np.ndarray) -> None:
+        """Mean and spread of every coordinate; few points say little of a spread, so it is drawn to that of its block."""
+        n_rows, n_columns = points.shape
+        self.mean_ = points.mean(axis=0) if n_rows else np.zeros(n_columns)
+        self.spread_ = np.ones(n_columns)
+        edges = self._edges(n_columns)
+        for start, stop in pairwise(edges):
+            variance = points[:, start:stop].var(axis=0) if n_rows else np.ones(stop - start)
+            shrunken = (n_rows * variance + VARIANCE_PRIOR * variance.mean()) / (n_rows + VARIANCE_PRIOR)
+            self.spread_[start:stop] = np.sqrt(shrunken) if variance.mean() > 0 else 1.0
+
+    def _features(self, points: np.ndarray) -> np.ndarray:
+        """φ: standardised coordinates, every block of a row scaled so that all blocks together have mean square 1."""
+        standardized = (points - self.mean_) / self.spread_
+        edges = self._edges(points.shape[1])
+        for start, stop in pairwise(edges):
+            block = standardized[:, start:stop]
+            lengths = np.linalg.norm(block, axis=1, keepdims=True)
+            block *= np.sqrt((stop - start) / (len(edges) - 1)) / np.where(lengths > 1e-12, lengths, 1.0)
+        return standardized
+
+    def _choose_precision(self, features: np.ndarray, prior_scores: np.ndarray, y: np.ndarray) -> float:
+        r"""λ, averaged over its values with weights :math:`p(\lambda) \prod_i p(y_i \mid \text{other folds}, \lambda)`."""
+        values = np.array(sorted(self.precisions, reverse=True))
+        log_weights = -0.5 * ((np.log(values) - LOG_PRECISION) / LOG_PRECISION_SPREAD) ** 2
+        rows = rows_by_class(y, MOST_ROWS_TO_CHOOSE, seed=self.random_state)  # λ belongs to the directions, not to the number of rows
+        smallest = np.unique(y[rows], return_counts=True)[1].min() if len(rows) else 0
+        if smallest >= 2 and len(values) > 1:
+            features, prior_scores, y = _row_space(features[rows])[0], prior_scores[rows], y[rows]
+            folds = StratifiedKFold(min(self.n_folds, int(smallest)), shuffle=True, random_state=self.random_state)
+            for train, held_out in folds.split(features, y):
+                log_weights += _held_out(features, prior_scores, y, train, held_out, values)
+        weights = np.exp(log_weights - log_weights.max())
+        return float(np.exp((weights * np.log(values)).sum() / weights.sum()))
+
+
+def _row_space(features: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Coordinates in the space that the rows span: W has no part outside it, so fewer numbers are to be found.
+
+    Returns
+    -------
+    reduced : ndarray of shape (n, r)
+    rotation : ndarray of shape (d, r) or None
+        ``reduced == features @ rotation``; None where there are more rows than columns and nothing is gained.
+    """
+    if len(features) >= features.shape[1]:
+        return features, None
+    values, directions = np.linalg.eigh(features @ features.T)  # of the small side: much less work than a decomposition of the rows
+    kept = values > 1e-12 * max(float(values.max(initial=0.0)), 1e-300)
+    rotation = features.T @ (directions[:, kept] / np.sqrt(values[kept]))
+    return features @ rotation, rotation
+
+
+def _held_out(
+    features: np.ndarray, prior_scores: np.ndarray, y: np.ndarray, train: np.ndarray, held_out: np.ndarray, values: np.ndarray
+) -> np.ndarray:
+    """Log-probability of the held-out labels for every λ, the largest first, each begun where the last one ended."""
+    mode: PosteriorMode | None = None
+    found = np.empty(len(values))
+    for number, precision in enumerate(values):
+        mode = posterior_mode(
+            features[train],
+            prior_scores[train],
+            y[train],
+            float(precision),
+            start=mode,
+            max_iterations=50,
+            tolerance=1e-5,
+            near=mode is not None,
+        )
+        probabilities = softmax(mode.scores(features[held_out], prior_scores[held_out]))[np.arange(len(held_out)), y[held_out]]
+        found[number] = np.log(np.maximum(probabilities, 1e-12)).sum()
+    return found

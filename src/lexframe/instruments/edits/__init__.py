@@ -1,0 +1,1 @@
+"""Edits of points: what changes one attribute and keeps the rest."""

@@ -1,0 +1,1 @@
+"""The vocabulary frame: every word's place among the states."""

@@ -1,0 +1,1 @@
+"""States put in the place of others: what a prompt carries from one place to another."""

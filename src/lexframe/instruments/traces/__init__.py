@@ -1,0 +1,1 @@
+"""A prompt's path through the layers, read by lenses."""

@@ -1,0 +1,36 @@
+"""The page of analogies."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lexframe.drawing.page import svg, write_page
+from lexframe.instruments.words.charts import analogy_chart
+
+
+def analogy_report(results: Sequence[Any], path: str | Path, *, title: str = "Analogies by vector arithmetic") -> Path:
+    """Write the report of analogies.
+
+    Parameters
+    ----------
+    results : sequence of lexframe.instruments.AnalogyEvaluation
+        One a source of vectors, of the same questions.
+    path : str or Path
+        The HTML file; replaced atomically.
+    title : str
+        Heading.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+    """
+    return write_page(
+        path,
+        Path(__file__).with_name("analogies.html"),
+        title=title,
+        results=results,
+        charts=[svg(analogy_chart(result)) for result in results],
+        provenance=json.dumps([result.provenance.to_dict() for result in results], indent=2, ensure_ascii=False),
+    )

@@ -1,0 +1,105 @@
+"""Writing on from a text with the model's own ``generate``, in batches of prompts that have the same length.
+
+Prompts of one length need no padding, so neither its side nor its token can change what is written.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from lexframe.exceptions import InputError
+from lexframe.spaces.base import Progress
+from lexframe.spaces.language_model.layers import evaluation_mode
+
+_COLD = 1e-5
+"""A temperature below which probabilities overflow, and the likeliest token is all that is left."""
+
+
+def write_on(
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[np.ndarray],
+    *,
+    max_new_tokens: int,
+    temperature: float,
+    top_p: float,
+    seed: int,
+    batch_size: int,
+    longest: int,
+    progress: Progress = iter,
+) -> list[str]:
+    """What a causal model writes after each prompt; see :meth:`lexframe.spaces.base.SteerableSpace.generate`.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+    tokenizer : PreTrainedTokenizerFast
+    prompts : sequence of ndarray of int64
+        Ids, at least one each.
+    max_new_tokens, temperature, top_p, seed, batch_size, progress
+        As there.
+    longest : int
+        Tokens the model takes, prompt and answer together.
+
+    Returns
+    -------
+    list of str
+    """
+    if not (hasattr(model, "generate") and getattr(model, "can_generate", bool)()):
+        raise InputError(f"{type(model).__name__} does not write texts. Use a causal language model, such as 'embedded' or 'gpt2'.")
+    if max_new_tokens < 1 or temperature < 0 or not 0 < top_p <= 1:
+        raise InputError(
+            f"max_new_tokens is {max_new_tokens}, temperature {temperature}, top_p {top_p}; expected at least 1, at least 0, and in (0, 1]."
+        )
+    for number, ids in enumerate(prompts):
+        if len(ids) >= longest:
+            raise InputError(f"Prompt number {number} has {len(ids)} tokens, which leaves a model that takes {longest} no room to write.")
+    answers = [""] * len(prompts)
+    device = next(model.parameters()).device
+    devices = range(torch.cuda.device_count())  # manual_seed seeds them all
+    with torch.random.fork_rng(devices=devices), evaluation_mode(model):
+        for rows in progress(_batches(prompts, batch_size)):
+            torch.manual_seed(seed + rows[0])  # what is drawn does not depend on when another batch came to its end
+            batch = torch.from_numpy(np.stack([prompts[row] for row in rows])).to(device)
+            length = batch.shape[1]
+            written = model.generate(
+                input_ids=batch,
+                attention_mask=torch.ones_like(batch),
+                max_new_tokens=min(max_new_tokens, longest - length),
+                pad_token_id=_end_of_text(model, tokenizer),
+                return_dict_in_generate=False,
+                num_return_sequences=1,
+                **_sampling(temperature, top_p),
+            )
+            for row, answer in zip(rows, written[:, length:].tolist(), strict=True):
+                answers[row] = tokenizer.decode(answer, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return answers
+
+
+def _batches(prompts: Sequence[np.ndarray], most: int) -> list[list[int]]:
+    """Rows of equal length together, at most so many."""
+    by_length: dict[int, list[int]] = {}
+    for row, ids in enumerate(prompts):
+        by_length.setdefault(len(ids), []).append(row)
+    return [rows[start : start + most] for rows in by_length.values() for start in range(0, len(rows), most)]
+
+
+def _sampling(temperature: float, top_p: float) -> dict[str, Any]:
+    # What a model's own generation settings say (such as a repetition penalty) stays; how tokens are drawn is asked for here.
+    if temperature < _COLD:
+        return {"do_sample": False, "temperature": None, "top_p": None, "top_k": None, "num_beams": 1}
+    return {"do_sample": True, "temperature": float(temperature), "top_p": float(top_p), "top_k": 0, "num_beams": 1}
+
+
+def _end_of_text(model: Any, tokenizer: Any) -> int:
+    holders: Iterable[Any] = (tokenizer, model.config)
+    for name in ("pad_token_id", "eos_token_id", "bos_token_id"):
+        for holder in holders:
+            value = getattr(holder, name, None)
+            if isinstance(value, list):
+                value = value[0] if value else None
+            if isinstance(value, int) and value >= 0:
+                return value
+    return 0

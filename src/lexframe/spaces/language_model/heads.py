@@ -1,0 +1,212 @@
+"""Attention heads of a transformers model: reading what each hands on, replacing it, and what it becomes in the state.
+
+The outputs of the heads stand side by side in what enters the output projection of the attention. The projection is found by
+what runs: it is the last matrix that the attention of a block multiplies with. Where its shape does not fit that reading, the
+model is refused.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lexframe.exceptions import InputError, ModelError
+from lexframe.provenance import array_hash
+from lexframe.spaces.base import HeadMove
+from lexframe.spaces.language_model.layers import base_model, evaluation_mode, find_blocks, text_config, text_reader
+from lexframe.spaces.language_model.moves import LastTokens
+
+
+@dataclass(frozen=True)
+class AttentionHeads:
+    """Where the heads of a model stand.
+
+    Attributes
+    ----------
+    projections : tuple of nn.Module
+        Output projection of the attention of each block.
+    n_heads : int
+        Of every block.
+    n_head_dims : int
+        Width of what one head hands on.
+    """
+
+    projections: tuple[nn.Module, ...]
+    n_heads: int
+    n_head_dims: int
+
+    def project(self, outputs: Tensor) -> Tensor:
+        """From (n_layers, n_heads, n_head_dims) to (n_layers, n_heads, n_dims), without the bias."""
+        return torch.stack([self._one(projection, rows) for projection, rows in zip(self.projections, outputs, strict=True)])
+
+    def _one(self, projection: nn.Module, rows: Tensor) -> Tensor:
+        # By the weights, not by calling the module: no hook sees the question, and a bias of few digits does not round the answer.
+        kept: Any = projection.weight
+        weight: Tensor = (kept.mT if isinstance(projection, nn.Linear) else kept).float()  # GPT-2 keeps its weights the other way round
+        return torch.einsum("hd,hdk->hk", rows.float(), weight.unflatten(0, (self.n_heads, self.n_head_dims)))
+
+
+def find_heads(model: nn.Module) -> AttentionHeads:
+    """Find the output projection of every block's attention.
+
+    Parameters
+    ----------
+    model : nn.Module
+        A transformers model, with or without a head.
+
+    Returns
+    -------
+    AttentionHeads
+
+    Raises
+    ------
+    ModelError
+        If a block has no attention with a matrix behind its heads, or the widths do not fit the number of heads.
+    """
+    n_heads = getattr(text_config(model), "num_attention_heads", None)
+    if not isinstance(n_heads, int):
+        raise _not_understood(model, f"its configuration gives {n_heads!r} as num_attention_heads")
+    projections, widths = [], set()
+    for number, (projection, n_inputs) in enumerate(_last_matrices(model), start=1):
+        if projection is None:
+            raise _not_understood(model, f"block {number} has no attention that multiplies with a matrix")
+        if n_inputs % n_heads or n_inputs != n_heads * _head_width(model, n_inputs, n_heads):
+            raise _not_understood(model, f"{n_inputs} numbers enter the output projection of block {number}, for {n_heads} heads")
+        projections.append(projection)
+        widths.add(n_inputs // n_heads)
+    if len(widths) != 1:
+        raise _not_understood(model, f"the width of its heads differs from block to block: {sorted(widths)}")
+    return AttentionHeads(tuple(projections), n_heads, widths.pop())
+
+
+def _head_width(model: nn.Module, n_inputs: int, n_heads: int) -> int:
+    said = getattr(text_config(model), "head_dim", None)
+    return said if isinstance(said, int) else n_inputs // n_heads
+
+
+def _not_understood(model: nn.Module, what: str) -> ModelError:
+    return ModelError(
+        f"The attention heads of {type(model).__name__} are not understood: {what}. Use a model whose blocks have multi-head "
+        "attention with an output projection; task vectors need no heads."
+    )
+
+
+def _last_matrices(model: nn.Module) -> list[tuple[nn.Module | None, int]]:
+    """For each block the matrix that its attention multiplies with last, and the width of what enters it."""
+    found: list[tuple[nn.Module | None, int]] = []
+    hooks = []
+
+    def watch(place: int) -> Callable[..., None]:
+        def note(module: nn.Module, args: tuple[Any, ...]) -> None:
+            if args and isinstance(args[0], Tensor):
+                found[place] = (module, args[0].shape[-1])
+
+        return note
+
+    for place, block in enumerate(find_blocks(model)):
+        found.append((None, 0))
+        for name, child in block.named_children():
+            # Norms beside the attention often have its name too, but hold no matrix.
+            if "att" in name.lower():
+                hooks += [module.register_forward_pre_hook(watch(place)) for module in child.modules() if _is_matrix(module)]
+    base = base_model(model)
+    ids = torch.arange(1, 4, device=next(model.parameters()).device).unsqueeze(0)
+    try:
+        with evaluation_mode(model):
+            base(input_ids=ids, attention_mask=torch.ones_like(ids))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found
+
+
+def _is_matrix(module: nn.Module) -> bool:
+    weight = getattr(module, "weight", None)
+    return isinstance(weight, Tensor) and weight.ndim == 2 and not isinstance(module, nn.Embedding)
+
+
+@contextmanager
+def reading_heads(model: nn.Module, heads: AttentionHeads) -> Iterator[list[Tensor]]:
+    """Within, each pass fills the list with a tensor a block: (n_texts, n_heads, n_head_dims), at the last token of each text."""
+    read: list[Tensor] = [torch.empty(0)] * len(heads.projections)
+
+    def reader(place: int) -> Callable[[Tensor, Tensor, Tensor], None]:
+        def read_last(states: Tensor, rows: Tensor, ends: Tensor) -> None:
+            read[place] = states[rows, ends].unflatten(-1, (heads.n_heads, heads.n_head_dims))
+
+        return read_last
+
+    with _at_projections(model, [(projection, reader(place)) for place, projection in enumerate(heads.projections)]):
+        yield read
+
+
+@contextmanager
+def replacing_heads(model: nn.Module, heads: AttentionHeads, moves: Sequence[HeadMove]) -> Iterator[None]:
+    """Within, the heads that the moves name hand on the outputs given there, at the last token of each text."""
+    like = next(model.parameters())
+
+    def replacer(move: HeadMove) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+        columns = slice(move.head * heads.n_head_dims, (move.head + 1) * heads.n_head_dims)
+        output = torch.from_numpy(np.asarray(move.output, dtype=np.float32)).to(like.device, like.dtype)
+
+        def replace_last(states: Tensor, rows: Tensor, ends: Tensor) -> Tensor:
+            result = states.clone()
+            result[rows, ends, columns] = output
+            return result
+
+        return replace_last
+
+    with _at_projections(model, [(heads.projections[move.layer - 1], replacer(move)) for move in moves]):
+        yield
+
+
+@contextmanager
+def _at_projections(
+    model: nn.Module, steps: Sequence[tuple[nn.Module, Callable[[Tensor, Tensor, Tensor], Tensor | None]]]
+) -> Iterator[None]:
+    last_tokens = LastTokens()
+    hooks = [text_reader(model).register_forward_pre_hook(last_tokens.watch, with_kwargs=True)]
+
+    def before(step: Callable[[Tensor, Tensor, Tensor], Tensor | None]) -> Callable[..., Any]:
+        def hook(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
+            states = args[0]
+            result = step(states, torch.arange(len(states), device=states.device), last_tokens.rows(states))
+            return None if result is None else (result, *args[1:])
+
+        return hook
+
+    hooks += [projection.register_forward_pre_hook(before(step)) for projection, step in steps]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def check_head_moves(moves: Sequence[HeadMove], heads: AttentionHeads) -> None:
+    """Refuse moves of heads that do not exist, or with outputs of another width.
+
+    Raises
+    ------
+    InputError
+    """
+    for move in moves:
+        if not (1 <= move.layer <= len(heads.projections) and 0 <= move.head < heads.n_heads):
+            raise InputError(
+                f"There is no head {move.head} in layer {move.layer}: layers are 1 to {len(heads.projections)}, "
+                f"heads 0 to {heads.n_heads - 1}."
+            )
+        if move.output.shape != (heads.n_head_dims,):
+            raise InputError(
+                f"The output for head {move.head} of layer {move.layer} has {move.output.size} dimensions, but a head has "
+                f"{heads.n_head_dims}. Give outputs that head_outputs gave on this model."
+            )
+
+
+def head_moves_hash(moves: Sequence[HeadMove]) -> str:
+    """Sixteen hex digits over what the moves do."""
+    return array_hash((f"{move.layer} {move.head}", np.asarray(move.output, dtype=np.float64)) for move in moves)

@@ -1,0 +1,1 @@
+"""The latent of a text VAE as a space that writes."""

@@ -1,0 +1,353 @@
+r"""The claim that a prompt selects a region of the latent space, measured with its controls.
+
+Two questions about prompts on a topic, each followed by the same neutral continuations. Do the words of the topic become likelier than
+without the prompt, and more so than after prompts on other topics? And does the state lie in the subspace that other prompts on the topic
+fill, rather than in that of another topic? Words and subspaces come from training texts, prompts from others. A prompt whose words are
+shuffled and a model that has learned nothing say how much of the answer needs order, and how much needs training.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from lexframe.exceptions import InputError, VocabularyError
+from lexframe.intervals import Estimate, mean_over_items
+from lexframe.linalg import softmax
+from lexframe.spaces.base import LensSpace
+from lexframe.studies.state_parts import LastStates, StateParts, fit_state_parts, last_states
+from lexframe.studies.subspace import principal_axes, share_inside
+
+if TYPE_CHECKING:
+    import pandas
+
+CONTINUATIONS = (" This is about the", " People are talking about the", " Here is more on the")
+"""Neutral endings: what stands last is the same after every prompt, so that the last token decides nothing."""
+
+MEASURES = ("words", "words not in the prompt", "subspace")
+_WORD = re.compile(r"[a-z]{3,}")
+_BLOCK = 256
+
+
+def topic_words(
+    space: LensSpace, texts: Sequence[str], labels: Sequence[str], *, n_words: int = 40, prior: float = 10.0
+) -> dict[str, tuple[str, ...]]:
+    """Words that mark each topic: the largest z-scores of their log-odds against the other topics, with an informative prior.
+
+    Parameters
+    ----------
+    space : LensSpace
+        Words that its vocabulary does not write as one item are passed over.
+    texts, labels : sequence of str
+        The training part.
+    n_words : int
+        For each topic.
+    prior : float
+        Weight of the frequencies in all texts, in words for a word of mean frequency: rare words need more to show.
+
+    Returns
+    -------
+    dict of str to tuple of str
+        Topics sorted, the most telling words first; no word belongs to two.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two topics.
+
+    References
+    ----------
+    Monroe, Colaresi and Quinn (2008), Fightin' words, eqs. (15), (16) and (22).
+    """
+    topics = sorted(set(labels))
+    if len(topics) < 2:
+        raise InputError(f"{len(topics)} topics were given; words tell topics apart only where there are two or more.")
+    counts = {topic: Counter[str]() for topic in topics}
+    for text, label in zip(texts, labels, strict=True):
+        counts[label].update(_WORD.findall(text.lower()))
+    total = sum(counts.values(), Counter[str]())
+    known = [word for word in sorted(total) if total[word] >= 5 and _is_one_item(space, word)]
+    everywhere = np.array([total[word] for word in known], dtype=np.float64)
+    weights = prior * everywhere / max(float(everywhere.mean()), 1.0) if known else everywhere
+    scores = np.stack([_log_odds(np.array([counts[topic][word] for word in known], dtype=float), everywhere, weights) for topic in topics])
+    best = scores.argmax(axis=0)
+    return {
+        topic: tuple(known[i] for i in np.argsort(-scores[row], kind="stable") if best[i] == row and scores[row, i] > 0)[:n_words]
+        for row, topic in enumerate(topics)
+    }
+
+
+def _log_odds(own: np.ndarray, everywhere: np.ndarray, prior: np.ndarray) -> np.ndarray:
+    """z-scores of the log-odds of words in one topic against all others."""
+    others = everywhere - own
+    mine, theirs = own + prior, others + prior
+    ratio = np.log(mine / np.maximum(mine.sum() - mine, 1e-9)) - np.log(theirs / np.maximum(theirs.sum() - theirs, 1e-9))
+    return ratio / np.sqrt(1 / mine + 1 / theirs)
+
+
+def _is_one_item(space: LensSpace, word: str) -> bool:
+    try:
+        return len(space.word_ids(word)) == 1
+    except VocabularyError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionScore:
+    """One measure under one condition, over the held-out prompts.
+
+    Attributes
+    ----------
+    condition : str
+        ``"prompt"``, ``"shuffled"`` for its words in random order, and both again for every control model, after its name.
+    measure : {"words", "words not in the prompt", "subspace"}
+        The first two are changes of the log probability of a topic's words, in nats, against the neutral continuation alone; the last is
+        the share of the state's squared length inside a topic's subspace.
+    own, other : Estimate
+        For the prompt's own topic, and averaged over the other topics.
+    selection : Estimate
+        Own less other, a prompt at a time: above 0 the prompt selects its topic.
+    """
+
+    condition: str
+    measure: str
+    own: Estimate
+    other: Estimate
+    selection: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionStudy:
+    """What prompts select, beside what their controls select.
+
+    Attributes
+    ----------
+    topics : tuple of str
+    n_prompts : int
+    layer, n_axes : int
+        Of the subspaces.
+    words : dict of str to tuple of str
+        Of each topic.
+    scores : tuple of SelectionScore
+    margins : dict of str to dict of str to Estimate
+        By measure and control: selection of the prompts less that of the control, paired by prompt. Above 0 the control does not
+        explain it.
+    """
+
+    topics: tuple[str, ...]
+    n_prompts: int
+    layer: int
+    n_axes: int
+    words: dict[str, tuple[str, ...]]
+    scores: tuple[SelectionScore, ...]
+    margins: dict[str, dict[str, Estimate]]
+
+    def score(self, condition: str, measure: str) -> SelectionScore:
+        """One of the scores.
+
+        Raises
+        ------
+        KeyError
+            If there is none of that condition and measure.
+        """
+        return {(each.condition, each.measure): each for each in self.scores}[condition, measure]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain types, for JSON."""
+        margins = {measure: {name: each.to_dict() for name, each in row.items()} for measure, row in self.margins.items()}
+        return asdict(self) | {"topics": list(self.topics), "scores": [asdict(score) for score in self.scores], "margins": margins}
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """A row a condition and measure, with the intervals of the selection."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            [
+                {
+                    "condition": score.condition,
+                    "measure": score.measure,
+                    "own": score.own.value,
+                    "other": score.other.value,
+                    "selection": score.selection.value,
+                    "low": score.selection.low,
+                    "high": score.selection.high,
+                }
+                for score in self.scores
+            ]
+        )
+
+
+def measure_selection(
+    space: LensSpace,
+    train_texts: Sequence[str],
+    train_labels: Sequence[str],
+    prompts: Sequence[str],
+    labels: Sequence[str],
+    *,
+    controls: Mapping[str, LensSpace] | None = None,
+    continuations: Sequence[str] = CONTINUATIONS,
+    layer: int = -1,
+    n_axes: int = 8,
+    n_words: int = 40,
+    most_words: int = 30,
+    most_read: int = 200,
+    seed: int = 0,
+) -> SelectionStudy:
+    """Measure whether held-out prompts on a topic select its words and its subspace.
+
+    Parameters
+    ----------
+    space : LensSpace
+    train_texts, train_labels : sequence of str
+        Give the words, the nuisance parts and the subspaces.
+    prompts, labels : sequence of str
+        Held-out texts and their topics, which must be among the training labels.
+    controls : mapping of str to LensSpace, optional
+        Other models with the same vocabulary by name, such as ``{"untrained": ...}``; read with the same words, and with subspaces of
+        their own.
+    continuations : sequence of str
+        Written after every prompt; results are means over them.
+    layer : int
+        Whose states are looked at.
+    n_axes : int
+        Rank of every topic's subspace. Its origin is the mean of all topics, so where a topic lies counts as well as how it varies.
+    n_words : int
+        Words of each topic.
+    most_words : int
+        Prompts and training texts are cut there, so that they end at like positions.
+    most_read : int
+        Training texts of each topic that the models read for its subspace; words are counted in all of them.
+    seed : int
+        Of the shuffled words and the bootstrap.
+
+    Returns
+    -------
+    SelectionStudy
+
+    Raises
+    ------
+    InputError
+        If there are no prompts, fewer than two topics, a topic without training texts or words, or too few texts for the axes.
+    """
+    words = topic_words(space, train_texts, train_labels, n_words=n_words)
+    topics = tuple(words)
+    _check(prompts, labels, words, continuations)
+    truth = np.array([topics.index(label) for label in labels])
+    read = [row for topic in topics for row in [n for n, label in enumerate(train_labels) if label == topic][:most_read]]
+    train, train_topics = [_cut(train_texts[row], most_words) for row in read], [topics.index(train_labels[row]) for row in read]
+    asked = [_cut(text, most_words) for text in prompts]
+    rng = np.random.default_rng(seed)
+    shuffled = [" ".join(rng.permutation(text.split()).tolist()) for text in asked]
+    ids = [[space.word_ids(word)[0] for word in listed] for listed in words.values()]
+    values: dict[tuple[str, str], np.ndarray] = {}
+    for name, model in {"": space, **(controls or {})}.items():
+        reader = _Reader.of(model, train, train_topics, ids, continuations, layer, n_axes)
+        for condition, texts in (("prompt", asked), ("shuffled", shuffled)):
+            found = zip(MEASURES, reader.read(texts), strict=True)
+            values |= {(" ".join([name, condition]).strip(), measure): table for measure, table in found}
+    contrasts = {key: _contrast(table, truth) for key, table in values.items()}
+    scores = tuple(
+        SelectionScore(*key, *(mean_over_items(each, seed=seed) for each in (own, other, own - other)))
+        for key, (own, other) in contrasts.items()
+    )
+    gains = {key: own - other for key, (own, other) in contrasts.items()}
+    margins: dict[str, dict[str, Estimate]] = {measure: {} for measure in MEASURES}
+    for (condition, measure), gain in gains.items():
+        if condition != "prompt":
+            margins[measure][condition] = mean_over_items(gains["prompt", measure] - gain, seed=seed)
+    return SelectionStudy(topics, len(prompts), layer, n_axes, words, scores, margins)
+
+
+def _check(prompts: Sequence[str], labels: Sequence[str], words: Mapping[str, tuple[str, ...]], continuations: Sequence[str]) -> None:
+    if not len(prompts) or not len(continuations):
+        raise InputError(f"There are {len(prompts)} prompts and {len(continuations)} continuations; give one or more of each.")
+    if len(prompts) != len(labels):
+        raise InputError(f"There are {len(prompts)} prompts but {len(labels)} labels. Give every prompt its topic.")
+    unknown = sorted(set(labels) - set(words))
+    if unknown:
+        raise InputError(f"The topic {unknown[0]!r} has no training text; the topics are {', '.join(words)}. Add texts or leave it out.")
+    empty = [topic for topic, listed in words.items() if not listed]
+    if empty:
+        raise InputError(f"No word of the vocabulary marks the topic {empty[0]!r}. Give more training texts, or leave the topic out.")
+
+
+def _cut(text: str, most_words: int) -> str:
+    return " ".join(text.split()[:most_words])
+
+
+def _contrast(table: Float[np.ndarray, "n_prompts n_topics"], truth: Int[np.ndarray, " n_prompts"]) -> tuple[np.ndarray, np.ndarray]:
+    """Values of each prompt for its own topic, and their mean over the others."""
+    own = table[np.arange(len(table)), truth]
+    return own, (table.sum(axis=1) - own) / (table.shape[1] - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """A model with the words and subspaces of the topics, ready to read prompts."""
+
+    space: LensSpace
+    ids: list[list[int]]
+    continuations: Sequence[str]
+    layer: int
+    parts: StateParts
+    axes: list[np.ndarray]
+    alone: Float[np.ndarray, "n_continuations n_vocab"]
+
+    @classmethod
+    def of(
+        cls,
+        space: LensSpace,
+        train: list[str],
+        labels: list[int],
+        ids: list[list[int]],
+        continuations: Sequence[str],
+        layer: int,
+        n_axes: int,
+    ) -> "_Reader":
+        continued = [text + continuations[row % len(continuations)] for row, text in enumerate(train)]
+        parts, last = fit_state_parts(space, continued, layers=[layer])
+        residuals = parts.residuals(last)[0]
+        rows = np.array(labels)
+        axes = [principal_axes(residuals[rows == topic], n_axes, center=False) for topic in range(len(ids))]
+        alone = _next_words(space, last_states(space, list(continuations), layers=[-1]))
+        return cls(space, ids, continuations, layer, parts, axes, alone)
+
+    def read(self, texts: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The three measures of every text and topic, averaged over the continuations."""
+        totals = np.zeros((3, len(texts), len(self.ids)))
+        copied = [set(_ids_of(self.space, text)) for text in texts]
+        for row, ending in enumerate(self.continuations):
+            found = last_states(self.space, [text + ending for text in texts], layers=[self.layer, -1])
+            last, inner = (LastStates(found.layers[i : i + 1], found.states[i : i + 1], found.positions) for i in (1, 0))
+            words = _next_words(self.space, last)
+            totals[0] += np.stack([_change(words[n], self.alone[row], self.ids) for n in range(len(texts))])
+            totals[1] += np.stack([_change(words[n], self.alone[row], self.ids, copied[n]) for n in range(len(texts))])
+            residuals = self.parts.residuals(inner)[0]
+            totals[2] += np.stack([share_inside(residuals, axes) for axes in self.axes], axis=1)
+        words_moved, fresh_moved, shares = totals / len(self.continuations)
+        return words_moved, fresh_moved, shares
+
+
+def _ids_of(space: LensSpace, text: str) -> list[int]:
+    """Vocabulary items of a text as it stands, and of its words in small letters as they continue a text."""
+    small = [word for word in _WORD.findall(text.lower()) if _is_one_item(space, word)]
+    return [*space.token_states(text, layers=[0]).ids, *(space.word_ids(word)[0] for word in small)]
+
+
+def _next_words(space: LensSpace, found: LastStates) -> Float[np.ndarray, "n_texts n_vocab"]:
+    """Probabilities after each text, from states of the last layer."""
+    blocks = range(0, found.states.shape[1], _BLOCK)
+    logits = [space.lens_logits(space.lens_input(found.states[0, start : start + _BLOCK], layer=-1)) for start in blocks]
+    return softmax(np.concatenate(logits).astype(np.float64))
+
+
+def _change(
+    after: Float[np.ndarray, " n_vocab"], alone: Float[np.ndarray, " n_vocab"], ids: list[list[int]], left_out: Collection[int] = ()
+) -> Float[np.ndarray, " n_topics"]:
+    """Change of the log probability of each topic's words together, less some that are left out; 0 where that leaves none."""
+    kept = [[i for i in listed if i not in left_out] for listed in ids]
+    return np.array([np.log(after[rest].sum() / alone[rest].sum()) if rest else 0.0 for rest in kept])

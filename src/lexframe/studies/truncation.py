@@ -1,0 +1,119 @@
+"""How many directions of each layer the next word depends on: states cut to the first K, and what that costs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from lexframe.exceptions import InputError
+from lexframe.linalg import softmax
+from lexframe.spaces.base import PatchableSpace, Representation, StateMove
+
+_TINY = 1e-38
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TruncationCost:
+    """What cutting the last token's state to K directions after every layer costs in the next-word distribution.
+
+    Attributes
+    ----------
+    n_axes : tuple of int
+        K, as asked for.
+    divergence : ndarray of shape (n_cuts, n_texts)
+        KL of the cut model's distribution from the whole one's, in nats, by K and prompt.
+    unrelated : ndarray of shape (n_texts,)
+        Mean KL of the distributions of the other prompts from each prompt's, in nats: what losing the prompt altogether costs.
+    """
+
+    n_axes: tuple[int, ...]
+    divergence: Float[np.ndarray, "n_cuts n_texts"]
+    unrelated: Float[np.ndarray, " n_texts"]
+
+    def smallest(self, share: float = 0.1) -> int | None:
+        """Fewest directions whose mean divergence is at most `share` of that of unrelated prompts; None if no K of these is enough.
+
+        Parameters
+        ----------
+        share : float
+            In (0, 1).
+        """
+        cheap = self.divergence.mean(axis=1) <= share * self.unrelated.mean()
+        return min((k for k, enough in zip(self.n_axes, cheap, strict=True) if enough), default=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain types, for JSON."""
+        return {"n_axes": list(self.n_axes), "divergence": self.divergence.tolist(), "unrelated": self.unrelated.tolist()}
+
+
+def truncation_cost(
+    space: PatchableSpace,
+    texts: Sequence[str],
+    axes: Float[np.ndarray, "n_layers n_dims n_dims"],
+    layers: Sequence[int],
+    n_axes: Sequence[int],
+) -> TruncationCost:
+    """Cut last-token states to their first K directions at some layers, all in one pass, and compare what comes next.
+
+    Parameters
+    ----------
+    space : PatchableSpace
+    texts : sequence of str
+        Two or more, other than those that gave the axes.
+    axes : ndarray of shape (n_layers, n_dims, n_dims)
+        Orthonormal columns by layer, the most important first, such as of :func:`lexframe.studies.transport.singular_axes`.
+    layers : sequence of int
+        Where to cut; of the same length as `axes`. 0 is the embedding output, k the output of block k.
+    n_axes : sequence of int
+        K, each from 1 to n_dims.
+
+    Returns
+    -------
+    TruncationCost
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two texts, the layers do not fit the axes, or a K is out of range.
+    """
+    n_dims = axes.shape[1]
+    if len(texts) < 2:
+        raise InputError(f"{len(texts)} texts were given; the divergence between unrelated prompts needs two or more.")
+    if len(layers) != len(axes):
+        raise InputError(f"Axes of {len(axes)} layers were given for {len(layers)} layers. Give those of each layer that is cut.")
+    wrong = [k for k in n_axes if not 1 <= k <= n_dims]
+    if wrong:
+        raise InputError(f"States cannot be cut to {wrong[0]} directions; expected 1 to {n_dims}.")
+    whole = _next_words(space, texts)
+    costs = []
+    for k in n_axes:
+        # Taking orthonormal directions away one after the other is a projection, in the words that a space understands.
+        moves = [
+            StateMove(layer=layer, vector=axis, how="remove", where="last")
+            for layer, table in zip(layers, axes, strict=True)
+            for axis in table.T[k:]
+        ]
+        with space.moved(moves):
+            costs.append(_divergence(whole, _next_words(space, texts)))
+    return TruncationCost(tuple(n_axes), np.stack(costs), _unrelated(whole))
+
+
+def _next_words(space: PatchableSpace, texts: Sequence[str]) -> Float[np.ndarray, "n_texts n_vocab"]:
+    """Probabilities after each text."""
+    points = space.encode_representations(texts, [Representation(-1, "last")])[:, 0]
+    return softmax(space.lens_logits(space.lens_input(points, layer=-1)).astype(np.float64))
+
+
+def _divergence(truth: Float[np.ndarray, "n n_vocab"], other: Float[np.ndarray, "n n_vocab"]) -> Float[np.ndarray, " n"]:
+    """KL of each row of `other` from that of `truth`, in nats."""
+    return np.maximum((truth * (np.log(truth + _TINY) - np.log(other + _TINY))).sum(axis=1), 0.0)
+
+
+def _unrelated(rows: Float[np.ndarray, "n n_vocab"]) -> Float[np.ndarray, " n"]:
+    """Mean KL of all other rows from each: one product instead of a pass a pair."""
+    logs = np.log(rows + _TINY)
+    cross = rows @ logs.T
+    own = np.diag(cross)
+    return (own * len(rows) - cross.sum(axis=1)) / (len(rows) - 1)

@@ -1,0 +1,1 @@
+"""Pretraining of a language model: corpus, tokenizer, run, and how good it is."""

@@ -1,0 +1,475 @@
+"""How good a causal language model is: bits per byte, grammatical minimal pairs, and samples to read.
+
+Everything rests on one function, :func:`~lexframe.spaces.language_model.sequence_scores.sequence_log_probabilities`; the rest decides
+which texts to score and how to average.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import nn
+
+from lexframe.exceptions import DataError, InputError
+from lexframe.intervals import Interval, bootstrap_ratio
+from lexframe.provenance import Provenance
+from lexframe.spaces.language_model.layers import evaluation_mode
+from lexframe.spaces.language_model.sequence_scores import separated_ids, sequence_log_probabilities
+from lexframe.training.language_model.corpus import read_json_lines
+
+Progress = Callable[[Iterable[Any]], Iterable[Any]]
+
+PROMPTS = (
+    "The weather this morning",
+    "When she opened the old box,",
+    "To bake a simple loaf of bread, you",
+    "The city lies in the north of",
+)
+"""What samples go on from, unless other prompts are given."""
+
+PAIR_FIELDS = ("good", "bad", "uid", "term")
+
+
+@dataclass(frozen=True, slots=True)
+class BitsPerByte:
+    """Bits that the model needs for a byte of text; lower is better, and comparable between tokenizers.
+
+    Attributes
+    ----------
+    bits_per_byte : float
+        Minus the log-probability of all documents in bits, over their length in UTF-8 bytes.
+    n_bytes, n_tokens, n_documents : int
+        What was scored.
+    context, stride : int
+        Of the windows, in tokens.
+    interval : tuple of float or None
+        95% bootstrap interval over documents; None for a single document.
+    """
+
+    bits_per_byte: float
+    n_bytes: int
+    n_tokens: int
+    n_documents: int
+    context: int
+    stride: int
+    interval: Interval | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain types, for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class MinimalPairs:
+    """How often the model finds the grammatical sentence of a pair more probable; chance is 0.5.
+
+    Attributes
+    ----------
+    accuracy : float
+        Mean over paradigms, each of which counts the same.
+    interval : tuple of float or None
+        95% bootstrap interval over paradigms; None for a single paradigm.
+    by_phenomenon : dict of str to float
+        Mean over the paradigms of each phenomenon.
+    by_paradigm : dict of str to float
+        Share of pairs, ties counted half.
+    n_pairs, n_ties : int
+        All pairs, and those whose two sentences have exactly the same score.
+    """
+
+    accuracy: float
+    interval: Interval | None
+    by_phenomenon: dict[str, float]
+    by_paradigm: dict[str, float]
+    n_pairs: int
+    n_ties: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain types, for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageModelEvaluation:
+    """What was measured of one model; what was not asked for is None.
+
+    Attributes
+    ----------
+    model : str
+        Name, for people.
+    n_parameters : int
+        Shared weights counted once.
+    bits_per_byte : BitsPerByte or None
+        On held-out text.
+    blimp : MinimalPairs or None
+        On minimal pairs.
+    samples : tuple of dict or None
+        Prompts and their continuations.
+    provenance : Provenance
+        Versions, seed and parameters.
+    """
+
+    model: str
+    n_parameters: int
+    bits_per_byte: BitsPerByte | None
+    blimp: MinimalPairs | None
+    samples: tuple[dict[str, str], ...] | None
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain types, flat: one key a figure, its interval beside it."""
+        text, pairs = self.bits_per_byte, self.blimp
+        return {
+            "model": self.model,
+            "n_parameters": self.n_parameters,
+            "bits_per_byte": text.bits_per_byte if text else None,
+            "bits_per_byte_interval": text.interval if text else None,
+            "n_bytes": text.n_bytes if text else None,
+            "n_tokens": text.n_tokens if text else None,
+            "n_documents": text.n_documents if text else None,
+            "context": text.context if text else None,
+            "stride": text.stride if text else None,
+            "blimp": pairs.accuracy if pairs else None,
+            "blimp_interval": pairs.interval if pairs else None,
+            "blimp_by_phenomenon": pairs.by_phenomenon if pairs else None,
+            "blimp_by_paradigm": pairs.by_paradigm if pairs else None,
+            "n_pairs": pairs.n_pairs if pairs else None,
+            "n_ties": pairs.n_ties if pairs else None,
+            "samples": list(self.samples) if self.samples is not None else None,
+            "provenance": self.provenance.to_dict(),
+        }
+
+
+def bits_per_byte(
+    model: nn.Module,
+    tokenizer: Any,
+    documents: Iterable[str],
+    *,
+    context: int = 512,
+    stride: int | None = None,
+    batch_size: int = 8,
+    max_bytes: int | None = None,
+    seed: int = 0,
+    progress: Progress = iter,
+) -> BitsPerByte:
+    r"""Bits per byte of held-out text.
+
+    A document is scored as the document separator (the tokenizer's beginning-of-text token, or else its
+    end-of-text token) followed by its tokens :math:`t_1 \dots t_n`. The separator is given and never scored, and
+    nothing is scored at the end. Windows of at most `context` tokens move on by `stride`; a token is scored
+    once, in the first window that holds it, so that it sees ``context - stride + 1`` tokens or, nearer to the
+    beginning, all that precede it. Over all documents D,
+
+    .. math:: \frac{-\sum_D \sum_i \ln p(t_i \mid \text{window})}{\ln 2 \cdot \sum_D \text{UTF-8 bytes of } D}.
+
+    A tokenizer without either separator leaves the first token of each document unscored, and the bits a little
+    too few.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        A causal language model, in the precision it should be judged in.
+    tokenizer : PreTrainedTokenizerFast
+        Its tokenizer; read only. No special tokens are added but the separator.
+    documents : iterable of str
+        Empty ones are passed over.
+    context, stride : int
+        See above. The default stride is half of the context.
+    batch_size : int
+        Full windows per pass; shorter ones are more to a pass.
+    max_bytes : int, optional
+        Stop after so many bytes; the last document is cut there, at the end of a character.
+    seed : int
+        Of the bootstrap.
+    progress : callable
+        Wraps the iteration over batches.
+
+    Returns
+    -------
+    BitsPerByte
+
+    Raises
+    ------
+    DataError
+        If there is no text.
+    InputError, ModelError
+        See :func:`~lexframe.spaces.language_model.sequence_scores.sequence_log_probabilities`.
+    """
+    stride = stride if stride is not None else max(1, context // 2)
+    texts = [text for text in _first_bytes(documents, max_bytes) if text]
+    if not texts:
+        raise DataError("There is no text to score: every document is empty. Give held-out documents.")
+    sequences = separated_ids(tokenizer, texts)
+    log_probabilities = sequence_log_probabilities(
+        model, sequences, context=context, stride=stride, batch_tokens=batch_size * context, progress=progress
+    )
+    n_bytes = np.array([len(text.encode()) for text in texts])
+    bits = -log_probabilities / np.log(2)
+    return BitsPerByte(
+        bits_per_byte=float(bits.sum() / n_bytes.sum()),
+        n_bytes=int(n_bytes.sum()),
+        n_tokens=sum(len(ids) - 1 for ids in sequences),
+        n_documents=len(texts),
+        context=context,
+        stride=stride,
+        interval=bootstrap_ratio(bits, n_bytes.astype(float), seed=seed),
+    )
+
+
+def _first_bytes(documents: Iterable[str], max_bytes: int | None) -> Iterator[str]:
+    if max_bytes is None:
+        yield from documents
+        return
+    if max_bytes < 1:
+        raise InputError(f"max_bytes is {max_bytes}; expected 1 or more, or None for all of the text.")
+    left = max_bytes
+    for text in documents:
+        encoded = text.encode()
+        yield encoded[:left].decode(errors="ignore")
+        left -= len(encoded)
+        if left <= 0:
+            return
+
+
+def pair_accuracy(good_scores: Float[np.ndarray, " n_pairs"], bad_scores: Float[np.ndarray, " n_pairs"]) -> float:
+    """Share of pairs in which the good score is higher; equal scores count half, so a constant model has exactly 0.5."""
+    return float(np.mean((good_scores > bad_scores) + 0.5 * (good_scores == bad_scores)))
+
+
+def minimal_pairs(
+    model: nn.Module,
+    tokenizer: Any,
+    pairs: Sequence[Mapping[str, Any]],
+    *,
+    batch_size: int = 64,
+    seed: int = 0,
+    progress: Progress = iter,
+) -> MinimalPairs:
+    """Accuracy on pairs of a grammatical and an ungrammatical sentence, as in BLiMP [1]_.
+
+    The score of a sentence is the sum of its tokens' log-probabilities after the document separator, not divided
+    by its length, as in the paper. Ties count half: to count them as correct would give a constant model 100%.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        A causal language model, in the precision it should be judged in; half precision makes ties.
+    tokenizer : PreTrainedTokenizerFast
+        Its tokenizer; read only.
+    pairs : sequence of mapping
+        With ``good`` and ``bad`` (sentences), ``uid`` (the paradigm) and ``term`` (the phenomenon), such as
+        :func:`read_minimal_pairs` gives.
+    batch_size : int
+        Sentences of 16 tokens per pass; longer ones are fewer to a pass.
+    seed : int
+        Of the bootstrap.
+    progress : callable
+        Wraps the iteration over batches.
+
+    Returns
+    -------
+    MinimalPairs
+
+    Raises
+    ------
+    DataError
+        If there are no pairs.
+    InputError, ModelError
+        See :func:`~lexframe.spaces.language_model.sequence_scores.sequence_log_probabilities`.
+
+    References
+    ----------
+    .. [1] Warstadt et al. (2020), BLiMP: The Benchmark of Linguistic Minimal Pairs for English, TACL 8.
+    """
+    if not pairs:
+        raise DataError("There are no minimal pairs to score. Give rows with good, bad, uid and term.")
+    sentences = sorted({pair[side] for pair in pairs for side in ("good", "bad")})
+    sequences = separated_ids(tokenizer, sentences)
+    longest = max(2, *(len(ids) for ids in sequences)) - 1
+    scores = dict(
+        zip(
+            sentences,
+            sequence_log_probabilities(model, sequences, context=longest, stride=longest, batch_tokens=16 * batch_size, progress=progress),
+            strict=True,
+        )
+    )
+    good = np.array([scores[pair["good"]] for pair in pairs])
+    bad = np.array([scores[pair["bad"]] for pair in pairs])
+    return _pair_result(pairs, good, bad, seed)
+
+
+def _pair_result(
+    pairs: Sequence[Mapping[str, Any]], good: Float[np.ndarray, " n_pairs"], bad: Float[np.ndarray, " n_pairs"], seed: int
+) -> MinimalPairs:
+    rows: dict[str, list[int]] = defaultdict(list)
+    paradigms: dict[str, set[str]] = defaultdict(set)
+    for number, pair in enumerate(pairs):
+        rows[pair["uid"]].append(number)
+        paradigms[pair["term"]].add(pair["uid"])
+    by_paradigm = {uid: pair_accuracy(good[rows[uid]], bad[rows[uid]]) for uid in sorted(rows)}
+    accuracies = np.array(list(by_paradigm.values()))
+    return MinimalPairs(
+        accuracy=float(accuracies.mean()),
+        interval=bootstrap_ratio(accuracies, np.ones(len(accuracies)), seed=seed),
+        by_phenomenon={term: float(np.mean([by_paradigm[uid] for uid in sorted(paradigms[term])])) for term in sorted(paradigms)},
+        by_paradigm=by_paradigm,
+        n_pairs=len(pairs),
+        n_ties=int((good == bad).sum()),
+    )
+
+
+def read_minimal_pairs(path: str | Path) -> list[dict[str, str]]:
+    """Minimal pairs of a ``.jsonl`` file, also ``.gz`` or ``.xz``.
+
+    Parameters
+    ----------
+    path : str or Path
+        One JSON object a line with ``good``, ``bad``, ``uid`` and ``term``; other fields are left aside.
+
+    Returns
+    -------
+    list of dict
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, holds no pair, or a pair lacks a field.
+    """
+    pairs = []
+    for number, row in read_json_lines(path):
+        for name in PAIR_FIELDS:
+            if not isinstance(row.get(name), str):
+                found = f"holds {type(row[name]).__name__}, not text" if name in row else "is missing"
+                raise DataError(
+                    f"{path}, line {number}: the field {name!r} {found}. A minimal pair has the texts {', '.join(PAIR_FIELDS)}."
+                )
+        pairs.append({name: row[name] for name in PAIR_FIELDS})
+    if not pairs:
+        raise DataError(f"{path} holds no minimal pair. Expected one JSON object a line with {', '.join(PAIR_FIELDS)}.")
+    return pairs
+
+
+def sample_texts(
+    model: nn.Module,
+    tokenizer: Any,
+    *,
+    prompts: Sequence[str] = PROMPTS,
+    max_new_tokens: int = 40,
+    temperature: float = 0.8,
+    top_p: float = 0.95,
+    seed: int = 0,
+) -> list[dict[str, str]]:
+    """Continuations drawn from the model, to be read by people.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        A causal language model that can generate.
+    tokenizer : PreTrainedTokenizerFast
+        Its tokenizer.
+    prompts : sequence of str
+        Each has a continuation of its own.
+    max_new_tokens : int
+        A continuation ends there, or at the end-of-text token.
+    temperature, top_p : float
+        Of the sampling.
+    seed : int
+        Of the sampling. The global random state is left as it was.
+
+    Returns
+    -------
+    list of dict
+        With ``prompt`` and ``continuation``.
+
+    Raises
+    ------
+    InputError
+        If temperature or top_p are out of range.
+    """
+    if temperature <= 0 or not 0 < top_p <= 1:
+        raise InputError(f"temperature is {temperature} and top_p {top_p}; expected temperature > 0 and 0 < top_p <= 1.")
+    device = next(model.parameters()).device
+    padding = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    samples = []
+    # generate() draws from the global generator and takes no other.
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())), evaluation_mode(model):
+        torch.manual_seed(seed)
+        for prompt, ids in zip(prompts, separated_ids(tokenizer, prompts), strict=True):
+            inputs = torch.from_numpy(ids)[None].to(device)
+            output = model.generate(  # type: ignore[operator]
+                inputs,
+                attention_mask=torch.ones_like(inputs),
+                do_sample=True,
+                temperature=temperature,
+                top_p=top_p,
+                top_k=0,
+                max_new_tokens=max_new_tokens,
+                pad_token_id=padding,
+            )
+            continuation = tokenizer.decode(output[0, len(ids) :], skip_special_tokens=True)
+            samples.append({"prompt": prompt, "continuation": continuation})
+    return samples
+
+
+def evaluate_language_model(
+    model: nn.Module,
+    tokenizer: Any,
+    *,
+    name: str,
+    documents: Iterable[str] | None = None,
+    pairs: Sequence[Mapping[str, Any]] | None = None,
+    prompts: Sequence[str] | None = None,
+    context: int = 512,
+    stride: int | None = None,
+    max_bytes: int | None = None,
+    seed: int = 0,
+    progress: Progress = iter,
+) -> LanguageModelEvaluation:
+    """Measure what there is data for.
+
+    Parameters
+    ----------
+    model, tokenizer : PreTrainedModel, PreTrainedTokenizerFast
+        What to evaluate.
+    name : str
+        Of the model, for people.
+    documents : iterable of str, optional
+        Held-out text, for :func:`bits_per_byte`.
+    pairs : sequence of mapping, optional
+        For :func:`minimal_pairs`.
+    prompts : sequence of str, optional
+        For :func:`sample_texts`, such as ``PROMPTS``.
+    context, stride, max_bytes : int
+        See :func:`bits_per_byte`.
+    seed : int
+        Of bootstrap and samples.
+    progress : callable
+        Wraps the iterations over batches.
+
+    Returns
+    -------
+    LanguageModelEvaluation
+
+    Raises
+    ------
+    InputError
+        If nothing is asked for.
+    """
+    if documents is None and pairs is None and prompts is None:
+        raise InputError("Nothing to evaluate: give documents (bits per byte), minimal pairs, or prompts for samples.")
+    text = None
+    if documents is not None:
+        text = bits_per_byte(model, tokenizer, documents, context=context, stride=stride, max_bytes=max_bytes, seed=seed, progress=progress)
+    return LanguageModelEvaluation(
+        model=name,
+        n_parameters=sum(parameter.numel() for parameter in model.parameters()),
+        bits_per_byte=text,
+        blimp=minimal_pairs(model, tokenizer, pairs, seed=seed, progress=progress) if pairs is not None else None,
+        samples=tuple(sample_texts(model, tokenizer, prompts=prompts, seed=seed)) if prompts is not None else None,
+        provenance=Provenance(seed=seed, parameters={"context": context, "stride": stride, "max_bytes": max_bytes}),
+    )

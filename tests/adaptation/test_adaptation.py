@@ -1,0 +1,166 @@
+"""The comparison: what it must find, what it must not, and how an adapter is kept and refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+from lexframe import desk
+from lexframe.adaptation import METHODS, adapt, load_adapter
+from lexframe.data import Table, desk_noisy_labels
+from lexframe.data.desk_messages import PARENTS
+from lexframe.exceptions import DataError, FingerprintMismatch, InputError
+from tests.planted import LABELS, planted_space, planted_table
+from tests.tiny_models import tiny_model, tiny_space, tiny_tokenizer
+
+
+@pytest.fixture(scope="module")
+def outcome():
+    return adapt(planted_space(), planted_table(40, 0), planted_table(30, 1))
+
+
+def test_planted_classes_are_found_by_every_trained_method(outcome):
+    result, _ = outcome
+    assert tuple(result.methods) == METHODS
+    for method in ("lda", "logistic", "vds", "posterior"):
+        assert result.methods[method].accuracy.value > 0.85, method  # chance is a third
+        assert result.methods[method].accuracy.low <= result.methods[method].accuracy.value <= result.methods[method].accuracy.high
+
+
+def test_shuffled_training_labels_give_chance():
+    # Three clusters leave little room for chance to even out within one shuffle, hence the mean over several.
+    values = []
+    for seed in range(12):
+        result, _ = adapt(
+            planted_space(), planted_table(60, seed, shuffled=True), planted_table(30, 100 + seed), methods=["lda", "nearest-basis"]
+        )
+        values.append(result.methods["lda"].accuracy.value)
+    assert abs(np.mean(values) - 1 / 3) < 4 * max(np.std(values) / np.sqrt(12), 0.02)
+    assert np.mean(values) < 0.6
+
+
+def test_the_chosen_method_is_chosen_without_the_test(outcome):
+    result, _ = outcome
+    other, _ = adapt(planted_space(), planted_table(40, 0), planted_table(30, 9, shuffled=True))
+    assert other.chosen == result.chosen
+    assert other.chosen_accuracy_in_training == result.chosen_accuracy_in_training
+
+
+def test_the_same_call_gives_the_same_numbers(outcome):
+    again, _ = adapt(planted_space(), planted_table(40, 0), planted_table(30, 1))
+    for name, method in outcome[0].methods.items():
+        assert np.array_equal(method.probabilities, again.methods[name].probabilities)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "phi", "gemma2", "bert"])  # the last three: a bias, a soft cap, a transform
+def test_zero_shot_is_the_models_own_softmax(family):
+    space = tiny_space(family)
+    texts = ("the cat sat", "a dog on the mat", "one two", "x y z") * 5
+    table = Table(texts, ("cat", "dog", "cat", "dog") * 5, "here", 0, tuple(range(20)))
+    result, _ = adapt(space, table, table, methods=["zero-shot"], label_words={"cat": ["cat"], "dog": ["dog"]})
+    logits = space.logits(space.encode(texts))
+    scores = np.stack([logits[:, list(space.word_ids(word))].mean(1) for word in ("cat", "dog")], 1)
+    expected = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    np.testing.assert_allclose(result.methods["zero-shot"].probabilities, expected, atol=1e-5)
+
+
+def test_the_result_as_json_and_as_a_table(outcome):
+    result, _ = outcome
+    document = json.loads(json.dumps(result.to_dict()))
+    assert set(document["methods"]) == set(METHODS)
+    assert {"accuracy", "macro_f1", "accuracy_interval", "macro_f1_interval", "fit_seconds"} <= set(document["methods"]["vds"])
+    assert document["encode_seconds"] >= 0
+    assert document["provenance"]["space"]["digest"] == planted_space().fingerprint.digest
+    assert result.to_frame().shape[0] == len(METHODS)
+    assert "<table" in result._repr_html_()
+    assert result.confusion().sum() == 90
+
+
+def test_without_a_test_a_fifth_is_held_out():
+    result, _ = adapt(planted_space(), planted_table(20, 0))
+    assert (result.counts["train"], result.counts["test"]) == (48, 12)
+    assert set(np.bincount(result.truth)) == {4}
+
+
+def test_a_space_without_vocabulary_takes_the_trained_methods():
+    from lexframe.spaces import SentenceEncoderSpace
+
+    space = SentenceEncoderSpace(tiny_model("bert").bert, tokenizer=tiny_tokenizer(masked=True))
+    result, _ = adapt(space, planted_table(12, 0), planted_table(6, 1))
+    assert tuple(result.methods) == ("lda", "logistic", "vds", "posterior")
+    assert result.bases is None
+    with pytest.raises(InputError, match="no vocabulary"):
+        adapt(space, planted_table(12, 0), methods=["zero-shot"])
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "message"),
+    [
+        (("a", "a", "a"), ("a",), "one class only"),
+        (("a", "b", "a", "b"), ("a", "c"), "'c'.*lacks|lacks.*'c'"),
+        (("a", "b"), None, "single text cannot be split"),
+    ],
+)
+def test_labels_that_cannot_be_used(train, test, message):
+    def table(labels):
+        return Table(tuple("please the" for _ in labels), labels, "file.csv", 0, tuple(range(len(labels))))
+
+    with pytest.raises(DataError, match=message):
+        adapt(planted_space(), table(train), None if test is None else table(test), methods=["lda"])
+
+
+def test_unknown_methods_are_named():
+    with pytest.raises(InputError, match="magic"):
+        adapt(planted_space(), planted_table(5, 0), methods=["lda", "magic"])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    tiny_model("llama").save_pretrained(tmp_path / "model")
+    tiny_tokenizer().save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+@pytest.mark.parametrize("methods", [["lda"], ["vds"], ["posterior"]])
+def test_an_adapter_comes_back_with_its_space(folder, tmp_path, methods):
+    from lexframe.spaces import open_space
+
+    space = open_space(str(folder), layer=2, pooling="mean", template="Say {text}.", max_length=20)
+    result, adapter = adapt(space, planted_table(12, 0), planted_table(6, 1), methods=methods)
+    adapter.save(tmp_path / "adapter")
+    loaded = load_adapter(tmp_path / "adapter")
+    predictions = loaded.predict(result.test_texts)
+    np.testing.assert_allclose(predictions.probabilities, result.methods[result.chosen].probabilities, atol=1e-6)
+    assert predictions.classes == LABELS
+    assert loaded.predict([]).labels == ()
+    assert loaded.predict([" "]).probabilities.shape == (1, 3)
+
+
+def test_an_adapter_refuses_another_model_and_names_both(folder, tmp_path):
+    from lexframe.spaces import open_space
+
+    space = open_space(str(folder))
+    _, adapter = adapt(space, planted_table(12, 0), methods=["lda"])
+    adapter.save(tmp_path / "adapter")
+    with pytest.raises(FingerprintMismatch) as error:
+        load_adapter(tmp_path / "adapter", space=tiny_space("mistral"))
+    assert space.fingerprint.digest in str(error.value)
+    assert tiny_space("mistral").fingerprint.digest in str(error.value)
+    with pytest.raises(FingerprintMismatch):
+        load_adapter(tmp_path / "adapter", space=tiny_space("llama", layer=1))
+
+
+def test_desk_is_what_it_says():
+    train, test, noisy = desk("train"), desk("test"), desk_noisy_labels()
+    assert (len(train), len(test)) == (800, 400)
+    assert len({text.lower() for text in train.texts + test.texts}) == 1200
+    for table, n in ((train, 100), (test, 50)):
+        labels, counts = np.unique(table.labels, return_counts=True)
+        assert labels.tolist() == sorted(PARENTS)
+        assert set(counts) == {n}
+    assert noisy.table.texts == train.texts
+    assert noisy.true_labels == train.labels
+    assert sum(noisy.planted) == 40
+    assert [given != true for given, true in zip(noisy.table.labels, noisy.true_labels, strict=True)] == list(noisy.planted)
+    with pytest.raises(InputError, match="'train' and 'test'"):
+        desk("validation")

@@ -1,0 +1,229 @@
+"""Posterior calibration: the zero-shot classifier without labels, and better than either side with some."""
+
+import numpy as np
+import pytest
+from scipy.optimize import check_grad
+from sklearn.linear_model import LogisticRegression
+
+from lexframe.instruments import PosteriorCalibration
+from lexframe.instruments.classifiers import posterior_calibration as module
+from lexframe.linalg import softmax
+from tests.reference import posterior_calibration as reference
+
+LABELS = ("down", "left", "up")
+
+
+def planted(rng, n, *, n_dims=20, knowledge=0.6, separation=1.0):
+    """Points around three class centres, and zero-shot scores that know a part of the truth."""
+    y = rng.integers(3, size=n)
+    centers = np.random.default_rng(7).normal(size=(3, n_dims)) * separation
+    points = centers[y] + rng.normal(size=(n, n_dims))
+    scores = knowledge * 2 * np.eye(3)[y] + rng.normal(size=(n, 3))
+    return np.hstack([scores, points]), y
+
+
+def problem(rng, *, n=25, d=4, k=3):
+    return rng.normal(size=(n, d)), rng.normal(size=(n, k)), rng.integers(k, size=n)
+
+
+@pytest.mark.parametrize("precision", [0.5, 20.0])
+def test_the_mode_equals_newtons_method_written_out(rng, precision):
+    features, scores, y = problem(rng)
+    found = module.posterior_mode(features, scores, y, precision, max_iterations=2000)
+    W, b, alpha = reference.posterior_mode(features, scores, y, precision)
+    # L-BFGS stops at a relative change of 1e-8 of the objective, hence four digits of the parameters.
+    np.testing.assert_allclose(found.coef, W, atol=2e-3)
+    np.testing.assert_allclose(found.intercept, b, atol=2e-3)
+    assert found.trust == pytest.approx(alpha, abs=2e-3)
+    at = [
+        reference.negative_log_posterior(*parameters, features, scores, y, precision)
+        for parameters in ((W, b, alpha), (found.coef, found.intercept, found.trust))
+    ]
+    assert at[1] - at[0] < 1e-5 * abs(at[0])
+
+
+def test_the_gradient_agrees_with_finite_differences(rng):
+    features, scores, y = problem(rng)
+    at = rng.normal(size=4 * 3 + 3 + 1)
+    rest = (features, scores, np.eye(3)[y], 3.0)
+    error = check_grad(lambda p: module.negative_log_posterior(p, *rest)[0], lambda p: module.negative_log_posterior(p, *rest)[1], at)
+    assert error < 1e-4 * np.linalg.norm(module.negative_log_posterior(at, *rest)[1])
+
+
+def test_without_labels_it_is_the_zero_shot_classifier_exactly(rng):
+    X, _ = planted(rng, 40)
+    fitted = PosteriorCalibration(LABELS).fit(X[:0], np.array([], dtype=str))
+    np.testing.assert_array_equal(fitted.predict_proba(X), softmax(X[:, :3] - X[:, :3].mean(1, keepdims=True)))
+    assert fitted.trust_ == 1
+    assert fitted.classes_.tolist() == list(LABELS)
+
+
+def test_the_neighbourhood_speaks_as_written_out_pair_by_pair(rng):
+    features, scores = rng.normal(size=(30, 4)), rng.normal(size=(30, 3))
+    scores -= scores.mean(1, keepdims=True)
+    queries = rng.normal(size=(5, 4))
+    np.testing.assert_allclose(queries @ module.propagation(features, scores), reference.propagated(features, scores, queries), atol=1e-10)
+
+
+def test_equal_texts_or_equal_scores_say_nothing_of_their_neighbours(rng):
+    assert not module.propagation(np.zeros((5, 4)), rng.normal(size=(5, 3))).any()
+    assert not module.propagation(rng.normal(size=(5, 4)), np.ones((5, 3))).any()
+    assert module.propagation(np.zeros((0, 4)), np.zeros((0, 3))).shape == (4, 3)
+
+
+def test_unlabeled_texts_place_the_prior(rng):
+    X, y = planted(rng, 900, knowledge=0.5, separation=0.6)
+    X[:, 1] += 4.0  # a frequent label word: every text seems to go left
+    test, rest = X[:300], X[300:]
+    bare = PosteriorCalibration((0, 1, 2)).fit(X[:0], y[:0])
+    placed = PosteriorCalibration((0, 1, 2)).fit(X[:0], y[:0], rest)
+    accuracy = {name: np.mean(fitted.predict(test) == y[:300]) for name, fitted in (("bare", bare), ("placed", placed))}
+    assert accuracy["bare"] < 0.45
+    centered = test[:, :3] - rest[:, :3].mean(0)
+    assert accuracy["placed"] > np.mean(centered.argmax(1) == y[:300]) + 0.1  # neighbors say more than a text alone
+    assert placed.trust_ == 1
+    assert placed.smoothing_share_ == 600 / 650
+
+
+def test_scores_that_are_not_to_be_centred_keep_their_mean(rng):
+    X, y = planted(rng, 300)
+    X[:, 1] += 4.0
+    fitted = PosteriorCalibration((0, 1, 2), center_prior=False).fit(X[:0], y[:0], X)
+    assert not fitted.prior_mean_.any()
+    assert np.mean(fitted.predict(X) == 1) > 0.6
+    many = fitted._prior(fitted._features(X[:, 3:]) - fitted.center_, X[:, :3])
+    np.testing.assert_allclose(many.mean(0) - many.mean(), X[:, :3].mean(0) - X[:, :3].mean(), atol=0.1)
+
+
+def test_a_mean_is_shrunk_as_far_as_chance_could_have_made_it(rng):
+    many = rng.normal(loc=(3.0, -3.0), size=(4000, 2))
+    np.testing.assert_allclose(module.shrunken_mean(many), many.mean(0), rtol=1e-3)
+    nothing = [np.linalg.norm(module.shrunken_mean(rng.normal(size=(3, 6)))) for _ in range(200)]
+    plain = [np.linalg.norm(rng.normal(size=(3, 6)).mean(0)) for _ in range(200)]
+    assert np.mean(nothing) < 0.5 * np.mean(plain)
+    assert not module.shrunken_mean(np.ones((1, 3))).any()
+
+
+def test_no_more_unlabeled_texts_are_read_than_are_needed(rng, monkeypatch):
+    monkeypatch.setattr(module, "MOST_ROWS_TO_SMOOTH", 100)
+    X, y = planted(rng, 500)
+    fitted = PosteriorCalibration((0, 1, 2)).fit(X[:30], y[:30], X[30:])
+    assert fitted.smoothing_share_ == 100 / 150
+    with pytest.raises(ValueError, match="expected the same columns"):
+        PosteriorCalibration((0, 1, 2)).fit(X[:30], y[:30], X[30:, :-1])
+
+
+def test_with_an_immovable_prior_labels_change_nothing_but_trust_and_intercept(rng):
+    X, y = planted(rng, 200)
+    fitted = PosteriorCalibration(LABELS, precisions=(1e12,)).fit(X, np.array(LABELS)[y])
+    assert np.abs(fitted.coef_).max() < 1e-9
+    assert fitted.trust_ != 1
+
+
+def test_without_a_prior_it_is_l2_logistic_regression(rng):
+    X, y = planted(rng, 300)
+    points = X[:, 3:]
+    fitted = PosteriorCalibration(precisions=(5.0,)).fit(points, y)
+    features = fitted._features(points) - fitted.center_
+    # scikit-learn leaves the intercept free; on centered features and near-equal classes it hardly matters.
+    expected = LogisticRegression(C=1 / 5.0, max_iter=5000, tol=1e-8).fit(features, y)
+    np.testing.assert_allclose(fitted.predict_proba(points), expected.predict_proba(features), atol=0.01)
+
+
+def test_labels_decide_how_far_the_prior_is_trusted(rng):
+    knowing, y = planted(rng, 300, knowledge=1.5, separation=0.0)
+    ignorant, z = planted(rng, 300, knowledge=0.0, separation=1.0)
+    assert PosteriorCalibration((0, 1, 2)).fit(knowing, y).trust_ > 1
+    assert abs(PosteriorCalibration((0, 1, 2)).fit(ignorant, z).trust_) < 0.5
+
+
+@pytest.mark.parametrize("shots", [1, 2, 4, 16])
+def test_between_no_labels_and_many_it_beats_both_sides(shots):
+    values = {"posterior": [], "zero-shot": [], "labels alone": []}
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        X, y = planted(rng, 600, separation=0.45, knowledge=0.5)
+        rows = np.concatenate([np.flatnonzero(y == label)[:shots] for label in range(3)])
+        test = np.setdiff1d(np.arange(600), rows)
+        posterior = PosteriorCalibration((0, 1, 2)).fit(X[rows], y[rows])
+        alone = PosteriorCalibration().fit(X[rows, 3:], y[rows])
+        values["posterior"].append(np.mean(posterior.predict(X[test]) == y[test]))
+        values["zero-shot"].append(np.mean(X[test, :3].argmax(1) == y[test]))
+        values["labels alone"].append(np.mean(alone.predict(X[test, 3:]) == y[test]))
+    means = {name: np.mean(found) for name, found in values.items()}
+    assert means["posterior"] > means["zero-shot"] - 0.01
+    assert means["posterior"] > means["labels alone"]
+
+
+def test_shuffled_labels_and_a_prior_that_knows_nothing_give_chance():
+    rng = np.random.default_rng(5)
+    X, y = planted(rng, 900, knowledge=0.0)
+    fitted = PosteriorCalibration((0, 1, 2)).fit(X[:300], rng.permutation(y[:300]))
+    assert abs(np.mean(fitted.predict(X[300:]) == y[300:]) - 1 / 3) < 0.06
+
+
+def test_blocks_are_of_one_size_whatever_their_units(rng):
+    X, y = planted(rng, 120)
+    blown_up = X.copy()
+    blown_up[:, 13:] *= 1e4
+    settings = {"prior_labels": (0, 1, 2), "blocks": (10, 10)}
+    first = PosteriorCalibration(**settings).fit(X, y).predict_proba(X)
+    second = PosteriorCalibration(**settings).fit(blown_up, y).predict_proba(blown_up)
+    np.testing.assert_allclose(first, second, atol=1e-6)
+
+
+def test_the_order_of_the_prior_labels_does_not_matter(rng):
+    X, y = planted(rng, 90)
+    names = np.array(LABELS)[y]
+    turned = X.copy()
+    turned[:, :3] = X[:, [2, 0, 1]]
+    first = PosteriorCalibration(LABELS).fit(X, names)
+    second = PosteriorCalibration((LABELS[2], LABELS[0], LABELS[1])).fit(turned, names)
+    np.testing.assert_allclose(first.predict_proba(X), second.predict_proba(turned), atol=1e-9)
+
+
+def test_a_label_that_training_lacks_is_still_the_priors(rng):
+    X, y = planted(rng, 60, knowledge=3.0)
+    seen = y != 2
+    fitted = PosteriorCalibration((0, 1, 2)).fit(X[seen], y[seen])
+    assert fitted.predict_proba(X).shape == (60, 3)
+    assert np.isfinite(fitted.predict_proba(X)).all()
+
+
+def test_fewer_rows_than_columns_lose_nothing(rng):
+    X, y = planted(rng, 15, n_dims=40)
+    y[:6] = [0, 0, 1, 1, 2, 2]
+    features = X[:, 3:]
+    reduced, rotation = module._row_space(features)
+    np.testing.assert_allclose(reduced @ rotation.T, features, atol=1e-9)
+    whole = module.posterior_mode(features, X[:, :3], y, 10.0, max_iterations=3000)
+    inside = module.posterior_mode(reduced, X[:, :3], y, 10.0, max_iterations=3000)
+    np.testing.assert_allclose(rotation @ inside.coef, whole.coef, atol=2e-3)
+
+
+def test_constant_columns_and_equal_points_are_no_trouble():
+    X = np.ones((6, 5))
+    fitted = PosteriorCalibration().fit(X, [0, 1, 0, 1, 0, 1])
+    np.testing.assert_allclose(fitted.predict_proba(X), 0.5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "complaint"),
+    [
+        (PosteriorCalibration(("a", "b")), "No zero-shot score for the labels"),
+        (PosteriorCalibration(tuple(range(30))), "expected 30 zero-shot scores and the points after them"),
+        (PosteriorCalibration(blocks=(3, 3)), "add up to 6 columns"),
+    ],
+)
+def test_what_does_not_fit_together_is_said(estimator, complaint, rng):
+    X, y = planted(rng, 30)
+    with pytest.raises(ValueError, match=complaint):
+        estimator.fit(X, y)
+
+
+def test_many_classes_with_few_labels_each_are_no_trouble(rng):
+    """150 classes of four: more rows than are looked at to choose, and too few left over for one of each class."""
+    y = np.repeat(np.arange(150), 4)
+    centers = rng.normal(size=(150, 30))
+    X = np.hstack([rng.normal(size=(600, 150)), centers[y] + 0.3 * rng.normal(size=(600, 30))])
+    assert np.mean(PosteriorCalibration(list(range(150))).fit(X, y).predict(X) == y) > 0.9

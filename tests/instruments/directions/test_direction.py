@@ -1,0 +1,189 @@
+"""Directions through layers: found from texts and words, added, and refused where they do not belong."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lexframe.exceptions import FingerprintMismatch, InputError, VocabularyError
+from lexframe.instruments import Direction, VocabularyFrame, find_direction, frame_direction, random_direction
+from lexframe.instruments.directions.direction_finding import preflight_of
+from lexframe.spaces import ToySpace
+from tests.reference.concept_direction import mean_pair_cosine
+from tests.steerable_toy import steerable_toy
+from tests.tiny_models import tiny_space
+
+HIGH, LOW = ["a good cat", "good red sun", "one good", "new good dog"], ["a bad cat", "bad red sun", "one bad", "new bad dog"]
+
+
+@pytest.fixture
+def toy():
+    return steerable_toy()
+
+
+@pytest.fixture
+def direction(toy):
+    return find_direction(toy, HIGH, LOW, layers=[0, 1], poles=("good", "bad"))
+
+
+def test_texts_that_differ_in_a_word_give_the_difference_of_its_vectors(toy, direction):
+    good, bad = (toy.encode([word])[0] for word in ("good", "bad"))
+    expected = (good - bad) / np.linalg.norm(good - bad)
+    assert direction.layers == (0, 1)
+    for layer in direction.layers:
+        vector = direction.vector(layer)
+        assert vector @ expected / np.linalg.norm(vector) > 1 - 1e-6
+        states = np.stack([toy.token_states(text, layers=[layer]).states[0, -1] for text in [*HIGH, *LOW]])
+        assert np.isclose(np.linalg.norm(vector), np.median(np.linalg.norm(states, axis=1)), rtol=1e-5)
+        assert direction.preflight[layer].pair_cosine > 1 - 1e-6
+
+
+def test_all_layers_of_a_model_are_found_in_one_go_and_negative_numbers_count_from_the_end():
+    space = tiny_space("gpt2", layer=1, template="Say: {text}")
+    found = find_direction(space, ["the cat", "a cat sat"], ["the dog", "a dog sat"], pooling="last")
+    assert found.layers == (1, 2, 3)
+    assert found.vector(-1) is found.vector(3)
+    points = space.encode_layers(["the cat", "a cat sat", "the dog", "a dog sat"], layers=[2])[:, 0]
+    difference = points[:2].mean(0) - points[2:].mean(0)
+    np.testing.assert_allclose(found.vector(2) / np.linalg.norm(found.vector(2)), difference / np.linalg.norm(difference), atol=1e-4)
+
+
+def test_arithmetic(toy, direction):
+    other = find_direction(toy, ["sun cat", "sun red"], ["moon cat", "moon red"], layers=[1], poles=("sun", "moon"))
+    total = direction + 2 * other
+    assert total.layers == (1,)
+    np.testing.assert_allclose(total.vectors[1], direction.vectors[1] + 2 * other.vectors[1], rtol=1e-6)
+    assert (total.positive, total.negative) == ("good + sun", "bad + moon")
+    assert not total.preflight
+    np.testing.assert_allclose((direction - other).vectors[1], direction.vectors[1] - other.vectors[1], rtol=1e-6)
+    assert (direction - other).positive == "good - sun"
+    np.testing.assert_allclose((-direction).vectors[0], -direction.vectors[0])
+    assert ((-direction).positive, (-direction).negative) == ("bad", "good")
+    np.testing.assert_allclose((direction / 4).vectors[0] * 4, direction.vectors[0])
+    assert np.isclose(np.linalg.norm(direction.unit().vectors[1]), 1)
+    assert np.isclose(direction.cosine(-2 * direction)[1], -1)
+    with pytest.raises(InputError, match="divided by 0"):
+        direction / 0
+    with pytest.raises(InputError, match="share no layer"):
+        find_direction(toy, HIGH, LOW, layers=[0]) + other
+    np.testing.assert_allclose((np.float64(2) * direction).vectors[0], 2 * direction.vectors[0], rtol=1e-6)
+    for wrong in (lambda: direction + 1, lambda: direction * "2", lambda: direction / direction):
+        with pytest.raises(TypeError):
+            wrong()
+
+
+def test_a_direction_belongs_to_a_model_not_to_a_layer_pooling_or_template():
+    texts = ["the cat", "a cat sat"], ["the dog", "a dog sat"]
+    here = find_direction(tiny_space("gpt2"), *texts)
+    there = find_direction(tiny_space("gpt2", layer=1, pooling="mean", template="Say: {text}", max_length=20), *texts)
+    assert (here + there).layers == here.layers
+    with pytest.raises(FingerprintMismatch, match=r"Vectors of two models cannot be mixed.*find it again"):
+        here + find_direction(tiny_space("llama"), *texts)
+    space = tiny_space("gpt2").fingerprint
+    for change in ({"weights": "other"}, {"tokenizer": "other"}, {"dtype": "bfloat16"}):
+        with pytest.raises(FingerprintMismatch):
+            here.require(replace(space, **change))
+
+
+def test_moves_that_are_in_force_do_not_change_the_model(toy, direction):
+    from lexframe.instruments import steered
+
+    with steered(toy, direction, layer=1, strength=1.0):
+        direction.require(toy.fingerprint)
+        assert toy.fingerprint.digest != steerable_toy().fingerprint.digest
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        ((["good"], LOW), {}, "has 1 text"),
+        ((HIGH, []), {}, "'negative' has 0 texts"),
+        ((HIGH, HIGH), {}, "same mean point"),
+        ((HIGH, LOW), {"layers": []}, "layers is empty"),
+        ((HIGH, LOW), {"layers": [2]}, "layer 2 does not exist"),
+        ((HIGH, LOW), {"method": "sae"}, "expected one of"),
+        ((HIGH, LOW), {"pooling": "median"}, "pooling"),
+        ((HIGH, LOW[:3]), {"paired": True}, "as many positive"),
+    ],
+)
+def test_finding_refuses(toy, arguments, options, message):
+    with pytest.raises(InputError, match=message):
+        find_direction(toy, *arguments, **options)
+
+
+def test_a_direction_has_finite_vectors_of_layers_that_exist(direction):
+    for vectors, message in (({}, "one layer at least"), ({5: np.ones(3)}, "layers of the model are"), ({0: np.array([np.nan])}, "finite")):
+        with pytest.raises(InputError, match=message):
+            replace(direction, vectors=vectors)
+    with pytest.raises(InputError, match="no vector for layer 7"):
+        direction.vector(7)
+
+
+def test_preflight(rng):
+    u, positive, negative = np.eye(5)[0], rng.normal(size=(9, 5)), rng.normal(size=(9, 5))
+    found = preflight_of(positive + u, negative, method="mean_difference")
+    assert np.isclose(found.pair_cosine, mean_pair_cosine(positive + u, negative))
+    far, near = (preflight_of(positive + size * u, negative, method="whitened").separation for size in (20, 1))
+    assert far > 10 > near
+    assert preflight_of(positive[:3], negative).separation is None
+    noise = [preflight_of(*np.split(rng.normal(size=(40, 200)), 2), method="probe").separation for _ in range(6)]
+    assert abs(np.mean(noise)) < 0.5  # on the examples themselves it would be several
+
+
+def lattice(rng, mixing):
+    """Words for every combination of three independent concepts, mixed by a matrix that is not orthogonal."""
+    corners = np.array([[a, b, c] for a in (-1.0, 1) for b in (-1.0, 1) for c in (-1.0, 1)])
+    words = ["".join("xyz"[i] if value > 0 else "abc"[i] for i, value in enumerate(corner)) for corner in corners]
+    rows = corners @ mixing.T
+    return ToySpace(dict(zip(words, rows.tolist(), strict=True))), rows, words, corners
+
+
+def test_a_separable_concept_stays_only_with_the_inverse_covariance(rng):
+    """Park et al. (2023), theorem 3.2: the causal inner product moves one concept and leaves the others."""
+    mixing = np.array([[1.0, 0.7, 0.2], [0.1, 1.0, -0.6], [0.5, 0.3, 1.0]])
+    space, rows, words, corners = lattice(rng, mixing)
+    groups = ([word for word, corner in zip(words, corners, strict=True) if corner[0] == sign] for sign in (1, -1))
+    frame = frame_direction(space, *groups).vectors[1]
+    plain = mixing[:, 0]  # difference of the words' own rows
+    changes = {name: [vector @ mixing[:, concept] for concept in range(3)] for name, vector in (("frame", frame), ("plain", plain))}
+    assert changes["frame"][0] > 0.5
+    np.testing.assert_allclose(changes["frame"][1:], 0, atol=1e-5)
+    assert np.abs(changes["plain"][1:]).min() > 0.2
+    centered = rows - rows.mean(0)
+    causal = np.linalg.solve(centered.T @ centered / len(rows), 2 * mixing[:, 0])
+    assert frame @ causal / np.linalg.norm(frame) / np.linalg.norm(causal) > 1 - 1e-6
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_frame_directions_of_inner_layers_move_what_the_head_reads(family):
+    space = tiny_space(family)
+    found = frame_direction(space, [" cat"], [" dog"], layers=[1, -1])
+    frame = VocabularyFrame(space, center=True)
+    wanted = frame.word_basis("cat") - frame.word_basis("dog")
+    states = space.encode_layers(["cat", "dog"], layers=[1])[:, 0]
+    typical = states.mean(0)
+    step = found.vectors[1] * (0.01 / np.linalg.norm(found.vectors[1])) * np.linalg.norm(typical)
+    read = space.lens_input(np.stack([typical + step, typical]), layer=1)
+    moved = read[0] - read[1]
+    reached = moved @ wanted / np.linalg.norm(moved) / np.linalg.norm(wanted)
+    naive = space.lens_input(np.stack([typical + step[::-1], typical]), layer=1)
+    assert reached > 0.9 > abs((naive[0] - naive[1]) @ wanted / np.linalg.norm(naive[0] - naive[1]) / np.linalg.norm(wanted))
+
+
+def test_words_are_checked(toy):
+    with pytest.raises(InputError, match="one word or more"):
+        frame_direction(toy, [], ["bad"])
+    with pytest.raises(InputError, match="same basis"):
+        frame_direction(toy, ["bad"], ["bad"])
+    with pytest.raises(VocabularyError, match="unheard"):
+        frame_direction(toy, ["unheard"], ["bad"])
+
+
+def test_chance_has_the_same_length_and_another_direction(direction):
+    first, again, other = (random_direction(direction, seed=seed) for seed in (1, 1, 2))
+    for layer in direction.layers:
+        assert np.isclose(np.linalg.norm(first.vectors[layer]), np.linalg.norm(direction.vectors[layer]), rtol=1e-5)
+        assert (first.vectors[layer] == again.vectors[layer]).all()
+    assert abs(first.cosine(other)[0]) < 0.99
+    assert isinstance(first, Direction)
+    assert (first.method, first.provenance.seed) == ("random", 1)

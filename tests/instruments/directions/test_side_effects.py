@@ -1,0 +1,60 @@
+"""Divergence, perplexity and repetition against the model's own numbers."""
+
+import numpy as np
+import pytest
+import torch
+
+from lexframe.exceptions import InputError
+from lexframe.instruments import find_direction, steered
+from lexframe.instruments.directions.side_effects import NeutralReading, continuation_log_loss, distinct_share, head_space
+from tests.tiny_models import tiny_space
+
+
+def log_probabilities(space, text):
+    ids = torch.tensor([space.tokenizer(text).input_ids])
+    with torch.no_grad():
+        logits = space.model(ids).logits[0, :, : space.n_vocab]
+    return ids[0], torch.log_softmax(logits.double(), -1)
+
+
+def test_divergence_and_perplexity_are_those_of_the_models_own_pass():
+    space, text = tiny_space("llama"), "one two three four"
+    direction = find_direction(space, ["the cat", "a cat"], ["the dog", "a dog"])
+    reading = NeutralReading(space, [text])
+    still = reading.compared()
+    assert abs(still.divergence[0]) < 1e-6
+    ids, before = log_probabilities(space, text)
+    with steered(space, direction, layer=2, strength=0.7):
+        _, after = log_probabilities(space, text)
+        found = reading.compared()
+    divergence = (before.exp() * (before - after)).sum(-1)[:-1].mean()
+    rows = torch.arange(len(ids) - 1)
+    change = (before[rows, ids[1:]] - after[rows, ids[1:]]).mean()
+    assert found.divergence[0] > 0.01
+    np.testing.assert_allclose([found.divergence[0], found.log_loss_change[0]], [float(divergence), float(change)], rtol=1e-3)
+
+
+def test_loss_of_a_continuation_is_that_of_its_tokens():
+    space = tiny_space("gpt2")
+    ids, expected = log_probabilities(space, "the cat sat on")
+    n_prompt = len(space.tokenizer("the cat").input_ids)
+    mean = expected[torch.arange(n_prompt - 1, len(ids) - 1), ids[n_prompt:]].mean()
+    found = continuation_log_loss(space, ["the cat", "the cat"], [" sat on", ""])
+    assert np.isclose(found[0], -float(mean), rtol=1e-4)
+    assert np.isnan(found[1])
+
+
+def test_distinct_pairs_of_words():
+    assert distinct_share(["a b a b a"]) == 0.5
+    assert distinct_share(["a b c", "x x x x"]) == (1 + 1 / 3) / 2
+    assert distinct_share(["word", ""]) == 1
+    assert np.isnan(distinct_share([]))
+
+
+def test_texts_that_cannot_be_read_are_refused():
+    space = tiny_space("gpt2")
+    for texts, message in (([], "No neutral text"), (["x"], "fewer than two tokens")):
+        with pytest.raises(InputError, match=message):
+            NeutralReading(space, texts)
+    with pytest.raises(InputError, match="template"):
+        head_space(tiny_space("gpt2", template="{text}!"))

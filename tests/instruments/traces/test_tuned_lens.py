@@ -1,0 +1,162 @@
+"""The tuned lens against its closed form, and what it must refuse."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from lexframe.exceptions import DataError, FingerprintMismatch, InputError
+from lexframe.instruments.traces import tuned_lens
+from lexframe.instruments.traces.lens import LogitLens
+from lexframe.instruments.traces.trace import trace
+from lexframe.instruments.traces.tuned_lens import TunedLens, fit_tuned_lens, mean_divergences
+from lexframe.provenance import SpaceFingerprint
+from lexframe.spaces.base import LensSpace, TokenStates
+from tests.tiny_models import FAMILIES, tiny_space
+
+WORDS = ["the", "cat", "sat", "on", "mat", "a", "dog", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+
+
+class LinearResidualSpace(LensSpace):
+    """States are h + Bh block after block, words are random vectors, and there is no norm: the best lens is known."""
+
+    n_dims, n_layers, n_vocab = 6, 3, 40
+    fingerprint = SpaceFingerprint(kind="LinearResidualSpace", model="linear", weights="linear")
+
+    def __init__(self):
+        rng = np.random.default_rng(1)
+        self.blocks = rng.normal(size=(3, 6, 6)) / 6
+        self.table = rng.normal(size=(40, 6))
+        self.head = rng.normal(size=(40, 6)).astype(np.float32)
+
+    def token_states(self, text, *, layers=None):
+        ids = [int(word) % 40 for word in text.split()]
+        states = [self.table[ids] * (1 + np.arange(len(ids)))[:, np.newaxis] ** 0.3]
+        for block in self.blocks:
+            states.append(states[-1] + states[-1] @ block)
+        chosen = list(range(4)) if layers is None else list(layers)
+        return TokenStates(tuple(text.split()), tuple(ids), tuple(chosen), np.stack([states[k] for k in chosen]).astype(np.float32))
+
+    def token_counts(self, texts):
+        return np.array([len(text.split()) for text in texts])
+
+    def lens_input(self, states, *, layer):
+        return states.astype(np.float32)
+
+    def lens_logits(self, lens_inputs, *, precision="float32"):
+        return lens_inputs.astype(np.float32) @ self.head.T
+
+    def lens_pullback(self, lens_inputs, gradient, *, precision="float32"):
+        return gradient @ self.head
+
+    def unembedding(self):
+        return self.head
+
+    def embedding(self):
+        return self.table.astype(np.float32)
+
+    def encode(self, texts, *, batch_size=None, progress=iter):
+        return np.stack([self.token_states(text).states[-1, -1] for text in texts])
+
+    def encode_representations(self, texts, representations, *, batch_size=None, progress=iter):
+        raise AssertionError("not asked for")
+
+    head_input = logits = word_ids = token_texts = lambda self, *arguments: None
+
+
+def texts(n, n_words=12, seed=0):
+    rng = np.random.default_rng(seed)
+    return [" ".join(rng.choice(WORDS, n_words)) for _ in range(n)]
+
+
+def numbers(n, seed=0):
+    rng = np.random.default_rng(seed)
+    return [" ".join(map(str, rng.integers(0, 40, 12))) for _ in range(n)]
+
+
+@pytest.mark.parametrize("n_steps", [0, 20])
+def test_the_closed_form_of_a_linear_model_is_found(n_steps):
+    space = LinearResidualSpace()
+    lens = fit_tuned_lens(space, numbers(300), n_steps=n_steps)
+    product = np.eye(6)
+    for layer in (2, 1, 0):
+        product = (np.eye(6) + space.blocks[layer]) @ product
+        expected = product - np.eye(6)
+        assert np.linalg.norm(lens.matrices[layer] - expected) / np.linalg.norm(expected) < 1e-3
+    assert mean_divergences(space, lens, numbers(20, seed=9)).max() < 1e-5
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2", "bert"])
+def test_it_reads_every_layer_better_than_the_logit_lens_on_texts_it_has_not_seen(family):
+    space = tiny_space(family)
+    lens = fit_tuned_lens(space, texts(150), n_steps=10)
+    tuned, plain = (mean_divergences(space, each, texts(30, seed=5)) for each in (lens, LogitLens()))
+    assert (tuned[:-1] < plain[:-1]).all()
+    assert tuned[-1] == pytest.approx(0, abs=1e-6)
+    assert plain[-1] == pytest.approx(0, abs=1e-6)
+    for fit in lens.fits:
+        assert fit.kl[fit.chosen] == min(fit.kl.values())
+
+
+def test_steps_go_on_from_a_ridge_that_is_too_strong(monkeypatch):
+    monkeypatch.setattr(tuned_lens, "RIDGES", (1.0,))
+    lens = fit_tuned_lens(tiny_space("llama"), texts(150), n_steps=15)
+    assert sum(fit.kl["trained"] for fit in lens.fits) < 0.95 * sum(fit.kl["ridge"] for fit in lens.fits)
+    assert {fit.chosen for fit in lens.fits} == {"trained"}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_pullback_is_the_gradient(family, precision, rng):
+    space = tiny_space(family)
+    x, direction = (rng.normal(size=(3, 32)).astype(np.float32) for _ in range(2))
+    gradient = rng.normal(size=(3, space.n_vocab)).astype(np.float32)
+    step = 1e-2
+    ahead, behind = (space.lens_logits(x + sign * step * direction).astype(np.float64) for sign in (1, -1))
+    expected = ((ahead - behind) / (2 * step) * gradient).sum(axis=1)
+    found = (space.lens_pullback(x, gradient, precision=precision) * direction).sum(axis=1)
+    scale = np.abs(gradient).mean() * np.linalg.norm(ahead - behind, axis=1).max() / (2 * step)
+    np.testing.assert_allclose(found, expected, atol=(1e-3 if precision == "float32" else 3e-2) * scale)
+
+
+def test_saved_and_opened_again_it_is_the_same(tmp_path):
+    space = tiny_space("gpt2")
+    lens = fit_tuned_lens(space, texts(60), n_steps=0)
+    lens.save(tmp_path / "lens.safetensors")
+    opened = TunedLens.load(tmp_path / "lens.safetensors")
+    np.testing.assert_array_equal(opened.matrices, lens.matrices)
+    assert opened.fits == lens.fits
+    (first,), (second,) = (trace(space, ["one two three"], lens=each) for each in (lens, opened))
+    np.testing.assert_array_equal(first.statistics.kl_to_final, second.statistics.kl_to_final)
+    assert first.lens == "tuned"
+
+
+def test_the_same_seed_gives_the_same_lens():
+    space = tiny_space("llama")
+    first, second = (fit_tuned_lens(space, texts(60), n_steps=3, seed=4) for _ in range(2))
+    np.testing.assert_array_equal(first.matrices, second.matrices)
+
+
+def test_another_model_is_refused():
+    lens = fit_tuned_lens(tiny_space("gpt2"), texts(60), n_steps=0)
+    with pytest.raises(FingerprintMismatch, match="tuned lens"):
+        trace(tiny_space("llama"), ["one"], lens=lens)
+    assert trace(tiny_space("gpt2", layer=1, pooling="mean"), ["one"], lens=lens)  # another point of the same model
+
+
+def test_files_that_hold_no_lens_are_named(tmp_path):
+    (tmp_path / "other.safetensors").write_bytes(b"not weights")
+    for name in ("other.safetensors", "missing.safetensors"):
+        with pytest.raises(DataError, match="holds no tuned lens"):
+            TunedLens.load(tmp_path / name)
+
+
+@pytest.mark.parametrize("given", [[], ["a"], ["", "  "], ["one two"]])
+def test_too_few_tokens_are_refused(given):
+    with pytest.raises(InputError, match="too few tokens"):
+        fit_tuned_lens(tiny_space("gpt2"), given)
+
+
+def test_fits_are_plain_data():
+    lens = fit_tuned_lens(tiny_space("gpt2"), texts(60), n_steps=0)
+    assert [dataclasses.asdict(fit)["layer"] for fit in lens.fits] == [0, 1, 2]

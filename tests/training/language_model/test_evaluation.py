@@ -1,0 +1,278 @@
+"""Scores against closed forms, tables of known probabilities and a slow reference; averages against hand counts."""
+
+import gzip
+import json
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import transformers as tf
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from lexframe.exceptions import DataError, InputError, ModelError
+from lexframe.training.language_model.evaluation import (
+    PROMPTS,
+    bits_per_byte,
+    evaluate_language_model,
+    minimal_pairs,
+    pair_accuracy,
+    read_minimal_pairs,
+    sample_texts,
+)
+from tests.reference.sequence_scores import Bigram, bigram_table, ids_of, slow_log_probability
+from tests.tiny_models import TEXTS, tiny_model, tiny_tokenizer
+
+DOCUMENTS = [*TEXTS, "the cat sat on the mat and " * 6, "a dog " * 15, "naïve café, 42 words of it. " * 4]
+
+
+def uniform_model():
+    model = tf.LlamaForCausalLM(tiny_model("llama").config).eval()
+    nn.init.zeros_(model.lm_head.weight)
+    return model
+
+
+def test_bits_per_byte_of_a_uniform_model_is_a_closed_form():
+    result = bits_per_byte(uniform_model(), tiny_tokenizer(), DOCUMENTS, context=32, stride=16)
+    n_tokens = sum(len(ids_of(text)) - 1 for text in DOCUMENTS)
+    n_bytes = sum(len(text.encode()) for text in DOCUMENTS)
+    assert (result.n_tokens, result.n_bytes, result.n_documents) == (n_tokens, n_bytes, len(DOCUMENTS) - 1)  # one is empty
+    assert result.bits_per_byte == pytest.approx(math.log2(320) * n_tokens / n_bytes, rel=1e-6)
+    low, high = result.interval
+    assert low < result.bits_per_byte < high
+    assert (result.context, result.stride) == (32, 16)
+
+
+def test_bits_per_byte_of_a_table_is_added_up_by_hand():
+    table = bigram_table()
+    result = bits_per_byte(Bigram(table), tiny_tokenizer(), DOCUMENTS, context=7, stride=3)
+    nats = -sum(table[one, other] for text in DOCUMENTS for one, other in zip(ids_of(text), ids_of(text)[1:], strict=False))
+    assert result.bits_per_byte == pytest.approx(nats / math.log(2) / sum(len(text.encode()) for text in DOCUMENTS), rel=1e-6)
+
+
+def test_without_a_separator_the_first_token_is_unscored():
+    tokenizer = tf.PreTrainedTokenizerFast(tokenizer_object=tiny_tokenizer().backend_tokenizer)
+    table = bigram_table()
+    ids = ids_of("the cat sat")[1:]
+    result = bits_per_byte(Bigram(table), tokenizer, ["the cat sat"])
+    assert result.n_tokens == len(ids) - 1
+    assert result.bits_per_byte == pytest.approx(-table[ids[:-1], ids[1:]].sum() / math.log(2) / 11, rel=1e-6)
+    assert result.interval is None
+
+
+def test_the_end_of_text_token_stands_in_for_a_missing_beginning():
+    tokenizer = tf.PreTrainedTokenizerFast(tokenizer_object=tiny_tokenizer().backend_tokenizer, eos_token="<s>")
+    model = Bigram(bigram_table())
+    assert bits_per_byte(model, tokenizer, ["a dog"]) == bits_per_byte(model, tiny_tokenizer(), ["a dog"])
+
+
+def test_max_bytes_cuts_at_the_end_of_a_character():
+    texts = ["abcdé", "never reached"]
+    assert bits_per_byte(uniform_model(), tiny_tokenizer(), texts, max_bytes=5, context=64).n_bytes == 4
+    assert bits_per_byte(uniform_model(), tiny_tokenizer(), texts, max_bytes=6, context=64).n_documents == 1
+    assert bits_per_byte(uniform_model(), tiny_tokenizer(), texts, max_bytes=9, context=64).n_bytes == 9
+    with pytest.raises(InputError, match="max_bytes is 0"):
+        bits_per_byte(uniform_model(), tiny_tokenizer(), texts, max_bytes=0)
+
+
+def test_the_caller_keeps_tokenizer_settings_model_mode_and_gradients():
+    tokenizer = tf.PreTrainedTokenizerFast(
+        tokenizer_object=tiny_tokenizer().backend_tokenizer.from_str(tiny_tokenizer().backend_tokenizer.to_str())
+    )
+    tokenizer.backend_tokenizer.enable_truncation(3)
+    tokenizer.backend_tokenizer.enable_padding(length=50)
+    model = tf.LlamaForCausalLM(tf.LlamaConfig(**{**tiny_model("llama").config.to_dict(), "attention_dropout": 0.5})).train()
+    first, second = (bits_per_byte(model, tokenizer, ["the cat sat on the mat"], context=64) for _ in range(2))
+    assert first == second
+    assert first.n_tokens == len(ids_of("the cat sat on the mat")) - 2
+    assert model.training
+    assert tokenizer.backend_tokenizer.truncation["max_length"] == 3
+    assert tokenizer.backend_tokenizer.padding["length"] == 50
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"context": 65}, "context is 65, but the model takes 64"),
+        ({"context": 32, "stride": 33}, "stride 33"),
+        ({"context": 32, "stride": 0}, "stride 0"),
+    ],
+)
+def test_windows_that_make_no_sense_are_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        bits_per_byte(tiny_model("llama"), tiny_tokenizer(), ["text"], **{"stride": 16, **options})
+
+
+def test_no_text_and_a_tokenizer_of_another_model_are_refused():
+    with pytest.raises(DataError, match="every document is empty"):
+        bits_per_byte(tiny_model("llama"), tiny_tokenizer(), ["", ""])
+    with pytest.raises(ModelError, match="Use the tokenizer of this model"):
+        bits_per_byte(Bigram(bigram_table(size=50)), tiny_tokenizer(), ["text"])
+    with pytest.raises(ModelError, match="not a fast tokenizer"):
+        bits_per_byte(tiny_model("llama"), SimpleNamespace(), ["text"])
+
+
+def test_a_model_that_gives_no_numbers_is_refused():
+    with pytest.raises(ModelError, match="not finite"):
+        bits_per_byte(Bigram(np.full((300, 300), np.nan)), tiny_tokenizer(), ["text"])
+
+
+def test_pair_accuracy_counts_ties_half():
+    good, bad = np.array([3.0, 1.0, 2.0, 2.0]), np.array([1.0, 3.0, 2.0, 2.0])
+    assert pair_accuracy(good, bad) == 0.5
+    assert pair_accuracy(good[:1], bad[:1]) == 1
+    assert pair_accuracy(good[1:], bad[1:]) == pytest.approx(1 / 3)
+    assert pair_accuracy(np.full(3, -np.inf), np.full(3, -np.inf)) == 0.5
+
+
+@given(st.lists(st.tuples(st.integers(-3, 3), st.integers(-3, 3)), min_size=1))
+def test_swapped_pairs_complement_to_one(scores):
+    good, bad = np.array(scores, dtype=float).T
+    assert pair_accuracy(good, bad) + pair_accuracy(bad, good) == pytest.approx(1)
+
+
+def make_pairs():
+    """Three paradigms of two phenomena, of 4, 2 and 1 pairs."""
+    rows = [("p1", "agreement"), ("p2", "agreement"), ("p3", "islands")]
+    sizes = (4, 2, 1)
+    texts = ["the cat sat", "a dog", "mat on the", "cat dog", "good mat", "one two", "x y z"]
+    numbered = iter(texts)
+    return [
+        {"good": text, "bad": " ".join(reversed(text.split())), "uid": uid, "term": term}
+        for (uid, term), size in zip(rows, sizes, strict=True)
+        for text in [next(numbered) for _ in range(size)]
+    ]
+
+
+def test_minimal_pairs_against_a_table_of_known_log_probabilities():
+    table, pairs = bigram_table(3), make_pairs()
+
+    def score(text):
+        return sum(table[one, other] for one, other in zip(ids_of(text), ids_of(text)[1:], strict=False))
+
+    wins = {uid: [score(pair["good"]) > score(pair["bad"]) for pair in pairs if pair["uid"] == uid] for uid in ("p1", "p2", "p3")}
+    expected = {uid: float(np.mean(won)) for uid, won in wins.items()}
+    result = minimal_pairs(Bigram(table), tiny_tokenizer(), pairs)
+    assert 0 < result.accuracy < 1
+    assert result.by_paradigm == expected
+    assert result.by_phenomenon == {"agreement": (expected["p1"] + expected["p2"]) / 2, "islands": expected["p3"]}
+    assert result.accuracy == pytest.approx(np.mean(list(expected.values())))  # a paradigm counts once, whatever its size
+    assert (result.n_pairs, result.n_ties) == (7, 0)
+    low, high = result.interval
+    assert min(expected.values()) <= low <= result.accuracy <= high <= max(expected.values())
+    swapped = minimal_pairs(Bigram(table), tiny_tokenizer(), [{**pair, "good": pair["bad"], "bad": pair["good"]} for pair in pairs])
+    assert result.accuracy + swapped.accuracy == pytest.approx(1)
+
+
+def test_a_model_that_ties_everything_has_exactly_half():
+    pairs = [{"good": "cat sat", "bad": "cat mat", "uid": f"p{number % 3}", "term": "t"} for number in range(7)]
+    assert len(ids_of("cat sat")) == len(ids_of("cat mat"))
+    result = minimal_pairs(uniform_model(), tiny_tokenizer(), pairs)
+    assert (result.accuracy, result.interval, result.n_ties) == (0.5, (0.5, 0.5), 7)
+    same = minimal_pairs(tiny_model("llama"), tiny_tokenizer(), [{**pair, "bad": pair["good"]} for pair in pairs])
+    assert (same.accuracy, same.n_ties) == (0.5, 7)
+
+
+def test_sentences_are_scored_once_and_in_full():
+    seen = []
+    pairs = [{"good": "the cat sat on the mat", "bad": "the mat", "uid": "p", "term": "t"}] * 5
+    result = minimal_pairs(tiny_model("llama"), tiny_tokenizer(), pairs, progress=lambda batches: seen.extend(batches) or batches)
+    assert sum(map(len, seen)) == 2
+    assert result.interval is None
+    direct = [slow_log_probability(tiny_model("llama"), ids_of(pairs[0][side]), context=64, stride=64) for side in ("good", "bad")]
+    assert result.accuracy == (direct[0] > direct[1])
+
+
+def test_no_pairs():
+    with pytest.raises(DataError, match="no minimal pairs"):
+        minimal_pairs(tiny_model("llama"), tiny_tokenizer(), [])
+
+
+def write_rows(path, rows):
+    content = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    return path
+
+
+@pytest.mark.parametrize("name", ["pairs.jsonl", "pairs.jsonl.gz"])
+def test_pairs_are_read(tmp_path, name):
+    path = write_rows(tmp_path / name, [{**pair, "field": "syntax", "pair": 3} for pair in make_pairs()])
+    assert read_minimal_pairs(path) == make_pairs()
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            [{"good": "a", "bad": "b", "uid": "p", "term": "t"}, {"good": "a", "uid": "p", "term": "t"}],
+            "line 2: the field 'bad' is missing",
+        ),
+        ([{"good": "a", "bad": None, "uid": "p", "term": "t"}], "line 1: the field 'bad' holds NoneType"),
+        ([], "holds no minimal pair"),
+        (["text"], "line 1: holds str"),
+    ],
+)
+def test_bad_files_of_pairs(tmp_path, rows, message):
+    with pytest.raises(DataError, match=message):
+        read_minimal_pairs(write_rows(tmp_path / "pairs.jsonl", rows))
+
+
+def test_samples_depend_on_the_seed_and_leave_the_random_state():
+    model, tokenizer = tiny_model("llama"), tiny_tokenizer()
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    first = sample_texts(model, tokenizer, max_new_tokens=8)
+    assert torch.equal(torch.rand(2), expected)
+    assert [sample["prompt"] for sample in first] == list(PROMPTS)
+    assert sample_texts(model, tokenizer, max_new_tokens=8) == first
+    assert sample_texts(model, tokenizer, max_new_tokens=8, seed=1) != first
+    for options in ({"temperature": 0.0}, {"top_p": 0.0}):
+        with pytest.raises(InputError, match="expected temperature > 0"):
+            sample_texts(model, tokenizer, **options)
+
+
+def test_nearly_no_temperature_is_greedy():
+    model, tokenizer = tiny_model("llama"), tiny_tokenizer()
+    ids = torch.tensor([ids_of("the cat")])
+    with torch.no_grad():
+        for _ in range(6):
+            ids = torch.cat([ids, model(ids).logits[:, -1:].argmax(-1)], dim=1)
+    expected = tokenizer.decode(ids[0, len(ids_of("the cat")) :].tolist(), skip_special_tokens=True)
+    sample = sample_texts(model, tokenizer, prompts=["the cat"], max_new_tokens=6, temperature=1e-4)[0]
+    assert expected.startswith(sample["continuation"])  # which ends at the end-of-text token
+
+
+def test_an_evaluation_is_flat_and_holds_what_was_asked_for():
+    model, tokenizer = tiny_model("llama"), tiny_tokenizer()
+    result = evaluate_language_model(
+        model, tokenizer, name="tiny", documents=iter(DOCUMENTS), pairs=make_pairs(), prompts=["the cat"], context=32
+    )
+    document = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert document["model"] == "tiny"
+    assert document["n_parameters"] == sum(parameter.numel() for parameter in model.parameters())
+    assert document["bits_per_byte"] == bits_per_byte(model, tokenizer, DOCUMENTS, context=32, stride=16).bits_per_byte
+    assert document["blimp"] == minimal_pairs(model, tokenizer, make_pairs()).accuracy
+    assert set(document["blimp_by_phenomenon"]) == {"agreement", "islands"}
+    assert (document["context"], document["stride"], len(document["samples"])) == (32, 16, 1)
+    assert len(document["bits_per_byte_interval"]) == len(document["blimp_interval"]) == 2
+    assert document["provenance"]["parameters"] == {"context": 32, "stride": None, "max_bytes": None}
+    only_pairs = evaluate_language_model(model, tokenizer, name="tiny", pairs=make_pairs()).to_dict()
+    assert only_pairs["bits_per_byte"] is only_pairs["context"] is only_pairs["samples"] is None
+    with pytest.raises(InputError, match="Nothing to evaluate"):
+        evaluate_language_model(model, tokenizer, name="tiny")
+
+
+def test_shared_weights_count_once():
+    result = evaluate_language_model(tiny_model("llama_tied"), tiny_tokenizer(), name="tied", pairs=make_pairs())
+    assert result.n_parameters == sum(parameter.numel() for parameter in tiny_model("llama").parameters()) - 320 * 32
+
+
+@pytest.mark.shared
+def test_the_shared_minimal_pairs_are_read_whole(shared):
+    pairs = read_minimal_pairs(shared / "data" / "blimp" / "pairs.jsonl.gz")
+    assert len(pairs) == 34_000
+    assert len({pair["uid"] for pair in pairs}) == 34
