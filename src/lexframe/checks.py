@@ -1,6 +1,6 @@
 """What people hand in, checked before anything is computed with it, and plain values for what they get."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -118,9 +118,11 @@ def class_number(label: Hashable, classes: Sequence[Any]) -> int:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON knows it: arrays and tuples become lists, and what is not finite becomes None."""
+    """A value as JSON knows it: arrays and tuples become lists, at any depth, and what is not finite becomes None."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -106,6 +106,12 @@ class Provenance:
         space = self.space.to_dict() if self.space else None
         return {"space": space, "seed": self.seed, "parameters": self.parameters, "versions": self.versions}
 
+    @classmethod
+    def from_dict(cls, document: dict[str, Any]) -> "Provenance":
+        """Back from :meth:`to_dict`."""
+        space = SpaceFingerprint.from_dict(document["space"]) if document["space"] else None
+        return cls(space, document["seed"], document["parameters"], document["versions"])
+
 
 def _digest(document: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:12]
