@@ -15,26 +15,35 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SRC = ROOT / "src"
 
-# A module imports from its own part and from parts on lines above. The shells at the end may import anything.
+# DESIGN in a table: a module imports from its own part and from parts on lines above, never from one beside it or below.
 LEVELS = [
-    {"lexframe.exceptions", "lexframe.typing"},
-    {"lexframe.files", "lexframe.linalg", "lexframe.provenance", "lexframe.intervals", "lexframe.text_forms"},
-    {"lexframe.spaces.base"},
-    {"lexframe.spaces", "lexframe.latents", "lexframe.instruments"},
-    {"lexframe.data"},  # readers turn files into what instruments take
-    {"lexframe.audit", "lexframe.adaptation", "lexframe.generative", "lexframe.training", "lexframe.verbal"},
-    {"lexframe.drawing"},
-    {"lexframe.cli", "lexframe.workbench"},
+    ["artifacts", "checks", "exceptions", "files", "intervals", "lazy_names", "linalg", "provenance", "results", "text_forms", "typing"],
+    ["drawing", "data"],
+    ["spaces"],
+    ["latents", "instruments", "training"],
+    ["adaptation"],
+    ["audit"],
+    ["generative"],
+    ["task_space"],
+    ["bias"],
+    ["verbal"],
+    ["speech"],
+    ["studies"],
+    ["serving", "workbench"],
+    ["cli"],
 ]
 LEVEL = {part: number for number, parts in enumerate(LEVELS) for part in parts}
+CAPABILITIES = {"adaptation", "audit", "generative", "task_space", "bias", "verbal", "speech"}
 PUBLIC = [
     "lexframe",
-    "lexframe.spaces",
-    "lexframe.latents",
-    "lexframe.instruments",
-    "lexframe.data",
+    "lexframe.adaptation",
     "lexframe.audit",
+    "lexframe.data",
     "lexframe.generative",
+    "lexframe.instruments",
+    "lexframe.latents",
+    "lexframe.spaces",
+    "lexframe.studies",
 ]
 
 
@@ -45,103 +54,159 @@ def modules():
         yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
 
 
-NAMES = {name for name, _ in modules()}
+FILES = dict(modules())
+
+
+def public_homes():
+    """Module that defines a public name, by package and name, as the tables of the packages' ``__init__`` have it."""
+    homes = {}
+    for module, path in FILES.items():
+        if path.name != "__init__.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "lazy_names":
+                table = ast.literal_eval(node.args[1])
+                homes |= {(module, name): f"{module}.{home}" for home, names in table.items() for name in names}
+    return homes
+
+
+HOMES = public_homes()
+
+
+def defined_in(package, name):
+    """The module behind ``from package import name``."""
+    while (package, name) in HOMES:
+        package = HOMES[package, name]
+    return f"{package}.{name}" if f"{package}.{name}" in FILES else package
 
 
 def part_of(module):
-    """The most specific part that a module belongs to; None for the package itself, which holds names only."""
-    found = [part for part in LEVEL if module == part or module.startswith(f"{part}.")]
-    return max(found, key=len, default=None)
+    """The first name below the package: a part of it."""
+    return module.split(".")[1] if "." in module else None
 
 
 def imports(tree, module, *, is_package):
-    """Modules of lexframe that `tree` imports anywhere, with the line."""
+    """What `tree` imports from lexframe anywhere, in functions too: the module as written, the one that defines the name, the line."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            targets = [alias.name for alias in node.names]
+            yield from ((alias.name, alias.name, node.lineno) for alias in node.names if alias.name.split(".")[0] == "lexframe")
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
                 package = module.split(".") if is_package else module.split(".")[:-1]
                 base = ".".join([*package[: len(package) - node.level + 1], *([base] if base else [])])
-            targets = [f"{base}.{alias.name}" if f"{base}.{alias.name}" in NAMES else base for alias in node.names]
-            if base == "lexframe":  # names that the package hands on from their home
-                home = importlib.import_module("lexframe")._HOME
-                targets = [home.get(alias.name, target) for alias, target in zip(node.names, targets, strict=True)]
-        else:
-            continue
-        yield from ((target, node.lineno) for target in targets if target.split(".")[0] == "lexframe")
-
-
-def _lines(node):
-    return range(node.lineno, node.end_lineno + 1)
+            if base.split(".")[0] == "lexframe":
+                yield from ((base, defined_in(base, alias.name), node.lineno) for alias in node.names)
 
 
 def wrong_imports(source, module, *, is_package=False, name="module.py"):
     """Lines that import against the direction, as ``file:line importer imports imported``."""
-    own = part_of(module)
-    wrong = []
-    tree = ast.parse(source)
-    # A result offers chart(); how it is drawn stays in report, and is looked up when somebody asks.
-    charts = {line for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == "chart" for line in _lines(node)}
-    for target, line in imports(tree, module, is_package=is_package):
-        if re.fullmatch(r"lexframe\.report\.(\w+_)?charts", target) and line in charts:
-            continue
+    own, wrong = part_of(module), []
+    for written, target, line in imports(ast.parse(source), module, is_package=is_package):
         part = part_of(target)
         if own is None:
-            allowed = False  # the package itself imports nothing: its names load on first use
-        elif part is None or LEVEL[own] == len(LEVELS) - 1 or own == part:
+            allowed = part == "lazy_names"  # the package itself imports nothing else: its names load on first use
+        elif part is None or own == part:
             allowed = True
+        elif LEVEL[own] == LEVEL[part]:
+            allowed = LEVEL[own] == 0
         else:
-            allowed = LEVEL[part] < LEVEL[own] or {own, part} <= LEVELS[1]
+            allowed = LEVEL[part] < LEVEL[own]
+            if own == "instruments" and part == "spaces":  # a contract, never a concrete space
+                allowed = target.startswith("lexframe.spaces.base")
+            if part in CAPABILITIES and own not in ("cli", "studies"):  # capabilities meet by their public names
+                allowed = allowed and written == f"lexframe.{part}"
         if not allowed:
             wrong.append(f"{name}:{line} {module} imports {target}")
     return wrong
 
 
+def sources():
+    """Module, file, its name in messages, source."""
+    for module, path in FILES.items():
+        yield module, path, str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
+
+
 def test_imports_point_one_way():
     wrong = []
-    for module, path in modules():
-        name = str(path.relative_to(ROOT))
-        wrong += wrong_imports(path.read_text(encoding="utf-8"), module, is_package=path.name == "__init__.py", name=name)
-    assert not wrong, "against the direction of DESIGN.md:\n" + "\n".join(wrong)
+    for module, path, name, source in sources():
+        wrong += wrong_imports(source, module, is_package=path.name == "__init__.py", name=name)
+    assert not wrong, "against the direction of the design:\n" + "\n".join(wrong)
+
+
+def circles(edges):
+    """Groups of nodes that reach one another."""
+    reached = {node: {node} for node in edges}
+    grown = True
+    while grown:
+        grown = False
+        for node, targets in edges.items():
+            new = set().union(*(reached.get(target, {target}) for target in targets)) - reached[node]
+            reached[node] |= new
+            grown = grown or bool(new)
+    return sorted(
+        {tuple(sorted(other for other in reached[node] if node in reached.get(other, ()))) for node in edges} - {(n,) for n in edges}
+    )
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    edges = {
+        module: {target for _, target, _ in imports(ast.parse(source), module, is_package=path.name == "__init__.py")} - {module}
+        for module, path, _, source in sources()
+    }
+    assert not circles(edges)
+
+
+def test_a_circle_is_found():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == [("b", "c")]
+    assert circles({"a": {"b"}, "b": set()}) == []
 
 
 def test_every_module_has_its_place():
-    assert [module for module in NAMES if part_of(module) is None] == ["lexframe"]
+    assert [module for module in FILES if part_of(module) not in LEVEL] == ["lexframe"]
 
 
 @pytest.mark.parametrize(
     ("module", "source", "is_wrong"),
     [
         ("lexframe.instruments.traces.lens", "from lexframe.spaces.base import Space", False),
-        ("lexframe.instruments.traces.lens", "from lexframe.spaces import Space", True),
+        ("lexframe.instruments.traces.lens", "from lexframe.spaces import Space", False),
+        ("lexframe.instruments.traces.lens", "from lexframe.spaces import LanguageModelSpace", True),
         ("lexframe.instruments.traces.lens", "from lexframe.spaces.toy import ToySpace", True),
         ("lexframe.instruments.traces.lens", "import lexframe.spaces.toy as t", True),
-        ("lexframe.instruments.traces.lens", "from ..spaces import toy", True),
-        ("lexframe.instruments.traces.lens", "from ..spaces.base import Space", False),
-        ("lexframe.instruments.traces.lens", "from . import vocabulary_frame", False),
+        ("lexframe.instruments.traces.lens", "from ...spaces import toy", True),
+        ("lexframe.instruments.traces.lens", "from ...spaces.base import Space", False),
+        ("lexframe.instruments.traces.lens", "from . import trace", False),
         ("lexframe.instruments.traces.lens", "from lexframe import ToySpace", True),
-        ("lexframe.instruments.traces.lens", "from lexframe import linalg, report", True),
+        ("lexframe.instruments.traces.lens", "from lexframe import linalg, drawing", False),
+        ("lexframe.instruments.traces.lens", "from lexframe import linalg, adaptation", True),
+        ("lexframe.instruments.traces.lens", "from lexframe.latents import LatentStore", True),
         ("lexframe.instruments.traces.lens", "def f():\n    from lexframe.adaptation import adapt", True),
+        ("lexframe.instruments.traces.lens", "class A:\n    def chart(self):\n        from lexframe.audit.charts import x", True),
         ("lexframe.instruments.traces.lens", "if x:\n    try:\n        import lexframe.cli.main\n    except ImportError: pass", True),
         ("lexframe.instruments.traces.lens", "from lexframe import __version__", False),
         ("lexframe.spaces.toy", "from lexframe.instruments.traces.lens import Lens", True),
-        ("lexframe.spaces.base", "from lexframe.spaces.toy import ToySpace", True),
+        ("lexframe.spaces.base", "from lexframe.spaces.toy import ToySpace", False),  # within a part: no circle, see above
         ("lexframe.linalg", "from lexframe.typing import Matrix", False),
-        ("lexframe.typing", "from lexframe.linalg import cosine", True),
+        ("lexframe.linalg", "from lexframe.spaces.base import Space", True),
+        ("lexframe.drawing.page", "from lexframe.data import Table", True),
+        ("lexframe.drawing.page", "from lexframe.adaptation import adapt", True),
         ("lexframe.adaptation.adapter", "from lexframe.spaces import open_space", False),
-        ("lexframe.adaptation.adapter", "from lexframe.training.language_model.corpus import x", True),
-        ("lexframe.drawing.page", "from lexframe.adaptation import adapt", False),
-        ("lexframe.adaptation.adapter", "from lexframe.drawing import page", True),
+        ("lexframe.adaptation.adapter", "from lexframe.training.language_model.corpus import x", False),
+        ("lexframe.adaptation.adapter", "from lexframe.audit import CategoryAudit", True),
+        ("lexframe.audit.result", "from lexframe.adaptation import compare", False),
+        ("lexframe.audit.result", "from lexframe.adaptation.comparison import compare", True),
+        ("lexframe.studies.selection", "from lexframe.adaptation.comparison import compare", False),
+        ("lexframe.generative.samples", "from lexframe.studies import measure_selection", True),
         ("lexframe.cli.main", "from lexframe.workbench import make_app", False),
         ("lexframe", "from lexframe.spaces import ToySpace", True),
+        ("lexframe", "from lexframe.lazy_names import lazy_names", False),
     ],
 )
 def test_the_walk_finds_what_it_should(module, source, is_wrong):
     assert bool(wrong_imports(source, module)) == is_wrong
     if is_wrong:
-        assert re.match(rf"module\.py:\d+ {module} imports lexframe\.", wrong_imports(source, module)[0])
+        assert re.match(rf"module\.py:\d+ {module} imports lexframe", wrong_imports(source, module)[0])
 
 
 LIGHT = {"the package": ["-c", "import lexframe"], "the help page": ["-m", "lexframe.cli.main", "--help"]}
@@ -183,7 +248,7 @@ def test_it_starts_within_three_tenths_of_a_second(what):
 
 def test_the_package_loads_no_space_and_no_instrument():
     code = "import sys, lexframe; print(*sorted(name for name in sys.modules if name.startswith('lexframe')))"
-    assert python("-c", code).stdout.split() == ["lexframe"]
+    assert python("-c", code).stdout.split() == ["lexframe", "lexframe.lazy_names"]
 
 
 def test_the_toy_space_and_the_frame_load_no_torch():
