@@ -115,7 +115,13 @@ def by_source(questions: AnalogyQuestions, *, quick: bool) -> list[Claim]:
         print(
             pd.DataFrame(
                 [
-                    {"method": s.method, "of covered": s.covered_accuracy, "accuracy": s.accuracy, "low": s.low, "high": s.high}
+                    {
+                        "method": s.method,
+                        "of covered": s.covered_accuracy,
+                        "accuracy": s.accuracy.value,
+                        "low": s.accuracy.low,
+                        "high": s.accuracy.high,
+                    }
                     for s in totals
                 ]
             )
@@ -126,9 +132,9 @@ def by_source(questions: AnalogyQuestions, *, quick: bool) -> list[Claim]:
             flush=True,
         )
         for method, over in (("3cosadd", "b-only"), ("lrcos", "3cosadd"), ("3cosmul", "3cosadd")):
-            value, low, high = covered.lead(method, over)
-            claims.append(Claim(f"{name}: {method} minus {over}, covered questions", value, (low, high), "> 0", low > 0))
-        kept = totals[0].honest_accuracy / totals[0].accuracy if totals[0].accuracy else 0.0
+            lead = covered.lead(method, over)
+            claims.append(Claim(f"{name}: {method} minus {over}, covered questions", lead.value, lead.interval, "> 0", lead.low > 0))
+        kept = totals[0].honest_accuracy / totals[0].accuracy.value if totals[0].accuracy.value else 0.0
         claims.append(Claim(f"{name}: share of 3cosadd's right answers left without exclusion", kept, None, "reported", True))
     if not quick:
         keep(pd.concat(rows), "analogies_scores")

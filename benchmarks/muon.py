@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from common import Claim, finish
-from lexframe.training.language_model.run import fastest_precision
+from lexframe.spaces.precision import fastest_precision
 from lexframe.training.muon import MuonAdamW
 
 

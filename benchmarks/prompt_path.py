@@ -31,7 +31,7 @@ from lexframe.studies.truncation import truncation_cost
 
 CUTS = (64, 128)
 N_AXES = 8
-MOST_WORDS = 24
+MAX_WORDS = 24
 
 
 def main() -> None:
@@ -66,7 +66,7 @@ def drawn(name: str, n: int, seed: int, *, part: str = "train") -> dict[str, lis
     for i in rng.permutation(len(table.texts)):
         listed = found[table.labels[i]]
         if len(listed) < n and len(table.texts[i].split()) >= 6:
-            listed.append(" ".join(table.texts[i].split()[:MOST_WORDS]))
+            listed.append(" ".join(table.texts[i].split()[:MAX_WORDS]))
     return found
 
 
@@ -282,8 +282,8 @@ def selection(space: LanguageModelSpace, seeds: range, size: float) -> list[Clai
                 labels,
                 controls={"untrained": untrained(space, seed)},
                 n_axes=N_AXES,
-                most_words=MOST_WORDS,
-                most_read=max(40, int(80 * size)),
+                max_words=MAX_WORDS,
+                max_read=max(40, int(80 * size)),
                 seed=seed,
             )
         )

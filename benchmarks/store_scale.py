@@ -99,7 +99,7 @@ def made_up(size: int) -> Iterator[str]:
 
 def write(folder: Path, size: int) -> dict[str, float]:
     from lexframe.latents import LatentStore, VectorColumn
-    from lexframe.latents.store import table_of
+    from lexframe.latents.rows import table_of
     from lexframe.provenance import SpaceFingerprint
 
     start = time.perf_counter()

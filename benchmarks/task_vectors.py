@@ -22,7 +22,7 @@ from lexframe.instruments import PatchResult, Task, composed, task_vectors
 from lexframe.instruments.patching.answer_scores import first_tokens
 from lexframe.instruments.patching.task import draw_prompts
 from lexframe.instruments.patching.task_vector import patched_scores
-from lexframe.spaces import StateMove
+from lexframe.spaces import Intervention
 from lexframe.spaces.base import Representation
 from lexframe.studies import function_vector_study, task_vector_study
 from lexframe.studies.in_context_toy import InContextToy, train_in_context_toy
@@ -107,7 +107,7 @@ def swapped(toy: InContextToy, layer: int = 2) -> float:
                 continue
             prompt, donor = (draw_prompts(task, [query], task.pairs, n_shots=5, rng=rng) for task in (own, other))
             (state,) = space.encode_representations(donor, [Representation(layer, "last")])[:, 0]
-            move = StateMove(layer=layer, vector=state, how="replace", where="last")
+            move = Intervention(layer=layer, vector=state, how="replace", where="last")
             right.append(patched_scores(space, prompt, first_tokens(space, [expected])[:, np.newaxis], move).right[0, 0])
     return float(np.mean(right))
 
@@ -117,7 +117,7 @@ def word_claims(model: str, seeds: Sequence[int], *, quick: bool) -> list[Claim]
     space = LanguageModelSpace(model)
     tasks = word_tasks()[: 2 if quick else None]
     sizes = {"n_splits": 1 if quick else 2, "n_shots": 5, "n_prompts": 10}
-    studies = [task_vector_study(space, tasks, random_state=seed, **sizes) for seed in seeds]
+    studies = [task_vector_study(space, tasks, seed=seed, **sizes) for seed in seeds]
     show(f"{space.model_name}, {', '.join(task.name for task in tasks)}", studies)
     for task in tasks:
         few, patched = (np.mean([study.score(name, task.name).accuracy.value for study in studies]) for name in ("few-shot", "patched"))
@@ -136,7 +136,7 @@ def word_claims(model: str, seeds: Sequence[int], *, quick: bool) -> list[Claim]
     claims.append(over_seeds(f"{model}: median rank, patched over shuffled demonstrations", ranks, "< 1", lambda v: max(v) < 1))
     if quick:
         return claims
-    heads = [function_vector_study(space, tasks, n_splits=1, n_prompts=30, n_effect_prompts=15, random_state=seed)[0] for seed in seeds]
+    heads = [function_vector_study(space, tasks, n_splits=1, n_prompts=30, n_effect_prompts=15, seed=seed)[0] for seed in seeds]
     show(f"{space.model_name}: function vectors of 10 heads", heads)
     gain = accuracies(heads, "function vector") - accuracies(heads, "random heads")
     return [*claims, over_seeds(f"{model}: function vector of 10 heads less 10 random heads", gain, "> 0", lambda v: min(v) > 0)]
@@ -158,7 +158,7 @@ def composition(toy: InContextToy) -> float:
     space, tasks = toy.space(), {task.name: task for task in toy.tasks()}
     ad, bc, ac = (task_vectors(space, tasks[name], layers=[2]).at(2) for name in ("second next", "mirrored next", "next"))
     goal = tasks["mirrored second next"]
-    move = StateMove(layer=2, vector=composed(ad, bc, ac), how="replace", where="last")
+    move = Intervention(layer=2, vector=composed(ad, bc, ac), how="replace", where="last")
     answers = first_tokens(space, [target for _, target in goal.pairs])[:, np.newaxis]
     return float(patched_scores(space, [goal.prompt((), source) for source, _ in goal.pairs], answers, move).right.mean())
 

@@ -16,8 +16,9 @@ from lexframe.files import write_json
 from lexframe.spaces.text_vae.files import TextVAEModel, load_text_vae
 from lexframe.spaces.text_vae.space import TextVAESpace
 from lexframe.training.text_vae.data import TrainingTexts
+from lexframe.training.text_vae.log import TextVAEProgress
 from lexframe.training.text_vae.plan import TextVAEPlan, autoencoder, plain_language_model, plain_vae
-from lexframe.training.text_vae.run import TextVAEProgress, TextVAETraining
+from lexframe.training.text_vae.run import TextVAETraining
 
 KINDS: dict[str, Callable[[TextVAEPlan], TextVAEPlan]] = {
     "vae": lambda plan: plan,

@@ -103,8 +103,8 @@ def _measured(model: TextVAEModel, kind: str, seed: int, *, texts: TrainingTexts
             "self_bleu_real": self_bleu(real),
             "distinct_2": distinct_n(samples.texts),
             "distinct_2_real": distinct_n(real),
-            "perplexity": language_model_perplexity(samples.texts).per_word,
-            "perplexity_real": language_model_perplexity(real).per_word,
+            "perplexity": language_model_perplexity(samples.texts).per_word.value,
+            "perplexity_real": language_model_perplexity(real).per_word.value,
             "memorization": memory.to_dict(),
         },
         "paths": {

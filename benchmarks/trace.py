@@ -182,13 +182,13 @@ class PublishedLens(Lens):
 
     def inputs(self, space: LensSpace, states: np.ndarray, *, layer: int) -> np.ndarray:
         if layer >= len(self.maps):
-            return space.lens_input(states, layer=layer)
+            return space.lens.input(states, layer=layer)
         with torch.no_grad():
             moved = torch.from_numpy(states) + self.maps[layer](torch.from_numpy(states))
-        return space.lens_input(moved.numpy(), layer=layer)
+        return space.lens.input(moved.numpy(), layer=layer)
 
     def logits(self, space: LensSpace, inputs: np.ndarray, *, layer: int, precision: str = "float32") -> np.ndarray:
-        return space.lens_logits(inputs, precision=precision)
+        return space.lens.logits(inputs, precision=precision)
 
 
 def published_recipe(space: LanguageModelSpace, texts: Sequence[str], seconds: float, seed: int) -> tuple[PublishedLens, int]:

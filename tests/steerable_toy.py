@@ -14,20 +14,20 @@ class SteerableToy(ToySpace, SteerableSpace):
 
     def __init__(self, vectors, *, unembedding=None):
         super().__init__(vectors, unembedding=unembedding)
-        self._moves = ()
+        self._interventions = ()
 
     @property
     def fingerprint(self):
-        return replace(super().fingerprint, moves=" ".join(str(move) for move in self._moves))
+        return replace(super().fingerprint, moves=" ".join(str(move) for move in self._interventions))
 
     @contextmanager
-    def moved(self, moves):
-        before = self._moves
-        self._moves = (*before, *moves)
+    def intervened(self, interventions):
+        before = self._interventions
+        self._interventions = (*before, *interventions)
         try:
             yield
         finally:
-            self._moves = before
+            self._interventions = before
 
     def token_states(self, text, *, layers=None):
         ids = self._known(text)
@@ -51,7 +51,7 @@ class SteerableToy(ToySpace, SteerableSpace):
         return answers
 
     def _shift(self, layer):
-        wanted = [move for move in self._moves if resolve_layer(move.layer, 1) == layer]
+        wanted = [move for move in self._interventions if resolve_layer(move.layer, 1) == layer]
         return sum((move.strength * move.vector for move in wanted), np.zeros(self.n_dims))
 
 

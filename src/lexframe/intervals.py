@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+import scipy.sparse
+from jaxtyping import Float, Int
 
+from lexframe.checks import plain
 from lexframe.exceptions import DataError
 
-Interval = tuple[float, float]
-"""Low and high end, 95% unless said otherwise."""
 RESAMPLES_A_BLOCK = 64
 
 
@@ -21,19 +21,30 @@ class Estimate:
     Attributes
     ----------
     value, low, high : float
-        In the units that the holder of the estimate states; for accuracy and macro-F1 a share in [0, 1].
+        In the units that the holder of the estimate states; for accuracy and macro-F1 a share in [0, 1]. Ends are NaN where there is
+        no interval, such as for a single unit.
     """
 
     value: float
     low: float
     high: float
 
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Both ends; None where there is no interval."""
+        return None if np.isnan(self.low) or np.isnan(self.high) else (self.low, self.high)
+
+    def mapped(self, function: Callable[[float], float]) -> "Estimate":
+        """Value and ends under a function that rises, such as the exponential that makes a perplexity of nats."""
+        return Estimate(*(float(function(number)) for number in (self.value, self.low, self.high)))
+
     def to_dict(self) -> dict[str, Any]:
         """``{"value", "interval"}``, for JSON."""
-        return {"value": self.value, "interval": [self.low, self.high]}
+        return {"value": plain(self.value), "interval": plain(self.interval)}
 
     def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        ends = self.interval
+        return f"{self.value:.3f}" if ends is None else f"{self.value:.3f} [{ends[0]:.3f}, {ends[1]:.3f}]"
 
 
 def resampled_sums(
@@ -94,7 +105,7 @@ def estimates(
     return [Estimate(float(value), *_interval(column)) for value, column in zip(values, drawn.T, strict=True)]
 
 
-def _interval(drawn: Float[np.ndarray, " n_resamples"]) -> Interval:
+def _interval(drawn: Float[np.ndarray, " n_resamples"]) -> tuple[float, float]:
     defined = drawn[~np.isnan(drawn)]
     if not len(defined):
         return float("nan"), float("nan")
@@ -146,19 +157,71 @@ def mean_over_items(values: Float[np.ndarray, " n"], *, n_resamples: int = 1000,
     return mean_estimate(values, n_resamples=n_resamples, seed=seed)
 
 
-def bootstrap_ratio(
-    numerators: Float[np.ndarray, " n_units"], denominators: Float[np.ndarray, " n_units"], *, n_resamples: int = 1000, seed: int = 0
-) -> Interval | None:
-    """The interval of :func:`ratio_estimate`, or None if there is one unit only, which says nothing of the spread.
+def ratio_over_items(
+    numerators: Float[np.ndarray, " n"], denominators: Float[np.ndarray, " n"], *, n_resamples: int = 1000, seed: int = 0
+) -> Estimate:
+    """:func:`ratio_estimate`, where one item alone may stand: it says nothing of the spread, so the ends are then NaN.
 
     Parameters
     ----------
-    numerators, denominators : ndarray of shape (n_units,)
-        One entry a unit, such as bits and bytes of a document; denominators of one give the interval of a mean.
+    numerators, denominators : ndarray of shape (n,)
+        One entry an item, such as bits and bytes of a document; denominators of one give a mean.
     n_resamples, seed : int
         See :func:`resampled_sums`.
     """
-    if len(numerators) < 2:
-        return None
-    found = ratio_estimate(numerators, denominators, n_resamples=n_resamples, seed=seed)
-    return found.low, found.high
+    if len(numerators) == 1:
+        return Estimate(float(numerators[0] / denominators[0]), float("nan"), float("nan"))
+    return ratio_estimate(numerators, denominators, n_resamples=n_resamples, seed=seed)
+
+
+def product_estimates(
+    values: Float[np.ndarray, " n_items"],
+    group_of: Int[np.ndarray, " n_items"],
+    pairs: Int[np.ndarray, "n_items 2"],
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> tuple[list[Estimate], Estimate]:
+    r"""Means over items that are products of two units each, such as questions that each combine two word pairs.
+
+    20 units make 380 items, and a unit that is odd spoils 38 of them. So units are drawn with replacement, within each group, and an
+    item counts as often as the product of the draws of its two units (the pigeonhole bootstrap of Owen, 2007). Groups are not drawn:
+    which ones are asked is a choice.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_items,)
+        Right or wrong, or a difference of two methods.
+    group_of : ndarray of int, shape (n_items,)
+        Number of the group, from 0.
+    pairs : ndarray of int, shape (n_items, 2)
+        Numbers of both units within the group, from 0.
+    n_resamples, seed : int
+        Equal seeds draw equal units, so that methods are compared on the same draws.
+
+    Returns
+    -------
+    by_group : list of Estimate
+    total : Estimate
+        Over all items.
+    """
+    rng = np.random.default_rng(seed)
+    sums: list[np.ndarray] = []
+    sizes: list[np.ndarray] = []
+    means: list[float] = []
+    for group in range(int(group_of.max()) + 1):
+        chosen = group_of == group
+        left, right = pairs[chosen].T
+        n_units = int(max(left.max(), right.max())) + 1
+        draws = rng.multinomial(n_units, np.full(n_units, 1 / n_units), size=n_resamples).astype(np.float64)
+        for content, into in ((values[chosen].astype(float), sums), (np.ones(len(left)), sizes)):
+            table = scipy.sparse.coo_array((content, (left, right)), shape=(n_units, n_units)).tocsr()
+            into.append(np.einsum("rp,rp->r", draws @ table, draws))
+        means.append(float(values[chosen].mean()))
+    by_group = [_product_estimate(*row) for row in zip(means, sums, sizes, strict=True)]
+    return by_group, _product_estimate(float(values.mean()), np.sum(sums, axis=0), np.sum(sizes, axis=0))
+
+
+def _product_estimate(mean: float, sums: Float[np.ndarray, " n_resamples"], sizes: Float[np.ndarray, " n_resamples"]) -> Estimate:
+    drawn = sums[sizes > 0] / sizes[sizes > 0]  # a draw of one unit alone, again and again, makes no item
+    return Estimate(mean, *_interval(drawn if len(drawn) else np.array([mean])))

@@ -58,11 +58,11 @@ def test_the_result_as_table_json_and_page(result):
     assert "wrong labels expected" in result.summary()
 
 
-def test_additions_are_items_of_other_categories(result):
-    rows = result.additions("7", 5)
+def test_candidates_are_items_of_other_categories(result):
+    rows = result.candidates_for("7", 5)
     assert (result.given[rows] != result.categories.index("7")).all()
     with pytest.raises(KeyError, match="no category"):
-        result.additions("nothing")
+        result.candidates_for("nothing")
 
 
 def test_expected_confusion_adds_up(result):
@@ -73,12 +73,12 @@ def test_expected_confusion_adds_up(result):
 def test_p_values_of_items_in_their_places_are_uniform():
     items = gaussian_items(n=1_000, d=6, k=4, spread=2.0, wrong=0.0, seed=1)
     result = CategoryAudit(duplicates=False, relations=False).fit(items.points, items.given).result_
-    for p in (result.outlier_p, result.nowhere_p):
+    for p in (result.outlier_p, result.out_of_category_p):
         assert np.abs(np.sort(p) - np.arange(1, 1_001) / 1_000).max() < 0.03
     assert not result.outliers(0.1).any()
 
 
-def test_trusted_items_let_strangers_be_found():
+def test_trusted_items_let_items_of_no_category_be_found():
     items = gaussian_items(n=600, d=6, k=3, spread=2.0, wrong=0.0, seed=2)
     strange = np.random.default_rng(0).normal(size=(30, 6)).astype(np.float32) * 8
     points = np.concatenate([items.points, strange])
@@ -86,8 +86,8 @@ def test_trusted_items_let_strangers_be_found():
     reviewed = list(range(300))
     decisions = Decisions.from_lists(reviewed, ["keep"] * 300, [""] * 300, [str(labels[row]) for row in reviewed])
     result = CategoryAudit(duplicates=False, relations=False).fit(points, labels, decisions=decisions).result_
-    assert (result.nowhere_p[600:] < 0.02).mean() > 0.5
-    assert np.isin(result.strangers(15), np.arange(600, 630)).mean() > 0.9
+    assert (result.out_of_category_p[600:] < 0.02).mean() > 0.5
+    assert np.isin(result.out_of_category(15), np.arange(600, 630)).mean() > 0.9
 
 
 def test_decisions_settle_items_and_help_the_rest():

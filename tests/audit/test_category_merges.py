@@ -17,20 +17,20 @@ from lexframe.exceptions import InputError
 def test_the_interval_against_scikit_learn_and_delong_term_by_term(n, m, seed, ties):
     rng = np.random.default_rng(seed)
     first, second = (rng.integers(0, 5, size).astype(float) if ties else rng.normal(size=size) for size in (n, m))
-    auc, low, high = auc_interval(first, second)
-    assert auc == pytest.approx(roc_auc_score([0] * n + [1] * m, np.concatenate([first, second])))
+    found = auc_interval(first, second)
+    assert found.value == pytest.approx(roc_auc_score([0] * n + [1] * m, np.concatenate([first, second])))
     wins = [[float(y > x) + 0.5 * float(y == x) for x in first] for y in second]
     variance = np.var(np.mean(wins, axis=1), ddof=1) / m + np.var(np.mean(wins, axis=0), ddof=1) / n
     reach = scipy.stats.norm.ppf(0.975) * np.sqrt(variance)
-    assert low == pytest.approx(max(auc - reach, 0))
-    assert high == pytest.approx(min(auc + reach, 1))
+    assert found.low == pytest.approx(max(found.value - reach, 0))
+    assert found.high == pytest.approx(min(found.value + reach, 1))
 
 
 def test_the_interval_holds_the_truth(rng):
     truth, held = scipy.stats.norm.cdf(0.5 / np.sqrt(2)), 0
     for _ in range(400):
-        _, low, high = auc_interval(rng.normal(size=60), rng.normal(0.5, size=80))
-        held += low <= truth <= high
+        found = auc_interval(rng.normal(size=60), rng.normal(0.5, size=80))
+        held += found.low <= truth <= found.high
     assert 0.92 <= held / 400 <= 0.98
 
 
@@ -100,9 +100,9 @@ def test_nearest_pairs_against_all_pairs(rng):
     chance = 4 * (1 / np.maximum(counts, 1)[:, None] + 1 / np.maximum(counts, 1))
     squares = np.square(means[:, None].astype(float) - means).sum(axis=2) - chance
     expected = sorted((squares[i, j], i, j) for i in range(30) for j in range(i + 1, 30) if 4 not in (i, j))
-    found = nearest_pairs(means, counts, n_nearest=29, most=12)
+    found = nearest_pairs(means, counts, n_nearest=29, max_pairs=12)
     assert [tuple(pair) for pair in found.tolist()] == [(i, j) for _, i, j in expected[:12]]
-    many = nearest_pairs(rng.normal(size=(10_000, 8)).astype(np.float32), np.full(10_000, 9), most=50)
+    many = nearest_pairs(rng.normal(size=(10_000, 8)).astype(np.float32), np.full(10_000, 9), max_pairs=50)
     assert many.shape == (50, 2)
     assert (many[:, 0] < many[:, 1]).all()
     assert nearest_pairs(means[:1], counts[:1]).shape == (0, 2)

@@ -21,7 +21,7 @@ from lexframe.audit.charts import (
     relations_chart,
     suspicious,
 )
-from lexframe.audit.page import additions_by_category, audit_report, sentence, shown_probability
+from lexframe.audit.page import audit_report, candidates_by_category, sentence, shown_probability
 from lexframe.audit.relations import CategoryRelation
 from lexframe.audit.review.decisions import Decisions
 from lexframe.drawing.theme import CATEGORY_COLORS
@@ -92,7 +92,7 @@ def page_of(result, tmp_path, **options):
 def test_the_page_holds_its_numbers_and_runs_nothing(found, tmp_path):
     result, coordinates = found
     hulls = [(number, coordinates[:3] + number) for number in range(3)]
-    page = page_of(result, tmp_path, coordinates=coordinates, hulls=hulls, map_note="Made <b>so</b>.", most=7, title="A & <b>B</b>")
+    page = page_of(result, tmp_path, coordinates=coordinates, hulls=hulls, map_note="Made <b>so</b>.", n_shown=7, title="A & <b>B</b>")
     assert "default-src 'none'" in page
     assert "&lt;script&gt;" in page
     assert "{{ 7*7 }}" in page
@@ -148,7 +148,7 @@ def test_no_part_is_there_without_content(undrawn, tmp_path):
 
 def test_many_categories_and_nothing_left_to_review(tmp_path):
     result, coordinates, _ = audited(150, 2, n_wrong=10, relations=False)
-    page = page_of(result, tmp_path, coordinates=coordinates, hulls=[(number, np.eye(3, 2)) for number in range(150)], most=0)
+    page = page_of(result, tmp_path, coordinates=coordinates, hulls=[(number, np.eye(3, 2)) for number in range(150)], n_shown=0)
     assert "for the 12 most frequent ones" in page
     assert "None were asked for." in page
     page = page_of(replace(result, reviewed=np.ones(300, bool)), tmp_path, coordinates=coordinates)
@@ -165,7 +165,7 @@ def test_reviewed_items_are_not_listed_again(tmp_path):
     again = CategoryAudit(relations=False).fit(
         points, [result.categories[number] for number in result.given], texts=result.texts, decisions=decisions
     )
-    page = page_of(again.result_, tmp_path, coordinates=coordinates, most=60)
+    page = page_of(again.result_, tmp_path, coordinates=coordinates, n_shown=60)
     assert f'id="row-{row}"' not in page
     assert page.count('<li id="row-') == 59
     assert f"row {row}, given {result.categories[result.given[row]]}, reviewed" in page  # the map shows it, and says so
@@ -210,14 +210,14 @@ def test_without_texts_rows_stand_for_items(found, undrawn, tmp_path):
     assert f'<a class="row" href="#row-{result.ranked(1)[0]}">' in page
 
 
-def test_additions_are_those_of_the_result():
+def test_candidates_are_those_of_the_result():
     result, *_ = audited(3, 40, n_wrong=15, spread=0.8, relations=False)
-    shown = additions_by_category(result)
+    shown = candidates_by_category(result)
     assert shown["n"] == np.sum(result.suggestion_probability >= shown["least"])
     assert max(len(category["items"]) for category in shown["categories"]) > 2
     for category in shown["categories"]:
         rows = [item["row"] for item in category["items"]]
-        assert rows == result.additions(category["name"], len(rows)).tolist()
+        assert rows == result.candidates_for(category["name"], len(rows)).tolist()
 
 
 def test_duplicates_with_different_labels_come_first_and_stand_beside_their_item(found, monkeypatch):
@@ -228,7 +228,7 @@ def test_duplicates_with_different_labels_come_first_and_stand_beside_their_item
     result = replace(result, duplicates=twins)
     shown = page_module.duplicate_groups(result)
     assert [[item["row"] for item in group["rows"]] for part in ("conflicting", "agreeing") for group in shown[part]] == [[*same], [0, 1]]
-    monkeypatch.setattr(page_module, "MOST_GROUPS", 1)
+    monkeypatch.setattr(page_module, "MAX_GROUPS", 1)
     shown = page_module.duplicate_groups(result)
     assert [len(shown[part]) for part in ("conflicting", "agreeing")] == [1, 0]
     card = page_module.item_cards(result, np.array([33]), {})[0]
@@ -236,7 +236,7 @@ def test_duplicates_with_different_labels_come_first_and_stand_beside_their_item
 
 
 def test_long_groups_show_every_label_they_carry(undrawn, tmp_path, monkeypatch):
-    monkeypatch.setattr(page_module, "MOST_OF_GROUP", 2)
+    monkeypatch.setattr(page_module, "MAX_OF_GROUP", 2)
     texts = ["same"] * 9 + [f"text {row}" for row in range(21)]
     result, *_ = audited(2, 15, texts=texts, relations=False)
     given = result.given.copy()

@@ -63,7 +63,7 @@ def test_corpus_then_tokenizer_then_tokens(text_file, tmp_path, monkeypatch):
         (out / "model" / "training.json").write_text(json.dumps({"steps": 3, "tokens": 24576, "seconds": 1.5}))
         return out / "model"
 
-    monkeypatch.setattr("lexframe.training.language_model.run.pretrain", pretend)
+    monkeypatch.setattr("lexframe.training.language_model.launch.pretrain", pretend)
     options = ["--tokens", 30_000, "--n-layers", 2, "--d-model", 64, "--matrix-lr", 0.01, "--no-compile", "--processes", 1, "--seed", 4]
     printed = call("train", tmp_path / "corpus", "--tokenizer", tmp_path / "tokenizer", "--out", tmp_path / "run", *options)
     assert "24,576" in printed
@@ -74,7 +74,7 @@ def test_corpus_then_tokenizer_then_tokens(text_file, tmp_path, monkeypatch):
 
 
 def test_defaults_are_those_of_the_plan(text_file, tmp_path, monkeypatch):
-    from lexframe.training.language_model.run import PretrainingPlan
+    from lexframe.training.language_model.plan import PretrainingPlan
 
     tiny_tokenizer().save_pretrained(tmp_path / "tokenizer")
     plans = []
@@ -83,7 +83,7 @@ def test_defaults_are_those_of_the_plan(text_file, tmp_path, monkeypatch):
         plans.append(plan)
         raise InputError("far enough")
 
-    monkeypatch.setattr("lexframe.training.language_model.run.pretrain", pretend)
+    monkeypatch.setattr("lexframe.training.language_model.launch.pretrain", pretend)
     with pytest.raises(InputError, match="far enough"):
         call("train", text_file, "--tokenizer", tmp_path / "tokenizer", "--out", tmp_path / "run", "--minutes", 3)
     assert plans == [PretrainingPlan(max_minutes=3.0)]

@@ -12,12 +12,12 @@ from lexframe.exceptions import InputError
 from lexframe.provenance import SpaceFingerprint
 from lexframe.spaces import (
     DecodableSpace,
+    Intervention,
     LanguageModelSpace,
     LatentVariableSpace,
     LensSpace,
     SentenceEncoderSpace,
     Space,
-    StateMove,
     SteerableSpace,
     TextVAESpace,
     TokenSpace,
@@ -253,7 +253,7 @@ def test_states_of_tokens(space):
 def test_the_lens_on_the_last_layer_is_the_head(space):
     needs(space, LensSpace)
     states = space.token_states("the cat sat", layers=[-1]).states[0]
-    logits = space.lens_logits(space.lens_input(states, layer=-1))
+    logits = space.lens.logits(space.lens.input(states, layer=-1))
     assert logits.shape == (len(states), space.n_vocab)
     assert logits.dtype == np.float32
     if isinstance(space, LanguageModelSpace):
@@ -268,28 +268,28 @@ def test_a_moved_space_is_another_and_leaves_no_trace(space):
     texts = TEXTS[:5]
     before, fingerprint = space.encode(texts), space.fingerprint
     vector = np.linspace(-1, 2, space.n_dims, dtype=np.float32) ** 2  # a layer norm does not see what all coordinates share
-    move = StateMove(layer=0, vector=vector, strength=0.5)
-    with space.moved([move]):
+    move = Intervention(layer=0, vector=vector, strength=0.5)
+    with space.intervened([move]):
         inside = space.encode(texts)
         assert space.fingerprint.digest != fingerprint.digest
-        with space.moved([replace(move, strength=1.0)]):
+        with space.intervened([replace(move, strength=1.0)]):
             assert space.fingerprint.digest != fingerprint.digest
             assert not np.allclose(space.encode(texts), inside)
         np.testing.assert_array_equal(space.encode(texts), inside)
     assert not np.allclose(inside, before)
-    with pytest.raises(RuntimeError, match="within"), space.moved([move]):
+    with pytest.raises(RuntimeError, match="within"), space.intervened([move]):
         raise RuntimeError("within")
     np.testing.assert_array_equal(space.encode(texts), before)
     assert space.fingerprint == fingerprint
-    with space.moved([replace(move, strength=0.0)]):
+    with space.intervened([replace(move, strength=0.0)]):
         np.testing.assert_array_equal(space.encode(texts), before)
 
 
 def test_a_move_fits_the_space_or_is_refused(space):
     needs(space, SteerableSpace)
-    with pytest.raises(InputError, match="dimensions"), space.moved([StateMove(layer=0, vector=np.ones(3, dtype=np.float32))]):
+    with pytest.raises(InputError, match="dimensions"), space.intervened([Intervention(layer=0, vector=np.ones(3, dtype=np.float32))]):
         pass
-    with pytest.raises(InputError, match="does not exist"), space.moved([StateMove(layer=99, vector=np.ones(space.n_dims))]):
+    with pytest.raises(InputError, match="does not exist"), space.intervened([Intervention(layer=99, vector=np.ones(space.n_dims))]):
         pass
 
 

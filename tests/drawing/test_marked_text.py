@@ -67,7 +67,7 @@ def test_folds_stand_at_white_space_and_spare_short_ends():
     assert fold_place("word " * 20, 12) == 10
     assert fold_place("x" * 100, 12) == 12
     assert fold_place("x" * 14, 12) == 14
-    shown = shown_text("x" * 50, most=20, fold=10)
+    shown = shown_text("x" * 50, max_letters=20, fold=10)
     assert (shown.n_letters, shown.cut, joined(shown.head) + joined(shown.rest)) == (50, 30, "x" * 20)
 
 

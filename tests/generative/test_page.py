@@ -21,7 +21,7 @@ from lexframe.generative.traversal import traverse
 from lexframe.intervals import Estimate
 from lexframe.provenance import SpaceFingerprint
 from lexframe.spaces.base import Posterior
-from lexframe.training.text_vae.run import TextVAEProgress
+from lexframe.training.text_vae.log import TextVAEProgress
 from tests.adaptation.test_page import ATTACK
 from tests.audit.test_page import Elements
 from tests.generative.toy import ToyLatentSpace
@@ -139,7 +139,7 @@ def test_everything_hostile_is_shown_and_nothing_runs(score, space, texts, path,
     assert page.count("<svg") == 5
     body = page.split("</style>")[-1]
     # the name of the model, texts, what comes back, samples, the nearest training texts, the path, the walk, the factor, the provenance
-    assert body.count("&lt;script&gt;") > 2 * page_module.MOST_PAIRS
+    assert body.count("&lt;script&gt;") > 2 * page_module.MAX_PAIRS
     for what in ("title", "model"):
         assert f"please {what}" in page
     assert "\x07" not in page

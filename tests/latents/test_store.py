@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from lexframe.exceptions import DataError, FingerprintMismatch, InputError
 from lexframe.latents import LatentStore, VectorColumn
-from lexframe.latents.store import CHECKSUM, METADATA_KEY, checksums, store_schema, table_of, write_fragment
+from lexframe.latents.files import write_fragment
+from lexframe.latents.rows import checksums, table_of
+from lexframe.latents.schema import CHECKSUM, METADATA_KEY, store_schema
 from lexframe.provenance import SpaceFingerprint
 
 FINGERPRINT = SpaceFingerprint(kind="ToySpace", model="toy", weights="abc", layer=2, pooling="mean")

@@ -20,9 +20,9 @@ SAME = Task("same", tuple((source, source) for source, _ in PAIRS))
 
 def test_mean_outputs_are_those_of_the_prompts_drawn():
     space = tiny_space("gpt2")
-    found = mean_head_outputs(space, NEXT, n_shots=2, n_prompts=4, random_state=1)
+    found = mean_head_outputs(space, NEXT, n_shots=2, n_prompts=4, seed=1)
     prompts = draw_dummies(NEXT, PAIRS, n_shots=2, n_prompts=4, rng=np.random.default_rng(1))
-    np.testing.assert_allclose(found, np.mean([space.head_outputs([prompt])[0] for prompt in prompts], axis=0), atol=1e-5)
+    np.testing.assert_allclose(found, np.mean([space.heads.outputs([prompt])[0] for prompt in prompts], axis=0), atol=1e-5)
 
 
 def test_the_vector_of_all_heads_of_a_layer_is_what_the_projection_makes_of_them(rng):
@@ -39,7 +39,7 @@ def test_an_effect_is_the_rise_of_the_answers_probability(rng):
     """The head's part of the projection's input is overwritten by a hook of the test."""
     space = tiny_space("llama")  # whose answers depend on the demonstrations even untrained
     means = rng.normal(size=(3, 4, 8)).astype(np.float32) * 10
-    found = head_effects(space, NEXT, means, n_shots=3, n_prompts=4, random_state=5)
+    found = head_effects(space, NEXT, means, n_shots=3, n_prompts=4, seed=5)
     draws = np.random.default_rng(5)
     asked = [PAIRS[row] for row in draws.integers(0, len(PAIRS), 4)]
     prompts = draw_prompts(NEXT, [source for source, _ in asked], PAIRS, n_shots=3, rng=draws, shuffled=True)

@@ -29,7 +29,7 @@ class RemovingToy(SteerableToy, PatchableSpace):
         return TokenStates(words, tuple(self._known(text)), tuple(chosen), states)
 
     def _left(self, state, layer):
-        for move in self._moves:
+        for move in self._interventions:
             assert (move.how, move.where) == ("remove", "last")
             if move.layer == layer:
                 state = state - move.vector * (state @ move.vector)
@@ -60,7 +60,7 @@ def test_a_cut_at_the_last_layer_is_the_head_on_projected_states():
     cost = truncation_cost(space, texts, axes[np.newaxis], [-1], [5, 32])
     kept = axes[:, :5]
     whole, cut = (
-        scipy.special.log_softmax(space.lens_logits(states.astype(np.float32)), axis=1) for states in (found, found @ kept @ kept.T)
+        scipy.special.log_softmax(space.lens.logits(states.astype(np.float32)), axis=1) for states in (found, found @ kept @ kept.T)
     )
     np.testing.assert_allclose(cost.divergence[0], (np.exp(whole) * (whole - cut)).sum(axis=1), rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(cost.divergence[1], 0, atol=1e-6)

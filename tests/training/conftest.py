@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lexframe.training.language_model.run import PretrainingPlan
+from lexframe.training.language_model.plan import PretrainingPlan
 from lexframe.training.language_model.tokenizer import encode_corpus, train_tokenizer
 
 _WORDS = [

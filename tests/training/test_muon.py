@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from lexframe.training.language_model.run import build_model
+from lexframe.training.language_model.network import build_model
 from lexframe.training.muon import MuonAdamW, matrix_and_other_parameters, orthogonalize
 
 

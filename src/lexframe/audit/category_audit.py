@@ -28,7 +28,7 @@ from lexframe.latents.neighbors import Neighbors
 from lexframe.provenance import Provenance, SpaceFingerprint, array_hash
 from lexframe.typing import Points
 
-MOST_FOR_RELATIONS = 20_000
+MAX_FOR_RELATIONS = 20_000
 FEWEST_ITEMS = 4
 NOTHING_KNOWN = (
     "The points say no more about these categories than their sizes do, so no label is called wrong. Check the label column, or try "
@@ -121,7 +121,7 @@ class CategoryAudit(BaseEstimator):
         seconds: dict[str, float] = {}
         # A plain str of any label: numpy's strings are strings too, but write themselves as np.str_('...').
         labels = single_label([str.__str__(label) if isinstance(label, str) else str(label) for label in y])
-        points, notes = checked_points(X, len(labels))
+        points, notes = checked_item_points(X, len(labels))
         if texts is not None and len(texts) != len(points):
             raise InputError(f"There are {len(points)} points, but {len(texts)} texts. Give one for each.")
         assert labels.numbers is not None
@@ -159,7 +159,7 @@ class CategoryAudit(BaseEstimator):
             step = time.perf_counter()
         probability, suggested, suggestion = _reconsider(found, given, settled, len(categories), check)
         trusted = settled >= 0
-        outlier_p, nowhere_p = _p_values(found, given, settled, trusted)
+        outlier_p, out_of_category_p = _p_values(found, given, settled, trusted)
         seconds["outliers"] = time.perf_counter() - step
         duplicates = None
         if self.duplicates:
@@ -180,7 +180,7 @@ class CategoryAudit(BaseEstimator):
             suggested=suggested,
             suggestion_probability=suggestion,
             outlier_p=outlier_p,
-            nowhere_p=nowhere_p,
+            out_of_category_p=out_of_category_p,
             strangeness=found.strangeness,
             reviewed=settled != OPEN,
             error_rate=found.noise.error_rate,
@@ -264,8 +264,8 @@ def find_relations(
     counts = np.bincount(given, minlength=len(categories)).astype(np.int64)
     overlaps = find_overlaps(confusion, counts, categories)
     rows = np.flatnonzero(found.informed[:, 0] > 0.5)
-    if len(rows) > MOST_FOR_RELATIONS:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, MOST_FOR_RELATIONS, replace=False))
+    if len(rows) > MAX_FOR_RELATIONS:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, MAX_FOR_RELATIONS, replace=False))
     if not len(rows):
         return overlaps
     whitened, numbers = found.discriminant.whiten(points[rows]), given[rows]
@@ -322,7 +322,7 @@ def _p_values(
     return outlier, conformal_p_values(strange, strange) * (len(strange) + 1) / len(strange) - 1 / len(strange)
 
 
-def checked_points(X: Any, n_labels: int) -> tuple[Points, list[str]]:
+def checked_item_points(X: Any, n_labels: int) -> tuple[Points, list[str]]:
     """Points as float32, and what is odd about them.
 
     Raises

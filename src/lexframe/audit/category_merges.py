@@ -9,6 +9,7 @@ from jaxtyping import Float, Float32, Int64
 
 from lexframe.audit.relations import CategoryRelation
 from lexframe.exceptions import InputError
+from lexframe.intervals import Estimate
 from lexframe.latents.neighbors import NeighborIndex
 from lexframe.typing import Points
 
@@ -22,7 +23,7 @@ def find_merges(
     pairs: Int64[np.ndarray, "n_pairs 2"],
     *,
     highest_auc: float = 0.65,
-    most_members: int = 400,
+    max_members: int = 400,
 ) -> tuple[CategoryRelation, ...]:
     """Of some pairs of categories, those that no classifier here tells apart.
 
@@ -43,7 +44,7 @@ def find_merges(
         Category numbers to compare; see :func:`nearest_pairs`, and take those that overlap.
     highest_auc : float
         Above 0.5, below 1.
-    most_members : int
+    max_members : int
         Of each category, evenly spread over its rows.
 
     Returns
@@ -64,25 +65,25 @@ def find_merges(
     starts = np.searchsorted(numbers[order], np.arange(len(names) + 1))
     relations = []
     for first, second in pairs.tolist():
-        members = [_spread(order[starts[number] : starts[number + 1]], most_members) for number in (first, second)]
+        members = [_spread(order[starts[number] : starts[number + 1]], max_members) for number in (first, second)]
         if min(map(len, members)) < FEWEST:
             continue
         one, other = (points[rows].astype(np.float64) for rows in members)
         results = [auc_interval(*scores) for scores in (mean_scores(one, other), vote_scores(one, other))]
         # Leaving an item out pushes it away from its own category, which small ones show as an area below a half.
-        if max(high + max(0.5 - auc, 0.0) for auc, _, high in results) > highest_auc:
+        if max(found.high + max(0.5 - found.value, 0.0) for found in results) > highest_auc:
             continue
-        auc, low, high = max(results)
+        auc = max(results, key=lambda found: (found.value, found.low, found.high))
         evidence = (
-            f"Members of {names[first]!r} and {names[second]!r} cannot be told apart: the area under the ROC curve is {auc:.2f} (95% "
-            f"interval {low:.2f} to {high:.2f}; 0.5 is guessing), from {len(one)} and {len(other)} members."
+            f"Members of {names[first]!r} and {names[second]!r} cannot be told apart: the area under the ROC curve is {auc.value:.2f} (95% "
+            f"interval {auc.low:.2f} to {auc.high:.2f}; 0.5 is guessing), from {len(one)} and {len(other)} members."
         )
-        relations.append(CategoryRelation("merge", (names[first], names[second]), 1 - 2 * max(auc - 0.5, 0.0), evidence))
+        relations.append(CategoryRelation("merge", (names[first], names[second]), 1 - 2 * max(auc.value - 0.5, 0.0), evidence))
     return tuple(sorted(relations, key=lambda relation: (-relation.strength, relation.categories)))
 
 
 def nearest_pairs(
-    means: Float32[np.ndarray, "K n_dims"], counts: Int64[np.ndarray, " K"], *, n_nearest: int = 5, most: int = 200
+    means: Float32[np.ndarray, "K n_dims"], counts: Int64[np.ndarray, " K"], *, n_nearest: int = 5, max_pairs: int = 200
 ) -> Int64[np.ndarray, "n_pairs 2"]:
     r"""Pairs of categories whose means lie closest, among the nearest of each.
 
@@ -96,7 +97,7 @@ def nearest_pairs(
         Members of each; categories without any are left out.
     n_nearest : int
         Means to look at around each, so that 10,000 categories need no table of all pairs.
-    most : int
+    max_pairs : int
         Pairs to return.
 
     Returns
@@ -112,14 +113,12 @@ def nearest_pairs(
     chance = means.shape[1] * (1 / counts[pairs[:, 0]] + 1 / counts[pairs[:, 1]])
     squares = found.scores.ravel()[first].astype(np.float64) ** 2 - chance
     squares[pairs[:, 0] == pairs[:, 1]] = np.inf
-    nearest = np.argsort(squares, kind="stable")[:most]
+    nearest = np.argsort(squares, kind="stable")[:max_pairs]
     return pairs[nearest[np.isfinite(squares[nearest])]].astype(np.int64)
 
 
-def auc_interval(
-    first: Float[np.ndarray, " n_first"], second: Float[np.ndarray, " n_second"], *, confidence: float = 0.95
-) -> tuple[float, float, float]:
-    """Area under the ROC curve of scores that should be higher in `second`, with an interval.
+def auc_interval(first: Float[np.ndarray, " n_first"], second: Float[np.ndarray, " n_second"], *, confidence: float = 0.95) -> Estimate:
+    """Area under the ROC curve of scores that should be higher in `second`, with the interval of normal theory.
 
     Parameters
     ----------
@@ -129,7 +128,7 @@ def auc_interval(
 
     Returns
     -------
-    auc, low, high : float
+    Estimate
         From 0 to 1.
 
     References
@@ -143,7 +142,7 @@ def auc_interval(
     auc = float(below.mean())
     error = np.sqrt(below.var(ddof=1) / len(second) + above.var(ddof=1) / len(first))
     reach = float(scipy.special.ndtri(0.5 + confidence / 2) * error)
-    return auc, max(auc - reach, 0.0), min(auc + reach, 1.0)
+    return Estimate(auc, max(auc - reach, 0.0), min(auc + reach, 1.0))
 
 
 def mean_scores(
@@ -176,5 +175,5 @@ def vote_scores(
     return votes[: len(one)], votes[len(one) :]
 
 
-def _spread(rows: np.ndarray, most: int) -> np.ndarray:
-    return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
+def _spread(rows: np.ndarray, max_rows: int) -> np.ndarray:
+    return rows if len(rows) <= max_rows else rows[np.linspace(0, len(rows) - 1, max_rows).astype(np.int64)]

@@ -27,7 +27,7 @@ from lexframe.audit.noise_model import NoiseModel, fit_noise
 from lexframe.linalg import rows_by_class, softmax
 from lexframe.typing import Points
 
-MOST_CANDIDATES = 24
+MAX_CANDIDATES = 24
 ROWS_TO_CHOOSE, ROWS_TO_POOL = 8_000, 4_000
 SHRINKAGES, KAPPAS = (0.05, 0.15, 0.4, 0.8), (0.3, 1.0, 4.0)
 N_REFITS = 1
@@ -265,7 +265,7 @@ def _candidate_distances(
     candidates: Categories | None,
 ) -> tuple[Categories, Float[np.ndarray, "n_items n_candidates"], Float[np.ndarray, "two n_items"]]:
     """Candidates of each item, the given category first, with their squared distances; distances to the nearest of all and the centre."""
-    n_candidates = min(len(model.counts), MOST_CANDIDATES)
+    n_candidates = min(len(model.counts), MAX_CANDIDATES)
     chosen = np.empty((len(points), n_candidates), dtype=np.int32) if candidates is None else candidates
     kept = np.empty((len(points), n_candidates), dtype=np.float32)
     lengths = np.empty((2, len(points)), dtype=np.float32)
@@ -340,7 +340,7 @@ def _given_and_best(
     model: Discriminant, points: Points, own: Int[np.ndarray, " n_items"], log_prior: Float[np.ndarray, " n_categories"]
 ) -> tuple[np.ndarray, np.ndarray]:
     squared = model.distances(model.whiten(points), own)
-    chosen = _given_first(squared, own, min(len(model.counts), MOST_CANDIDATES))
+    chosen = _given_first(squared, own, min(len(model.counts), MAX_CANDIDATES))
     kept = np.take_along_axis(squared, chosen, axis=1)
     return -0.5 * (kept - kept.min(axis=1, keepdims=True)), log_prior[chosen]
 

@@ -216,5 +216,5 @@ def _component_scaling(centered: np.ndarray, q: int) -> np.ndarray:
     return directions[:, kept] / values[kept] * np.sqrt(n)
 
 
-def _spread(rows: np.ndarray, most: int) -> np.ndarray:
-    return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
+def _spread(rows: np.ndarray, max_rows: int) -> np.ndarray:
+    return rows if len(rows) <= max_rows else rows[np.linspace(0, len(rows) - 1, max_rows).astype(np.int64)]

@@ -11,7 +11,7 @@ from jaxtyping import Int64
 from lexframe.data.readers import stream_rows
 from lexframe.exceptions import DataError, InputError
 
-_MOST_NAMED = 4
+_MAX_NAMED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +229,7 @@ def _check_parents(nodes: Mapping[str, str | None]) -> None:
         if parent is not None and parent not in nodes:
             unknown.setdefault(parent, name)
     if unknown:
-        listed = ", ".join(f"{parent!r} (above {child!r})" for parent, child in sorted(unknown.items())[:_MOST_NAMED])
+        listed = ", ".join(f"{parent!r} (above {child!r})" for parent, child in sorted(unknown.items())[:_MAX_NAMED])
         raise InputError(
             f"{len(unknown)} parents are no categories: {listed}. Correct the name, or add the parent as a category with an empty parent."
         )
@@ -247,7 +247,7 @@ def _check_cycles(nodes: Mapping[str, str | None]) -> None:
         if node is not None and node in walked:
             chain = list(walked)
             cycle = [*chain[chain.index(node) :], node]
-            shown = cycle if len(cycle) <= 2 * _MOST_NAMED else [*cycle[:_MOST_NAMED], None, *cycle[-_MOST_NAMED:]]
+            shown = cycle if len(cycle) <= 2 * _MAX_NAMED else [*cycle[:_MAX_NAMED], None, *cycle[-_MAX_NAMED:]]
             drawn = " → ".join("…" if member is None else repr(member) for member in shown)
             raise InputError(f"The hierarchy goes round in a circle: {drawn}. Give one of these no parent, or another.")
         done.update(walked)
@@ -272,7 +272,7 @@ def _named(parent: str | None) -> str:
 
 def _some(names: Iterable[str]) -> str:
     listed = sorted(names)
-    return ", ".join(map(repr, listed[:_MOST_NAMED])) + (f" and {len(listed) - _MOST_NAMED} more" if len(listed) > _MOST_NAMED else "")
+    return ", ".join(map(repr, listed[:_MAX_NAMED])) + (f" and {len(listed) - _MAX_NAMED} more" if len(listed) > _MAX_NAMED else "")
 
 
 def _text(value: Any) -> str | None:

@@ -76,7 +76,7 @@ def map_chart(
     coordinates: Float[np.ndarray, "n_items 2"],
     result: AuditResult,
     hulls: Sequence[tuple[int, np.ndarray]] | None = None,
-    most: int = 4000,
+    max_drawn: int = 4000,
 ) -> "alt.LayerChart":
     """Items on a map: color and shape tell the given category, rings the suspicious ones, the larger the surer.
 
@@ -90,7 +90,7 @@ def map_chart(
     hulls : sequence of (int, ndarray of shape (m, 2)), optional
         Category numbers and the corners of their hulls, in order around it. A category may have several. Hulls of grey categories are
         left out where there are more than twelve: they would hide everything.
-    most : int
+    max_drawn : int
         Points to draw; suspicious ones stay, others are sampled.
 
     Raises
@@ -108,7 +108,7 @@ def map_chart(
         outlines = [(number, corners) for number, corners in outlines if number in colored]
     names = distinct_names([*(result.categories[number] for number in colored), "all other categories"])
     ringed = suspicious(result)
-    kept = drawn_rows(coordinates, ringed, most)
+    kept = drawn_rows(coordinates, ringed, max_drawn)
     ringed = ringed[np.isin(ringed, kept)]
     name_of = dict(zip(colored, names, strict=False))
     frame = np.vstack([coordinates[kept].astype(np.float64), *(corners for _, corners in outlines)]) if len(kept) else np.zeros((1, 2))
@@ -192,7 +192,7 @@ def _category_names(
     return [base.mark_text(stroke="white", strokeWidth=4, strokeJoin="round", opacity=0.9, **text), base.mark_text(color=INK, **text)]
 
 
-def relations_chart(result: AuditResult, most: int = 15) -> "alt.LayerChart":
+def relations_chart(result: AuditResult, max_categories: int = 15) -> "alt.LayerChart":
     """Expected numbers of items given one category (row) that belong to another (column), for the most confused categories.
 
     Only categories between which an item or more is expected to have been misplaced are shown.
@@ -200,11 +200,11 @@ def relations_chart(result: AuditResult, most: int = 15) -> "alt.LayerChart":
     Parameters
     ----------
     result : AuditResult
-    most : int
+    max_categories : int
     """
     import altair as alt
 
-    numbers, table = confused_categories(result, most)
+    numbers, table = confused_categories(result, max_categories)
     names = distinct_names([result.categories[number] for number in numbers])
     rows = [
         {
@@ -236,17 +236,17 @@ def relations_chart(result: AuditResult, most: int = 15) -> "alt.LayerChart":
     return themed((cells + written).properties(width=cell * len(names), height=max(26, cell - 12) * len(names)))
 
 
-def confused_categories(result: AuditResult, most: int = 15) -> tuple[list[int], Float[np.ndarray, "k k"]]:
+def confused_categories(result: AuditResult, max_categories: int = 15) -> tuple[list[int], Float[np.ndarray, "k k"]]:
     """Categories between which an item or more is expected to have been misplaced, by number, and the table of expected items.
 
-    Where there are more than `most` of them, those of the strongest pairs.
+    Where there are more than `max_categories` of them, those of the strongest pairs.
     """
     table = result.confusion().tocoo()
     pairs = np.flatnonzero((table.row != table.col) & (table.data >= 1))
     pairs = pairs[np.argsort(-table.data[pairs], kind="stable")]
     ends = np.stack([table.row[pairs], table.col[pairs]], axis=1).ravel()
     _, first = np.unique(ends, return_index=True)
-    numbers = np.sort(ends[np.sort(first)[:most]])
+    numbers = np.sort(ends[np.sort(first)[:max_categories]])
     place = np.full(len(result.categories), -1)
     place[numbers] = np.arange(len(numbers))
     kept = (table.row != table.col) & (place[table.row] >= 0) & (place[table.col] >= 0)
@@ -255,12 +255,12 @@ def confused_categories(result: AuditResult, most: int = 15) -> tuple[list[int],
     return numbers.tolist(), dense
 
 
-def frequent_categories(result: AuditResult, most: int = MAX_COLORED) -> list[int]:
+def frequent_categories(result: AuditResult, max_categories: int = MAX_COLORED) -> list[int]:
     """The most frequent categories by number, ascending; of equally frequent ones those with more expected errors."""
     size = len(result.categories)
     counts = np.bincount(result.given, minlength=size)
     errors = np.bincount(result.given, weights=np.where(result.reviewed, 0.0, result.probability), minlength=size)
-    return sorted(np.lexsort((-errors, -counts))[:most].tolist())
+    return sorted(np.lexsort((-errors, -counts))[:max_categories].tolist())
 
 
 def suspicious(result: AuditResult) -> Int[np.ndarray, " n_suspicious"]:
@@ -269,12 +269,14 @@ def suspicious(result: AuditResult) -> Int[np.ndarray, " n_suspicious"]:
     return rows[result.probability[rows] >= SUSPICIOUS]
 
 
-def drawn_rows(coordinates: Float[np.ndarray, "n_items 2"], ringed: Int[np.ndarray, " n_ringed"], most: int) -> Int[np.ndarray, " n_drawn"]:
+def drawn_rows(
+    coordinates: Float[np.ndarray, "n_items 2"], ringed: Int[np.ndarray, " n_ringed"], max_drawn: int
+) -> Int[np.ndarray, " n_drawn"]:
     """Rows to draw, ascending: those with a place, at most so many, the ringed ones before others."""
     order = np.concatenate([ringed, np.random.default_rng(0).permutation(len(coordinates))])
     order = order[np.isfinite(coordinates).all(axis=1)[order]]
     _, first = np.unique(order, return_index=True)
-    return np.sort(order[np.sort(first)][:most])
+    return np.sort(order[np.sort(first)][:max_drawn])
 
 
 def distinct_names(names: Sequence[str]) -> list[str]:

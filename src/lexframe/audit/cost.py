@@ -1,6 +1,6 @@
 """What an audit will cost, before it starts."""
 
-from lexframe.audit.category_posterior import MOST_CANDIDATES
+from lexframe.audit.category_posterior import MAX_CANDIDATES
 from lexframe.latents.neighbors import MOST_EXACT_ROWS
 
 # Measured on two cores of a laptop's kind; see benchmarks/audit.py. Machines differ by a factor of two or three.
@@ -22,7 +22,7 @@ def audit_cost(n_items: int, n_dims: int, n_categories: int, *, check: bool = Fa
     """
     neighbors = n_items**2 * n_dims / PRODUCTS_A_SECOND if n_items < MOST_EXACT_ROWS else n_items * GRAPH_SECONDS_A_ROW
     products = 6 * n_items * n_dims * (n_dims + n_categories) / PRODUCTS_A_SECOND
-    candidates = min(n_categories, MOST_CANDIDATES)
+    candidates = min(n_categories, MAX_CANDIDATES)
     fit = products + n_items * candidates * 12 * SECONDS_A_NUMBER
     seconds = 1.0 + neighbors + fit * (2 if check else 1)
     megabytes = 200 + n_items * (candidates * 60 + 21 * 24) / 1e6 + (0 if n_items < MOST_EXACT_ROWS else n_items * 96 * 8 / 1e6)

@@ -13,7 +13,7 @@ from lexframe.typing import Points
 SIMILARITY_SCALE = 0.1
 """Cosine by which a neighbor lies farther than the nearest when it counts e times less."""
 PRIOR_VOTES, GRAPH_DIMS = 0.2, 96
-SPHERE, MOST_ANSWERS, MOST_ASKED = 0.3, 10_000, 1_000
+SPHERE, MAX_ANSWERS, MAX_ASKED = 0.3, 10_000, 1_000
 """Share of the sphere in the covariance that whitens; items that choose between plain and whitened."""
 
 
@@ -61,9 +61,9 @@ def choose_neighborhood(
         With `whitening` where whitened points won.
     """
     whitening = _whitening(point_sums(points) if sums is None else sums)
-    answering = np.sort(np.random.default_rng(seed).permutation(len(points))[:MOST_ANSWERS])
+    answering = np.sort(np.random.default_rng(seed).permutation(len(points))[:MAX_ANSWERS])
     sample, labels = points[answering], given[answering]
-    asked = np.random.default_rng(seed).permutation(len(sample))[:MOST_ASKED]
+    asked = np.random.default_rng(seed).permutation(len(sample))[:MAX_ASKED]
     prior = (np.bincount(labels, minlength=n_categories) + 1) / (len(labels) + n_categories)
     likelihoods = [_vote_likelihood(places, labels, asked, min(k, len(sample) - 1), prior) for places in (sample, sample @ whitening)]
     if likelihoods[1] <= likelihoods[0]:
@@ -165,8 +165,8 @@ def _without_self(rows: np.ndarray, scores: np.ndarray, k: int) -> Neighborhood:
     return Neighborhood(np.ascontiguousarray(kept_rows, dtype=np.int64), np.ascontiguousarray(kept_scores, dtype=np.float32))
 
 
-def _leading_directions(points: Points, center: np.ndarray, *, most: int = 20_000) -> Float[np.ndarray, "n_dims few"]:
-    part = unit_length(points[:: max(1, -(-len(points) // most))] - center).astype(np.float64)
+def _leading_directions(points: Points, center: np.ndarray, *, max_rows: int = 20_000) -> Float[np.ndarray, "n_dims few"]:
+    part = unit_length(points[:: max(1, -(-len(points) // max_rows))] - center).astype(np.float64)
     _, vectors = np.linalg.eigh(part.T @ part)
     return np.ascontiguousarray(vectors[:, ::-1][:, :GRAPH_DIMS], dtype=np.float32)
 

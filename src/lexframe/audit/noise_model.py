@@ -19,8 +19,8 @@ from jaxtyping import Bool, Float, Int
 
 from lexframe.audit.discriminant import Categories, Weights
 
-CONFIDENT, LEAST_CONFIDENT, MOST_ITEMS = 0.8, 50, 100_000
-LEAST_ERRORS, MOST_ERRORS = 1e-4, 0.6
+CONFIDENT, LEAST_CONFIDENT, MAX_ITEMS = 0.8, 50, 100_000
+LEAST_ERRORS, MAX_ERRORS = 1e-4, 0.6
 N_STEPS = 60
 
 
@@ -114,13 +114,13 @@ def fit_noise(
         parts = np.stack([(1 - rate) * right, rate * (1 - share) * anywhere, rate * share * near]) + 1e-300
         parts /= parts.sum(axis=0)
         wrong = float(parts[1:].sum())
-        rate = min(max(wrong / len(right), LEAST_ERRORS), MOST_ERRORS)
+        rate = min(max(wrong / len(right), LEAST_ERRORS), MAX_ERRORS)
         share = float(parts[2].sum()) / max(wrong, 1e-12)
     return replace(model, error_rate=rate, similar_share=share)
 
 
 def _at_most(rows: Int[np.ndarray, " n_rows"], rng: np.random.Generator) -> Int[np.ndarray, " n_kept"]:
-    return rows if len(rows) <= MOST_ITEMS else np.sort(rng.choice(rows, MOST_ITEMS, replace=False))
+    return rows if len(rows) <= MAX_ITEMS else np.sort(rng.choice(rows, MAX_ITEMS, replace=False))
 
 
 def _beyond_doubt(posterior: Weights) -> Bool[np.ndarray, " n_items"]:

@@ -20,9 +20,9 @@ from lexframe.drawing.marked_text import readable, shown_text
 from lexframe.drawing.page import as_json, svg, write_page
 from lexframe.drawing.theme import shortened
 
-MOST_DRAWN = 4000
-MOST_STRANGERS, MOST_GROUPS, MOST_OF_GROUP, MOST_RELATIONS = 20, 40, 6, 40
-MOST_CATEGORIES, MOST_ADDITIONS, LEAST_ADDITION = 200, 6, 0.2
+MAX_DRAWN = 4000
+MAX_OUT_OF_CATEGORY, MAX_GROUPS, MAX_OF_GROUP, MAX_RELATIONS = 20, 40, 6, 40
+MAX_CATEGORIES, MAX_CANDIDATES, LEAST_CANDIDATE = 200, 6, 0.2
 """Additions: categories on the page, items a category, and the least probability of belonging there."""
 RELATIONS_SEEN = 6
 """Relations of a kind that are seen at once; the others are folded."""
@@ -44,7 +44,7 @@ def audit_report(
     hulls: Sequence[tuple[int, np.ndarray]] | None = None,
     map_note: str = "",
     words: Mapping[int, Sequence[tuple[str, float]]] | None = None,
-    most: int = 60,
+    n_shown: int = 60,
     title: str = "Labels to reconsider",
 ) -> Path:
     """Write the report of an audit of categories.
@@ -63,7 +63,7 @@ def audit_report(
         How the map was made.
     words : mapping of int to sequence of (str, float), optional
         For some rows, the words of the text with their effects: above 0 towards the suggestion, below towards the given category.
-    most : int
+    n_shown : int
         Items to show with their evidence.
     title : str
         Heading.
@@ -78,7 +78,7 @@ def audit_report(
     InputError
         If coordinates or hulls do not fit the items, or the file cannot be written.
     """
-    rows = result.ranked(most)
+    rows = result.ranked(n_shown)
     places = None if coordinates is None else np.asarray(coordinates, dtype=np.float64)
     _, table = confused_categories(result)
     confused = len(result.categories) > 2 and float(table.max(initial=0.0)) >= LEAST_CONFUSED
@@ -88,20 +88,20 @@ def audit_report(
         title=readable(title),
         result=result,
         expected=result.expected_errors(),
-        expected_first=result.expected_errors(most),
+        expected_first=result.expected_errors(n_shown),
         n_open=int((~result.reviewed).sum()),
         n_first=len(rows),
         cards=item_cards(result, rows, words or {}),
         has_words=any(int(row) in (words or {}) for row in rows),
         listed=set(rows.tolist()),
-        check=check_line(result, most),
+        check=check_line(result, n_shown),
         charts={
             "curve": svg(result.chart()),
             "probability": svg(probability_chart(result)),
-            "map": None if places is None else svg(map_chart(places, result, hulls, MOST_DRAWN)),
+            "map": None if places is None else svg(map_chart(places, result, hulls, MAX_DRAWN)),
             "relations": svg(relations_chart(result)) if confused else None,
         },
-        n_drawn=min(MOST_DRAWN, len(result)),
+        n_drawn=min(MAX_DRAWN, len(result)),
         n_ringed=len(suspicious(result)),
         n_suspicious=int(np.sum(~result.reviewed & (result.probability >= SUSPICIOUS))),
         n_colored=len(frequent_categories(result)),
@@ -109,8 +109,8 @@ def audit_report(
         map_note=readable(map_note),
         relations=relation_groups(result),
         duplicates=duplicate_groups(result),
-        strangers=[_line(result, int(row)) for row in result.strangers(MOST_STRANGERS)],
-        additions=additions_by_category(result),
+        out_of_category=[_line(result, int(row)) for row in result.out_of_category(MAX_OUT_OF_CATEGORY)],
+        candidates=candidates_by_category(result),
         seconds={step: seconds for step, seconds in result.seconds.items() if step != "all"},
         seconds_in_all=result.seconds.get("all", sum(result.seconds.values())),
         notes=[readable(note) for note in result.notes],
@@ -142,8 +142,8 @@ def item_cards(result: AuditResult, rows: np.ndarray, words: Mapping[int, Sequen
                     {"name": _name(result, number), "items": [_line(result, other, _NEAR) for other in result.neighbors_in(row, number)]}
                     for number in (given, suggested)
                 ],
-                "copies": [_line(result, other, _NEAR) for other in copies[:MOST_OF_GROUP]],
-                "n_more_copies": max(len(copies) - MOST_OF_GROUP, 0),
+                "copies": [_line(result, other, _NEAR) for other in copies[:MAX_OF_GROUP]],
+                "n_more_copies": max(len(copies) - MAX_OF_GROUP, 0),
             }
         )
     return cards
@@ -157,12 +157,12 @@ def sentence(text: str, names: Sequence[str]) -> str:
     return shortened(readable(text), _REASON)
 
 
-def check_line(result: AuditResult, most: int) -> str | None:
+def check_line(result: AuditResult, n_first: int) -> str | None:
     """What planted errors say of the list and of the probabilities, in a few sentences."""
     check = result.check
     if check is None:
         return None
-    at = int(np.searchsorted(check.reviews, most, side="right")) - 1
+    at = int(np.searchsorted(check.reviews, n_first, side="right")) - 1
     parts = []
     if at >= 0 and check.n_planted:
         parts.append(
@@ -190,7 +190,7 @@ def relation_groups(result: AuditResult) -> list[dict[str, Any]]:
                     "strength": relation.strength,
                     "evidence": sentence(relation.evidence, relation.categories),
                 }
-                for relation in found[:MOST_RELATIONS]
+                for relation in found[:MAX_RELATIONS]
             ]
             seen, folded = shown[:RELATIONS_SEEN], shown[RELATIONS_SEEN:]
             groups.append({"heading": heading, "meaning": meaning, "n": len(found), "seen": seen, "folded": folded})
@@ -205,14 +205,14 @@ def duplicate_groups(result: AuditResult) -> dict[str, Any] | None:
     conflicting = set(found.conflicting)
     order = sorted(range(len(found.groups)), key=lambda number: found.groups[number] not in conflicting)
     groups = []
-    for number in order[:MOST_GROUPS]:
+    for number in order[:MAX_GROUPS]:
         rows = found.groups[number]
         groups.append(
             {
                 "conflicting": rows in conflicting,
                 "exact": found.is_exact[number],
                 "n": len(rows),
-                "rows": [_line(result, row) for row in _one_of_each_label_first(result, rows)[:MOST_OF_GROUP]],
+                "rows": [_line(result, row) for row in _one_of_each_label_first(result, rows)[:MAX_OF_GROUP]],
             }
         )
     return {
@@ -231,14 +231,14 @@ def _one_of_each_label_first(result: AuditResult, rows: Sequence[int]) -> list[i
     return [row for i, row in enumerate(rows) if i in first] + [row for i, row in enumerate(rows) if i not in first]
 
 
-def additions_by_category(result: AuditResult) -> dict[str, Any]:
-    """For each category the items given another one that likely belong there, as :meth:`AuditResult.additions` ranks them."""
-    open_rows = np.flatnonzero(~result.reviewed & (result.suggestion_probability >= LEAST_ADDITION) & (result.suggested != result.given))
+def candidates_by_category(result: AuditResult) -> dict[str, Any]:
+    """For each category the items given another one that likely belong there, as :meth:`AuditResult.candidates_for` ranks them."""
+    open_rows = np.flatnonzero(~result.reviewed & (result.suggestion_probability >= LEAST_CANDIDATE) & (result.suggested != result.given))
     open_rows = open_rows[np.argsort(-result.suggestion_probability[open_rows], kind="stable")]
     of_category: dict[int, list[int]] = {}
     for row in open_rows.tolist():
         of_category.setdefault(int(result.suggested[row]), []).append(row)
-    numbers = sorted(of_category)[:MOST_CATEGORIES]
+    numbers = sorted(of_category)[:MAX_CATEGORIES]
     return {
         "categories": [
             {
@@ -246,14 +246,14 @@ def additions_by_category(result: AuditResult) -> dict[str, Any]:
                 "n": len(of_category[number]),
                 "items": [
                     _line(result, row) | {"suggestion_probability": float(result.suggestion_probability[row])}
-                    for row in of_category[number][:MOST_ADDITIONS]
+                    for row in of_category[number][:MAX_CANDIDATES]
                 ],
             }
             for number in numbers
         ],
         "n_categories": len(of_category),
         "n": len(open_rows),
-        "least": LEAST_ADDITION,
+        "least": LEAST_CANDIDATE,
     }
 
 
@@ -275,7 +275,7 @@ def _line(result: AuditResult, row: int, letters: int = _SHORT) -> dict[str, Any
         "shown_probability": shown_probability(float(result.probability[row])),
         "shown_suggestion": shown_probability(float(result.suggestion_probability[row])),
         "reviewed": bool(result.reviewed[row]),
-        "stranger_than": 1 - float(result.nowhere_p[row]),
+        "farther_than": 1 - float(result.out_of_category_p[row]),
     }
 
 

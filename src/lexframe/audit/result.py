@@ -16,7 +16,7 @@ from lexframe.audit.relations import CategoryRelation
 from lexframe.audit.review_curve import review_curve_chart
 from lexframe.provenance import Provenance
 
-MOST_SHOWN = 200
+MAX_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +36,10 @@ class AuditResult:
         That the suggested category is the true one.
     outlier_p : ndarray of shape (n_items,)
         Conformal p-value: how far the item lies from the other members of its category, among their own distances.
-    nowhere_p : ndarray of shape (n_items,)
+    out_of_category_p : ndarray of shape (n_items,)
         The same for the distance to the nearest category, whichever it is: small for items that belong to none.
     strangeness : ndarray of shape (n_items,)
-        The distance behind `nowhere_p`.
+        The distance behind `out_of_category_p`.
     reviewed : ndarray of bool, shape (n_items,)
         Items that a person has decided on; they are not ranked again.
     error_rate, similar_share : float
@@ -64,7 +64,7 @@ class AuditResult:
     suggested: Int[np.ndarray, " n_items"]
     suggestion_probability: Float[np.ndarray, " n_items"]
     outlier_p: Float[np.ndarray, " n_items"]
-    nowhere_p: Float[np.ndarray, " n_items"]
+    out_of_category_p: Float[np.ndarray, " n_items"]
     strangeness: Float[np.ndarray, " n_items"]
     reviewed: Bool[np.ndarray, " n_items"]
     error_rate: float
@@ -83,23 +83,23 @@ class AuditResult:
     def __len__(self) -> int:
         return len(self.given)
 
-    def ranked(self, most: int | None = None) -> Int[np.ndarray, " n_ranked"]:
+    def ranked(self, n_items: int | None = None) -> Int[np.ndarray, " n_ranked"]:
         """Rows that nobody has decided on, the likeliest errors first.
 
         Parameters
         ----------
-        most : int, optional
+        n_items : int, optional
             How many. Default: all.
         """
         order = np.argsort(-self.probability, kind="stable")
-        return order[~self.reviewed[order]][:most]
+        return order[~self.reviewed[order]][:n_items]
 
-    def strangers(self, most: int | None = None) -> Int[np.ndarray, " n_ranked"]:
+    def out_of_category(self, n_items: int | None = None) -> Int[np.ndarray, " n_ranked"]:
         """Rows that nobody has decided on, those that fit no category first."""
         order = np.argsort(-self.strangeness, kind="stable")
-        return order[~self.reviewed[order]][:most]
+        return order[~self.reviewed[order]][:n_items]
 
-    def additions(self, category: str, most: int | None = None) -> Int[np.ndarray, " n_ranked"]:
+    def candidates_for(self, category: str, n_items: int | None = None) -> Int[np.ndarray, " n_ranked"]:
         """Rows given another category that should be considered for this one, the likeliest first.
 
         Raises
@@ -111,7 +111,7 @@ class AuditResult:
             raise KeyError(f"There is no category {category!r}; there are {', '.join(self.categories[:8])}.")
         number = self.categories.index(category)
         rows = np.flatnonzero((self.suggested == number) & (self.given != number) & ~self.reviewed)
-        return rows[np.argsort(-self.suggestion_probability[rows], kind="stable")][:most]
+        return rows[np.argsort(-self.suggestion_probability[rows], kind="stable")][:n_items]
 
     def expected_errors(self, n_reviews: int | None = None) -> float:
         """Wrong labels that are expected among the first `n_reviews` of the ranking; among all of it by default."""
@@ -129,11 +129,11 @@ class AuditResult:
         """Items far from their own category, at a false discovery rate of `level` (Benjamini and Hochberg)."""
         return adjusted_p(self.outlier_p) <= level
 
-    def neighbors_in(self, row: int, category: int, most: int = 3) -> list[int]:
+    def neighbors_in(self, row: int, category: int, n_neighbors: int = 3) -> list[int]:
         """The nearest rows of that category among the item's neighbors."""
         near = self.neighborhood.rows[row]
         near = near[near >= 0]
-        return [int(other) for other in near[self.given[near] == category][:most]]
+        return [int(other) for other in near[self.given[near] == category][:n_neighbors]]
 
     def confusion(self) -> scipy.sparse.csr_array:
         """Expected numbers of items given k (row) that belong to l (column); sparse, shape (n_categories, n_categories)."""
@@ -157,11 +157,11 @@ class AuditResult:
             parts.append(f"a near duplicate is in {', '.join(map(repr, names[:3]))}")
         return "; ".join(parts)
 
-    def to_frame(self, most: int | None = None) -> Any:
+    def to_frame(self, n_items: int | None = None) -> Any:
         """A row an item, in the order of the ranking, as a pandas table."""
         import pandas as pd
 
-        rows = self.ranked(most)
+        rows = self.ranked(n_items)
         columns: dict[str, Any] = {"row": rows}
         if self.texts is not None:
             columns["text"] = [self.texts[row] for row in rows]
@@ -172,11 +172,11 @@ class AuditResult:
             "probability": self.probability[rows],
             "suggestion_probability": self.suggestion_probability[rows],
             "outlier_p": self.outlier_p[rows],
-            "nowhere_p": self.nowhere_p[rows],
+            "out_of_category_p": self.out_of_category_p[rows],
         }
         return pd.DataFrame(columns)
 
-    def to_dict(self, most: int = MOST_SHOWN) -> dict[str, Any]:
+    def to_dict(self, n_items: int = MAX_SHOWN) -> dict[str, Any]:
         """As plain types, for JSON: counts, relations, and the first of each list."""
         return {
             "n_items": len(self),
@@ -185,8 +185,8 @@ class AuditResult:
             "error_rate": self.error_rate,
             "similar_share": self.similar_share,
             "reviewed": int(self.reviewed.sum()),
-            "items": [self.item(int(row)) for row in self.ranked(most)],
-            "strangers": [self.item(int(row)) for row in self.strangers(min(most, 50))],
+            "items": [self.item(int(row)) for row in self.ranked(n_items)],
+            "out_of_category": [self.item(int(row)) for row in self.out_of_category(min(n_items, 50))],
             "duplicates": None if self.duplicates is None else self.duplicates.to_dict(),
             "relations": [relation.to_dict() for relation in self.relations],
             "check": None if self.check is None else self.check.to_dict(),
@@ -207,7 +207,7 @@ class AuditResult:
             "probability": float(self.probability[row]),
             "suggestion_probability": float(self.suggestion_probability[row]),
             "outlier_p": float(self.outlier_p[row]),
-            "nowhere_p": float(self.nowhere_p[row]),
+            "out_of_category_p": float(self.out_of_category_p[row]),
             "reason": self.reason(row),
             "nearest_given": self.neighbors_in(row, int(self.given[row])),
             "nearest_suggested": self.neighbors_in(row, int(self.suggested[row])),

@@ -9,7 +9,7 @@ from jaxtyping import Int
 from lexframe.audit.category_posterior import CategoryPosterior
 from lexframe.typing import Points
 
-MOST_WORDS = 80
+MAX_WORDS = 80
 _WORD = re.compile(r"\S+")
 
 
@@ -38,14 +38,14 @@ def word_effects(
     """
     words = [_WORD.findall(text) for text in texts]
     variants = [text for text, listed in zip(texts, words, strict=True) for text in (text, *_without_each(text, listed))]
-    odds_given = np.repeat(given, [1 + min(len(listed), MOST_WORDS) for listed in words])
-    odds_suggested = np.repeat(suggested, [1 + min(len(listed), MOST_WORDS) for listed in words])
+    odds_given = np.repeat(given, [1 + min(len(listed), MAX_WORDS) for listed in words])
+    odds_suggested = np.repeat(suggested, [1 + min(len(listed), MAX_WORDS) for listed in words])
     squared = found.discriminant.distances(found.discriminant.whiten(encode(variants))).astype(np.float64)
     rows = np.arange(len(variants))
     odds = 0.5 * found.weights[0] * (squared[rows, odds_given] - squared[rows, odds_suggested])
     effects, start = [], 0
     for listed in words:
-        judged = min(len(listed), MOST_WORDS)
+        judged = min(len(listed), MAX_WORDS)
         falls = odds[start] - odds[start + 1 : start + 1 + judged]
         effects.append([(word, float(falls[place]) if place < judged else 0.0) for place, word in enumerate(listed)])
         start += 1 + judged
@@ -54,5 +54,5 @@ def word_effects(
 
 def _without_each(text: str, words: Sequence[str]) -> list[str]:
     """The text without its first word, without its second, and so on; a text of one word becomes a blank."""
-    spans = [match.span() for match in _WORD.finditer(text)][:MOST_WORDS]
+    spans = [match.span() for match in _WORD.finditer(text)][:MAX_WORDS]
     return [(text[:start] + text[end:]).strip() or " " for start, end in spans]

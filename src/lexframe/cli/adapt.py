@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from lexframe.cli import options, show
+from lexframe.cli.model_options import open_model, typed
 
 DEFAULT_TEMPLATE = "{text} This message is about"
 
@@ -42,10 +43,11 @@ def adapt(
 
     tables = [read_table(path, text=text, pair=pair, label=label) for path in (train, test) if path is not None]
     words = label_words_from(label_words or [], tables[0].labels or ())
-    space = open_language_space(
-        model, layer=layer, pooling=pooling, template=template, max_length=max_length, truncation=truncation, dtype=dtype, device=device,
+    settings = typed(
+        layer=layer, pooling=pooling, template=template, max_length=max_length, truncation=truncation, dtype=dtype, device=device,
         revision=revision, trust_remote_code=trust_remote_code,
     )  # fmt: skip
+    space = open_model(model, prompt=DEFAULT_TEMPLATE, **settings)
     _adapt(space, tables, words, methods, readout=readout, seed=seed, batch_size=batch_size, out=out, report=report, as_json=as_json)
 
 
@@ -60,22 +62,10 @@ def demo(
         show.note("A frozen language model (embedded, trained for this package) sorts messages to a front desk (desk, 8 categories).\n")
     tables = [desk("train"), desk("test")]
     words = {label: [label] for label in sorted(set(tables[0].labels or ()))}
-    space = open_language_space("embedded", template=DEFAULT_TEMPLATE)
+    space = open_model("embedded", template=DEFAULT_TEMPLATE)
     _adapt(space, tables, words, "all", out=out / "adapter", report=out / "report.html", as_json=as_json)
     if not as_json:
         show.note("\nNow yours: lexframe adapt train.jsonl --test test.jsonl --model gpt2 --out adapter/ --report report.html")
-
-
-def open_language_space(model: str, **settings: Any) -> Any:
-    """Open a space quietly; a folder of a sentence encoder takes only the settings it knows."""
-    from lexframe.spaces import open_space
-    from lexframe.spaces.registry import is_sentence_encoder
-
-    show.quiet_libraries()
-    if is_sentence_encoder(model):
-        known = ("max_length", "dtype", "device", "revision")
-        return open_space(model, **{name: settings[name] for name in known if name in settings})
-    return open_space(model, **settings)
 
 
 def _adapt(

@@ -134,7 +134,7 @@ def _print(result: Any) -> None:
                 relation,
                 f"{result.score(result.methods[0], relation).n_covered:,} of {result.score(result.methods[0], relation).n_questions:,}",
             ]
-            + [f"{result.score(method, relation).accuracy:.3f}" for method in result.methods]
+            + [f"{result.score(method, relation).accuracy.value:.3f}" for method in result.methods]
             for relation in dict.fromkeys(score.relation for score in result.scores)
         ],
     )
@@ -144,7 +144,7 @@ def _print(result: Any) -> None:
     show.table(
         ["all relations", *result.methods],
         [
-            ["95% interval over pairs", *(f"{score.low:.3f}–{score.high:.3f}" for score in totals)],
+            ["95% interval over pairs", *(f"{score.accuracy.low:.3f}–{score.accuracy.high:.3f}" for score in totals)],
             ["of covered questions", *(f"{score.covered_accuracy:.3f}" for score in totals)],
             ["honest: no word left out", *(f"{score.honest_accuracy:.3f}" for score in totals)],
             *(

@@ -143,11 +143,10 @@ def _vectors(path: Path, n_items: int) -> Any:
 
 
 def _open(model: str, max_length: int | None, dtype: str, device: str | None, revision: str | None, trust: bool) -> Any:
-    from lexframe.cli.adapt import open_language_space
+    from lexframe.cli.model_options import open_model, typed
 
-    return open_language_space(
-        model, max_length=max_length, dtype=dtype, device=device, revision=revision, trust_remote_code=trust
-    )  # no template: an audit asks what a text says, and not which word would follow
+    # No template: an audit asks what a text says, and not which word would follow.
+    return open_model(model, **typed(max_length=max_length, dtype=dtype, device=device, revision=revision, trust_remote_code=trust))
 
 
 def _encode(space: Any, texts: Any, batch_size: int | None, *, quiet: bool) -> Any:
@@ -208,11 +207,11 @@ def _decisions(sheets: list[Path], log: Path | None, labels: Any, digest: str) -
     return found
 
 
-def _write_sheet(result: Any, path: Path, most: int) -> None:
+def _write_sheet(result: Any, path: Path, n_rows: int) -> None:
     from lexframe.audit import ReviewRow, write_review_sheet
 
     rows = []
-    for row in map(int, result.ranked(most)):
+    for row in map(int, result.ranked(n_rows)):
         text = "" if result.texts is None else result.texts[row]
         given, suggested = result.categories[result.given[row]], result.categories[result.suggested[row]]
         rows.append(ReviewRow(row, text, given, suggested, float(result.probability[row]), result.reason(row)))
@@ -238,7 +237,7 @@ def _write_report(result: Any, points: Any, encoder: Any, path: Path, method: st
         texts = [result.texts[row] for row in rows]
         found = word_effects(encoder.encode, texts, result.given[rows], result.suggested[rows], result.posterior)
         extras["words"] = dict(zip(rows, found, strict=True))
-    audit_report(result, path, most=WORDS_SHOWN, **extras)
+    audit_report(result, path, n_shown=WORDS_SHOWN, **extras)
 
 
 def _print(result: Any, top: int) -> None:

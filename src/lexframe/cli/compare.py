@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from lexframe.cli import options, show
-from lexframe.cli.adapt import DEFAULT_TEMPLATE, open_language_space
+from lexframe.cli.adapt import DEFAULT_TEMPLATE
+from lexframe.cli.model_options import open_model, typed
 from lexframe.exceptions import InputError
 
 
@@ -58,11 +59,11 @@ def compare(
     train_table, test_table = tables if len(tables) == 2 else hold_out(tables[0], 0)
     words = label_words_from(label_words or [], tables[0].labels or ())
     chosen = make_methods(methods)
-    settings = {
-        "layer": layer, "pooling": pooling, "template": template, "max_length": max_length, "truncation": truncation, "dtype": dtype,
-        "device": device, "revision": revision, "trust_remote_code": trust_remote_code,
-    }  # fmt: skip
-    spaces = {name: open_language_space(name, **settings) for name in model or ["embedded"]}
+    settings = typed(
+        layer=layer, pooling=pooling, template=template, max_length=max_length, truncation=truncation, dtype=dtype, device=device,
+        revision=revision, trust_remote_code=trust_remote_code,
+    )  # fmt: skip
+    spaces = {name: open_model(name, prompt=DEFAULT_TEMPLATE, **settings) for name in model or ["embedded"]}
     result = run(
         spaces,
         train_table,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from lexframe.cli import options, show
-from lexframe.cli.adapt import open_language_space
+from lexframe.cli.model_options import open_model, typed
 
 LEAST_BYTES_FOR_WORKERS = 1_000_000
 TEXTS_TO_COMPARE = 32
@@ -45,13 +45,12 @@ def encode(
     from itertools import islice
 
     from lexframe.data import count_rows, stream_rows
-    from lexframe.exceptions import DataError
-    from lexframe.latents import encode_to_store, row_blocks
+    from lexframe.exceptions import DataError, InputError
+    from lexframe.latents import LatentStore, encode_to_store, row_blocks
     from lexframe.latents.encoding import precision_deviation
-    from lexframe.latents.store import LatentStore
-    from lexframe.spaces import open_space
+    from lexframe.spaces.base import TokenSpace
     from lexframe.spaces.precision import fastest_precision
-    from lexframe.spaces.registry import is_text_vae
+    from lexframe.spaces.registry import recognized_kind, space_class
 
     columns = tuple(name.strip() for name in (keep or "").split(",") if name.strip())
     asked = [*columns, *([id_column] if id_column and id_column not in columns else [])]
@@ -70,27 +69,29 @@ def encode(
     if not first:
         raise DataError(f"{', '.join(map(str, texts))} holds no text. Give a file with at least one row of text.")
     representations = parse_representations(layer, pooling)
-    settings: dict[str, Any] = {
-        "layer": representations[0].layer, "pooling": representations[0].pooling, "template": template, "max_length": max_length,
-        "truncation": truncation, "device": device, "revision": revision, "trust_remote_code": trust_remote_code,
-    }  # fmt: skip
+    settings = typed(
+        layer=representations[0].layer, pooling=representations[0].pooling, template=template, max_length=max_length,
+        truncation=truncation, device=device, revision=revision, trust_remote_code=trust_remote_code,
+    )  # fmt: skip
     kept = next(iter(LatentStore(out).vectors.values())) if LatentStore.exists(out) else None
-    chosen = dtype
-    if is_text_vae(model):  # opened as it was trained, in this process
-        chosen, workers = "float32", 0
-    elif dtype == "auto":  # a store goes on as it began, on whatever machine
+    chosen = None if dtype == "auto" else dtype
+    opened = space_class(recognized_kind(model))
+    if dtype == "auto" and "dtype" in opened.options():  # a store goes on as it began, on whatever machine
         chosen = kept.fingerprint.dtype if kept else fastest_precision(device and device.split(":")[0])
-    space = open_space(model, device=device) if is_text_vae(model) else open_language_space(model, dtype=chosen, **settings)
-    layered = representations if hasattr(space, "encode_representations") else ()
+    space = open_model(model, dtype=chosen, **settings)
+    layered = representations if isinstance(space, TokenSpace) else ()
+    if not layered and len(representations) > 1:
+        raise InputError(f"{model} is a {space.kind}, whose points are of one kind. Name one pooling, or a language model.")
     facts: dict[str, Any] = {}
-    if chosen != "float32" and kept is None:
-        exact = open_language_space(model, dtype="float32", **settings)
+    if chosen not in (None, "float32") and kept is None:
+        exact = open_model(model, dtype="float32", **settings)
         facts["deviation_from_float32"] = precision_deviation(space, exact, first, layered)
         del exact
     if workers is None:
         long = sum(path.stat().st_size for path in texts) >= LEAST_BYTES_FOR_WORKERS
-        on_cpu = str(next(space.model.parameters()).device) == "cpu"
-        workers = (os.cpu_count() or 1) if long and on_cpu else 0
+        workers = (os.cpu_count() or 1) if long and not space.on_gpu else 0
+    if not space.networks():  # nothing that other processes could share
+        workers = 0
     counts = [count_rows(path) for path in texts]
     with show.throughput(None if None in counts else sum(counts)) as watch:
         result = encode_to_store(

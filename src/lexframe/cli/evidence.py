@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from lexframe.cli import options, show
-from lexframe.cli.adapt import DEFAULT_TEMPLATE, open_language_space
-from lexframe.exceptions import InputError
+from lexframe.cli.adapt import DEFAULT_TEMPLATE
+from lexframe.cli.model_options import open_model
 
 app = typer.Typer(help="Published tables, measured anew.", no_args_is_help=True)
 
@@ -32,9 +32,7 @@ def reproduce(
     from lexframe.studies.reproduction import SETS
     from lexframe.studies.reproduction import reproduce as run
 
-    space = open_language_space(model, template=template)
-    if not isinstance(space, VocabularySpace):
-        raise InputError(f"{model} has no output vocabulary, and the paper's method needs one. Name a language model.")
+    space = open_model(model, needs=VocabularySpace, template=template)
     chosen = tuple(name.strip() for name in sets.split(",")) if sets else SETS
     found = run(space, data, sets=chosen, max_test=max_test or None, cells=out, progress=show.progress("reproducing"))
     if as_json:

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from lexframe.cli import options, show
+from lexframe.cli.model_options import open_model, typed
 
 app = typer.Typer(no_args_is_help=True, help="The vocabulary frame: where words lie in the latent space.")
 
@@ -30,10 +31,10 @@ def show_words(
 ) -> None:
     """Show words in the frame: neighbors by basis, leverage, length, and how cleanly a step along the basis raises the word."""
     from lexframe.instruments import VocabularyFrame
-    from lexframe.spaces import LanguageModelSpace
+    from lexframe.spaces.base import VocabularySpace
 
-    show.quiet_libraries()
-    space = LanguageModelSpace(model, dtype=dtype, device=device, revision=revision, trust_remote_code=trust_remote_code)
+    given = typed(dtype=dtype, device=device, revision=revision, trust_remote_code=trust_remote_code)
+    space = open_model(model, needs=VocabularySpace, **given)
     frame = VocabularyFrame(space, side=side, center=center)
     cards = [frame.card(word, n_nearest=nearest, readout=readout) for word in words]
     if as_json:

@@ -91,7 +91,8 @@ def train_command(
 ) -> None:
     """Train a model on CORPUS until the minutes or tokens are spent; give at least one of them."""
     from lexframe.spaces.loading import load_tokenizer
-    from lexframe.training.language_model.run import PretrainingPlan, pretrain
+    from lexframe.training.language_model.launch import pretrain
+    from lexframe.training.language_model.plan import PretrainingPlan
     from lexframe.training.language_model.tokenizer import encoded_corpus
 
     plan = PretrainingPlan(

@@ -38,11 +38,13 @@ def steer(
     as_json: options.Json = False,
 ) -> None:
     """Steer a model along a direction found from texts of two poles, from words, or saved earlier."""
-    from lexframe.cli.adapt import open_language_space
+    from lexframe.cli.model_options import open_model, typed
     from lexframe.instruments import save_direction
     from lexframe.instruments import steer as write
+    from lexframe.spaces.base import SteerableSpace
 
-    space = open_language_space(model, dtype=dtype, device=device, revision=revision, trust_remote_code=trust_remote_code)
+    given = typed(dtype=dtype, device=device, revision=revision, trust_remote_code=trust_remote_code)
+    space = open_model(model, needs=SteerableSpace, **given)
     found, metric = _direction(
         space, (positive, negative), (words, against), direction, text, method=method, pooling=pooling, paired=paired
     )
@@ -161,7 +163,7 @@ def _export(space: Any, direction: Any, path: Path, layer: int, strength: float)
 
     resolved = resolve_layer(layer, direction.n_layers)
     alone = replace(direction, vectors={resolved: direction.vector(resolved)})
-    export_gguf(alone, path, model_hint=space.model.config.model_type, strength=strength)
+    export_gguf(alone, path, model_hint=space.model_type, strength=strength)
 
 
 def _print(texts: Any, direction: Any, choice: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from lexframe.cli import options, show
+from lexframe.cli.model_options import open_model, typed
 from lexframe.exceptions import InputError
 
 lens_app = typer.Typer(no_args_is_help=True, help="Tuned lenses: fit one on your texts, and see how well a layer can be read.")
@@ -35,10 +36,10 @@ def trace(
     """Follow prompts through the layers: what the model would say at each, when it settles, how its states move."""
     from lexframe.instruments.traces.path_comparison import compare_paths, path_map
     from lexframe.instruments.traces.trace import trace as trace_prompts
-    from lexframe.spaces import LanguageModelSpace
+    from lexframe.spaces.base import LensSpace
 
-    show.quiet_libraries()
-    space = LanguageModelSpace(model, dtype=dtype, device=device, revision=revision, trust_remote_code=trust_remote_code)
+    given = typed(dtype=dtype, device=device, revision=revision, trust_remote_code=trust_remote_code)
+    space = open_model(model, needs=LensSpace, **given)
     chosen = _lens_of(lens, space)
     found = trace_prompts(space, prompts, lens=chosen, answer=answer, n_top=top, precision=_resolve(precision, device))
     comparison = compare_paths(space, found, lens=chosen) if len(found) > 1 else None
@@ -145,11 +146,11 @@ def fit(
 
     from lexframe.data import read_table
     from lexframe.instruments.traces.tuned_lens import fit_tuned_lens
-    from lexframe.spaces import LanguageModelSpace
+    from lexframe.spaces.base import LensSpace
 
-    show.quiet_libraries()
     table = read_table(texts, text=text, label=None)
-    space = LanguageModelSpace(model, dtype=dtype, device=device, revision=revision, trust_remote_code=trust_remote_code)
+    given = typed(dtype=dtype, device=device, revision=revision, trust_remote_code=trust_remote_code)
+    space = open_model(model, needs=LensSpace, **given)
     found = fit_tuned_lens(
         space,
         table.texts,

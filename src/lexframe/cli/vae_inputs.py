@@ -123,8 +123,9 @@ def note_cut(space: Any, texts: Sequence[str]) -> None:
     """Say how many texts are longer than the model takes."""
     n_cut = int(space.truncated(texts).sum())
     if n_cut:
-        longest = space.model.texts.max_tokens
-        show.note(f"{n_cut} of {len(texts)} texts are longer than the {longest} tokens that the model takes; their ends were cut off.")
+        show.note(
+            f"{n_cut} of {len(texts)} texts are longer than the {space.max_length} tokens that the model takes; their ends were cut off."
+        )
 
 
 def whole_numbers(option: str, value: str) -> list[int]:

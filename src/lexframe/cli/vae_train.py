@@ -205,7 +205,7 @@ class TrainingLines:
         self._warned = False
 
     def __call__(self, progress: Any) -> None:
-        """Show one :class:`~lexframe.training.text_vae.run.TextVAEProgress`."""
+        """Show one :class:`~lexframe.training.text_vae.log.TextVAEProgress`."""
         self.n_reports += 1
         if progress.validation is not None:
             self._held_out = self._measured(progress.validation)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from lexframe.cli import show
+from lexframe.cli.model_options import open_model, typed
 
 Layer = Annotated[int, typer.Option(help="For states: 0 is the embedding output, k the output of block k, -1 the last state.")]
 Templates = Annotated[
@@ -31,11 +32,10 @@ def named_vectors(
         from lexframe.data import read_word_vectors
 
         return read_word_vectors(source, limit=limit)
-    from lexframe.spaces import LanguageModelSpace
+    from lexframe.spaces.base import VocabularySpace
 
-    show.quiet_libraries()
     name = model.pop("model")
-    space = LanguageModelSpace(name, **model)
+    space = open_model(name, needs=VocabularySpace, **typed(**model))
     found = space_vectors(
         space, source, words, single_token_only=single_token, templates=templates or ("{text}",), progress=show.progress(source)
     )

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-FOLD, MOST_LETTERS = 400, 20_000
+FOLD, MAX_LETTERS = 400, 20_000
 """Letters before a text is folded, and letters that a page holds of it at all."""
 LEAST_TINT = 0.12
 """Words whose effect is a smaller part of the largest one are left plain: color everywhere says nothing."""
@@ -69,7 +69,7 @@ def readable(text: str) -> str:
     return "".join("�" if unicodedata.category(letter) in ("Cs", "Cc") and letter not in "\t\n\r" else letter for letter in text)
 
 
-def shown_text(text: str, words: Sequence[tuple[str, float]] = (), *, fold: int = FOLD, most: int = MOST_LETTERS) -> ShownText:
+def shown_text(text: str, words: Sequence[tuple[str, float]] = (), *, fold: int = FOLD, max_letters: int = MAX_LETTERS) -> ShownText:
     """A text, its marked words found in it, folded after about `fold` letters.
 
     Parameters
@@ -80,10 +80,10 @@ def shown_text(text: str, words: Sequence[tuple[str, float]] = (), *, fold: int 
         order are marked at the first place that is free.
     fold : int
         Letters to show; the cut comes at the white space before, where there is some.
-    most : int
+    max_letters : int
         Letters to keep in all.
     """
-    kept = readable(text[:most])
+    kept = readable(text[:max_letters])
     effects = [effect if math.isfinite(effect) else 0.0 for _, effect in words]
     largest = max(map(abs, effects), default=0.0)
     places, loose = _places(kept, [word for word, _ in words])

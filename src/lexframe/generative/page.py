@@ -13,7 +13,7 @@ from lexframe.generative.score.vae_measures import Measure, vae_measures
 from lexframe.generative.score.vae_score_result import TextVAEScore
 from lexframe.generative.traversal import Traversal
 
-MOST_PAIRS = 14
+MAX_PAIRS = 14
 """Reconstructions and samples on the page: the first ones, so that nobody has picked them."""
 _LETTERS, _NAME = 300, 80
 _WIDE, _NARROW = 790, 330
@@ -47,7 +47,7 @@ def text_vae_report(
         Between two texts.
     traversal : Traversal, optional
         Of a text along some dimensions.
-    runs : mapping of str to sequence of lexframe.training.text_vae.run.TextVAEProgress, optional
+    runs : mapping of str to sequence of lexframe.training.text_vae.log.TextVAEProgress, optional
         Logs of training runs by name: that of the model, or several to compare.
     title : str
         Heading.
@@ -125,7 +125,7 @@ def headlines(score: TextVAEScore) -> list[dict[str, str]]:
         found.append({"value": number(last.perplexity_per_word.value), "name": "perplexity a word", "meaning": meaning})
     found.append({"value": number(score.kl.value), "name": "nats of KL", "meaning": "what the latent costs a text; near 0 it is not used"})
     ceiling = f"what z tells of the text, of at most ln {information.n_texts:,} = {information.ceiling:.1f}"
-    found.append({"value": number(information.value), "name": "nats of mutual information", "meaning": ceiling})
+    found.append({"value": number(information.nats.value), "name": "nats of mutual information", "meaning": ceiling})
     meaning = f"vary with the text; {units.n_unused} unused, {units.n_idle} cost nats for nothing"
     found.append({"value": f"{units.n_active[0]} of {units.n_dims}", "name": "dimensions active", "meaning": meaning})
     accuracy = f"of the words come back in their place; {score.reconstructions.exact_match.value:.0%} of the texts come back whole"
@@ -148,14 +148,14 @@ def _measure(measure: Measure) -> dict[str, Any]:
 def _reconstructions(score: TextVAEScore) -> list[dict[str, Any]]:
     found = score.reconstructions
     rows = zip(found.texts, found.reconstructions, found.word_accuracies.tolist(), found.is_exact.tolist(), strict=True)
-    kept = list(rows)[:MOST_PAIRS]
+    kept = list(rows)[:MAX_PAIRS]
     return [
         {"text": shown(text), "written": shown(written), "accuracy": accuracy, "match": match} for text, written, accuracy, match in kept
     ]
 
 
 def _samples(score: TextVAEScore) -> list[dict[str, Any]]:
-    texts = score.samples.texts[:MOST_PAIRS]
+    texts = score.samples.texts[:MAX_PAIRS]
     if score.memorization is None:
         return [{"text": shown(text), "nearest": None} for text in texts]
     found = score.memorization.samples

@@ -56,9 +56,7 @@ class Reconstructions:
     @property
     def bleu(self) -> Estimate:
         """Of all texts together, in [0, 1]; see :func:`~lexframe.generative.texts.bleu.bleu`."""
-        counts = bleu_counts(self.texts, self.reconstructions)
-        low, high = counts.corpus_interval(seed=self.provenance.seed or 0) or (np.nan, np.nan)
-        return Estimate(counts.corpus(), low, high)
+        return bleu_counts(self.texts, self.reconstructions).corpus_estimate(seed=self.provenance.seed or 0)
 
     def summary(self) -> dict[str, int | float]:
         """How many texts, how many of them cut, share of exact ones and mean word accuracy, cut ones included."""

@@ -8,8 +8,10 @@ __getattr__, __dir__, __all__ = lazy_names(
         "blocks": ["TextBlock", "row_blocks", "text_blocks"],
         "encoding": ["EncodingResult", "encode_to_store"],
         "neighbors": ["NeighborIndex", "Neighbors", "store_index"],
-        "store": ["LatentStore", "StoreInfo", "VectorColumn", "Verification"],
+        "schema": ["VectorColumn"],
+        "store": ["LatentStore", "StoreInfo"],
         "text_encoder": ["TextEncoder"],
         "transfer": ["export_store", "import_vectors"],
+        "verification": ["Verification"],
     },
 )

@@ -2,18 +2,21 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count, islice
+from itertools import count, islice, zip_longest
 from typing import Any
 
 import pyarrow as pa
 
 from lexframe.exceptions import InputError
-from lexframe.latents.store import TEXT, VectorColumn, table_of, write_fragment
+from lexframe.latents.files import write_fragment
+from lexframe.latents.rows import table_of
+from lexframe.latents.schema import TEXT, VectorColumn
 from lexframe.spaces.base import Representation, Space, TokenSpace, resolve_layer
 
 BLOCK_ROWS = 2048
 """Texts of one commit: what a killed run loses at most, for every worker."""
 TRUNCATED, N_TOKENS = "truncated", "n_tokens"
+_MISSING = object()  # where one iterable has ended before another
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +74,14 @@ def text_blocks(
     InputError
         If there are fewer or more ids or values than texts.
     """
-    names = [*(metadata or {})]
-    chosen = (f"{source}:{number}" for number in count()) if ids is None else ids
-    columns = [iter(values) for values in (metadata or {}).values()]
-    # Endless ids must not make the rows look unequal.
-    rows = zip(texts, *columns, strict=True) if ids is None else zip(texts, chosen, *columns, strict=True)
-    try:
-        for part in _chunks(rows, block_rows):
-            split = list(zip(*part, strict=True))
-            own = tuple(islice(chosen, len(part))) if ids is None else split.pop(1)
-            yield TextBlock(own, split[0], dict(zip(names, split[1:], strict=True)))
-    except ValueError as error:
-        if "zip()" not in str(error):
-            raise
-        raise InputError("There are not as many ids or values of metadata as texts. Give one a text.") from error
+    numbers = count()
+    given = [texts, *([] if ids is None else [ids]), *(metadata or {}).values()]
+    for part in _chunks(zip_longest(*given, fillvalue=_MISSING), block_rows):
+        if any(value is _MISSING for row in part for value in row):
+            raise InputError("There are not as many ids or values of metadata as texts. Give one a text.")
+        columns = list(zip(*part, strict=True))
+        own = tuple(f"{source}:{next(numbers)}" for _ in part) if ids is None else columns.pop(1)
+        yield TextBlock(own, columns[0], dict(zip(metadata or {}, columns[1:], strict=True)))
 
 
 def row_blocks(rows: Iterable[tuple[str, str, Mapping[str, Any]]], *, block_rows: int = BLOCK_ROWS) -> Iterator[TextBlock]:

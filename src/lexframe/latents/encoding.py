@@ -15,7 +15,8 @@ from jaxtyping import Bool, UInt64
 
 from lexframe.exceptions import InputError
 from lexframe.latents.blocks import N_TOKENS, TRUNCATED, BlockResult, Recipe, TextBlock, encode_block, vector_columns
-from lexframe.latents.store import CHECKSUM, ID, TEXT, LatentStore, VectorColumn, store_schema
+from lexframe.latents.schema import CHECKSUM, ID, TEXT, VectorColumn, store_schema
+from lexframe.latents.store import LatentStore
 from lexframe.latents.workers import WorkerPool
 from lexframe.linalg import unit_rows
 from lexframe.spaces.base import Representation, Space, TokenSpace
@@ -209,22 +210,18 @@ def _results(
     space: Space, blocks: Iterable[TextBlock], recipe: Recipe, n_workers: int, engine: str, stack: ExitStack
 ) -> Iterator[BlockResult]:
     if engine == "ray":
-        if _on_gpu(space):
+        if space.on_gpu:
             raise InputError(
                 "Ray's actors encode on the CPU so far, and the space is on a GPU. Open it with device='cpu', or use the local engine."
             )
         from lexframe.latents.ray_engine import encode_on_ray
 
         return encode_on_ray(space, blocks, recipe, n_workers or (os.cpu_count() or 1))
-    if n_workers and _on_gpu(space):
+    if n_workers and space.on_gpu:
         raise InputError("Workers run on the CPU, and the space is on a GPU. Leave the workers out: one process keeps a GPU busy.")
     if n_workers:
         return stack.enter_context(WorkerPool(space, n_workers)).map(_Task(recipe), blocks)
     return (encode_block(space, block, recipe) for block in blocks)
-
-
-def _on_gpu(space: Space) -> bool:
-    return str(getattr(getattr(space, "model", None), "device", "cpu")).startswith("cuda")
 
 
 def _opened(

@@ -15,7 +15,9 @@ import pyarrow as pa
 from lexframe.exceptions import InterruptedRunError, MissingExtraError
 from lexframe.files import replacing
 from lexframe.latents.blocks import BlockResult, Recipe, TextBlock, encode_block
-from lexframe.latents.store import ID, TEXT, cannot_write, metadata_array
+from lexframe.latents.files import cannot_write
+from lexframe.latents.rows import metadata_array
+from lexframe.latents.schema import ID, TEXT
 from lexframe.latents.workers import mapped_copy, weights_path
 from lexframe.spaces.base import Space
 

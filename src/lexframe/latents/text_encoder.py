@@ -11,7 +11,8 @@ from sklearn.utils.validation import check_is_fitted
 from lexframe.exceptions import InputError
 from lexframe.latents.blocks import TextBlock, vector_columns
 from lexframe.latents.encoding import encode_to_store
-from lexframe.latents.store import ID, LatentStore
+from lexframe.latents.schema import ID
+from lexframe.latents.store import LatentStore
 from lexframe.spaces.base import Space
 from lexframe.typing import Points
 

@@ -11,10 +11,11 @@ import pyarrow.parquet
 from lexframe.exceptions import DataError, InputError
 from lexframe.files import replacing
 from lexframe.latents.encoding import metadata_types
-from lexframe.latents.store import CHECKSUM, ID, LatentStore, VectorColumn, table_of, vectors_of, write_fragment
+from lexframe.latents.files import write_fragment
+from lexframe.latents.rows import ROWS_AT_ONCE, table_of, vectors_of
+from lexframe.latents.schema import CHECKSUM, ID, VectorColumn
+from lexframe.latents.store import LatentStore
 from lexframe.provenance import SpaceFingerprint
-
-ROWS_AT_ONCE = 8192
 
 
 def import_vectors(

@@ -52,7 +52,7 @@ def mapped_copy(space: Space, folder: str) -> Space:
 
     tensors: dict[str, Any] = {}
     moved: dict[int, Any] = {}
-    for module in (value for value in vars(space).values() if isinstance(value, torch.nn.Module)):
+    for module in space.networks():
         for tensor in (*module.parameters(), *module.buffers()):
             if tensor.numel() >= LEAST_MAPPED and id(tensor) not in moved:
                 name = f"tensor-{len(tensors)}"
@@ -61,7 +61,7 @@ def mapped_copy(space: Space, folder: str) -> Space:
     with replacing(weights_path(folder)) as temporary:
         save_file(tensors or {"none": torch.zeros(1)}, temporary)
     copied = copy.deepcopy(space, moved)
-    for module in (value for value in vars(copied).values() if isinstance(value, torch.nn.Module)):
+    for module in copied.networks():
         _forget_recording(module)
     return copied
 

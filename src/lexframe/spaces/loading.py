@@ -75,6 +75,25 @@ def resolve_model(name_or_path: str) -> str:
     return name_or_path
 
 
+def language_model_class(config: Any, name: str) -> Any:
+    """The class of transformers that opens a model with its head.
+
+    Raises
+    ------
+    ModelError
+        If it is neither a causal nor a masked language model.
+    """
+    from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
+
+    if any("ForMaskedLM" in architecture for architecture in config.architectures or []):
+        return AutoModelForMaskedLM
+    if type(config) in AutoModelForCausalLM._model_mapping:
+        return AutoModelForCausalLM
+    if type(config) in AutoModelForMaskedLM._model_mapping:
+        return AutoModelForMaskedLM
+    raise ModelError(f"{name} is a {type(config).__name__}, neither a causal nor a masked LM. Use SentenceEncoderSpace for other encoders.")
+
+
 def load_config(name_or_path: str, *, revision: str | None = None, trust_remote_code: bool = False) -> Any:
     """Configuration of a model, after the checks that need no weights.
 

@@ -1,18 +1,79 @@
-"""From a name to a space. Other packages add kinds by the entry point ``lexframe.spaces``."""
+"""From the name of a model to a space.
 
+The class of a space says what it recognizes, which options it takes and how it is opened again: see
+:class:`~lexframe.spaces.base.OpenableSpace`. Here stands only where the classes are. Other packages add theirs by entry points of
+the group ``lexframe.spaces``, named after the kind::
+
+    [project.entry-points."lexframe.spaces"]
+    gguf = "their_package.space:GGUFSpace"
+"""
+
+import importlib
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from lexframe.exceptions import InputError
 from lexframe.provenance import SpaceFingerprint
-from lexframe.spaces.base import Space
-from lexframe.spaces.loading import EMBEDDED_VAE, resolve_model
+from lexframe.spaces.base import OpenableSpace
 
 ENTRY_POINT_GROUP = "lexframe.spaces"
+OWN = {
+    "text-vae": "lexframe.spaces.text_vae.space:TextVAESpace",
+    "sentence-encoder": "lexframe.spaces.sentence_encoder:SentenceEncoderSpace",
+    "language-model": "lexframe.spaces.language_model.space:LanguageModelSpace",
+}
+"""Our own classes by kind, in the order in which they are asked; the last one recognizes everything."""
 
 
-def open_space(model: str = "embedded", *, kind: str | None = None, **options: Any) -> Space:
+def space_kinds() -> dict[str, str]:
+    """Where the class of each kind is, as ``module:Class``, in the order in which they are asked whether they recognize a model.
+
+    Kinds of other packages come first, so that what they recognize loads none of ours; a kind of ours cannot be replaced.
+    """
+    found = {point.name: f"{point.module}:{point.attr}" for point in metadata.entry_points(group=ENTRY_POINT_GROUP)}
+    return {kind: found[kind] for kind in sorted(found.keys() - OWN.keys())} | OWN
+
+
+def space_class(kind: str) -> type[OpenableSpace]:
+    """The class of a kind of space.
+
+    Parameters
+    ----------
+    kind : str
+        One of :func:`space_kinds`.
+
+    Raises
+    ------
+    InputError
+        If there is no such kind, or the package that adds it cannot be loaded.
+    """
+    kinds = space_kinds()
+    if kind not in kinds:
+        raise InputError(f"There is no space of kind {kind!r}; there are {', '.join(sorted(kinds))}.")
+    module, _, name = kinds[kind].partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        if kind in OWN:
+            raise
+        raise InputError(f"The space of kind {kind!r} cannot be loaded ({error}). Repair or uninstall the package that adds it.") from error
+    if not (isinstance(found, type) and issubclass(found, OpenableSpace)):
+        raise InputError(f"The space of kind {kind!r} is {kinds[kind]}, which is no OpenableSpace. Uninstall the package that adds it.")
+    return found
+
+
+def recognized_kind(model: str) -> str:
+    """The kind of the first space that recognizes a model.
+
+    Parameters
+    ----------
+    model : str
+        ``"embedded"``, ``"embedded-vae"``, a local folder or a hub id.
+    """
+    return next(kind for kind in space_kinds() if space_class(kind).recognizes(model))
+
+
+def open_space(model: str = "embedded", *, kind: str | None = None, **options: Any) -> OpenableSpace:
     """Open a space by the name of its model.
 
     Parameters
@@ -21,7 +82,8 @@ def open_space(model: str = "embedded", *, kind: str | None = None, **options: A
         ``"embedded"``, ``"embedded-vae"``, a local folder or a hub id.
     kind : str, optional
         ``"language-model"``, ``"sentence-encoder"``, ``"text-vae"``, or a kind that another package adds. Default: a folder with
-        ``vae.json`` is a text VAE, one with ``modules.json`` a sentence encoder, anything else a language model.
+        ``vae.json`` is a text VAE, one with ``modules.json`` a sentence encoder, and anything else a language model, unless
+        another package recognizes it.
     **options
         Of the space: see :class:`~lexframe.spaces.language_model.space.LanguageModelSpace`,
         :class:`~lexframe.spaces.sentence_encoder.SentenceEncoderSpace` and :class:`~lexframe.spaces.text_vae.space.TextVAESpace`.
@@ -37,18 +99,22 @@ def open_space(model: str = "embedded", *, kind: str | None = None, **options: A
     InputError
         If there is no such kind, or an option does not belong to it.
     """
-    if kind is None:
-        kind = "text-vae" if is_text_vae(model) else "sentence-encoder" if is_sentence_encoder(model) else "language-model"
-    factory = _factory(kind)
-    try:
-        return factory(model, **options)
-    except TypeError as error:
-        if "unexpected keyword argument" not in str(error):
-            raise
-        raise InputError(f"A {kind} space has no option {str(error).split('argument ')[-1]}.") from error
+    kind = kind or recognized_kind(model)
+    opened = space_class(kind)
+    known = opened.options()
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        raise InputError(
+            f"{model} is opened as a {kind} space, which has no option {', '.join(unknown)}. "
+            f"It has {', '.join(sorted(known)) or 'none'}; leave the others out, or name another model."
+        )
+    space: OpenableSpace = opened(model, **options)
+    return space
 
 
-def reopen_space(fingerprint: SpaceFingerprint, *, model: str | None = None, device: str | None = None, what: str = "this") -> Space:
+def reopen_space(
+    fingerprint: SpaceFingerprint, *, model: str | None = None, device: str | None = None, what: str = "this"
+) -> OpenableSpace:
     """Open the space that made some points again.
 
     Parameters
@@ -58,7 +124,7 @@ def reopen_space(fingerprint: SpaceFingerprint, *, model: str | None = None, dev
     model : str, optional
         Where the model is now. Default: where it was.
     device : str, optional
-        Of the model.
+        Of the model, where the space has a choice of devices.
     what : str
         Names the points in a message.
 
@@ -69,60 +135,13 @@ def reopen_space(fingerprint: SpaceFingerprint, *, model: str | None = None, dev
     InputError
         If the points were not made by a model that can be opened, such as imported ones.
     """
-    options: dict[str, Any] = {"device": device}
-    if fingerprint.kind == "TextVAESpace":
-        kind = "text-vae"
-    elif fingerprint.kind == "LanguageModelSpace":
-        kind = "language-model"
-        options |= _reading(fingerprint) | {
-            "layer": fingerprint.layer,
-            "pooling": fingerprint.pooling,
-            "truncation": fingerprint.truncation,
-        }
-    elif fingerprint.kind == "SentenceEncoderSpace":
-        kind = "sentence-encoder"
-        options |= _reading(fingerprint) | {
-            "pooling": fingerprint.pooling.split(",")[0],
-            "normalize": "unit length" in fingerprint.pooling,
-        }
-    else:
+    kind = next((kind for kind, place in space_kinds().items() if place.partition(":")[2] == fingerprint.kind), None)
+    if kind is None:
         raise InputError(f"{what} holds points made by {fingerprint.model} ({fingerprint.kind}), which is not a model that can be opened.")
+    opened = space_class(kind)
+    options = opened.reopening(fingerprint)
+    if device is not None:
+        options["device"] = device
     space = open_space(model or fingerprint.model, kind=kind, **options)
     fingerprint.require(space.fingerprint, what=what)
     return space
-
-
-def _reading(fingerprint: SpaceFingerprint) -> dict[str, Any]:
-    return {"template": fingerprint.template, "max_length": fingerprint.max_length, "dtype": fingerprint.dtype}
-
-
-def is_text_vae(model: str) -> bool:
-    """Whether `model` is the folder of a text VAE, or the one that ships with the package."""
-    return model == EMBEDDED_VAE or (Path(model) / "vae.json").is_file()
-
-
-def is_sentence_encoder(model: str) -> bool:
-    """Whether a local folder is in the format of sentence-transformers."""
-    return (Path(resolve_model(model)) / "modules.json").is_file()
-
-
-def _factory(kind: str) -> Any:
-    if kind == "language-model":
-        from lexframe.spaces.language_model.space import LanguageModelSpace
-
-        return LanguageModelSpace
-    if kind == "sentence-encoder":
-        from lexframe.spaces.sentence_encoder import SentenceEncoderSpace
-
-        return SentenceEncoderSpace
-    if kind == "text-vae":
-        from lexframe.spaces.text_vae.space import TextVAESpace
-
-        return TextVAESpace
-    found = {point.name: point for point in metadata.entry_points(group=ENTRY_POINT_GROUP)}
-    if kind not in found:
-        raise InputError(
-            f"There is no space of kind {kind!r}; "
-            f"there are {', '.join(['language-model', 'sentence-encoder', 'text-vae', *sorted(found)])}."
-        )
-    return found[kind].load()

@@ -9,23 +9,25 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Int
-from torch import nn
+from torch import Tensor, nn
 
 from lexframe.exceptions import InputError, ModelError
 from lexframe.provenance import SpaceFingerprint
-from lexframe.spaces.base import Progress, Space
+from lexframe.spaces.base import OpenableSpace, Progress
+from lexframe.spaces.base.training import EncoderNetwork, TrainableEncoderSpace
 from lexframe.spaces.batching import encode_batches
-from lexframe.spaces.language_model.layers import evaluation_mode, longest_input
-from lexframe.spaces.language_model.space import weights_hash
-from lexframe.spaces.loading import load_config, load_tokenizer, load_weights, resolve_model, without_network
+from lexframe.spaces.language_model.layers import evaluation_mode, find_blocks, longest_input, text_config
+from lexframe.spaces.loading import EMBEDDED, load_config, load_tokenizer, load_weights, resolve_model, without_network
 from lexframe.spaces.pooling import Pooling, pooling_function
-from lexframe.spaces.tokenization import PLACEHOLDER, Tokenization, TokenizedText, pad_batch, tokenizer_hash
+from lexframe.spaces.templates import PLACEHOLDER
+from lexframe.spaces.tokenization import Batch, Tokenization, TokenizedText, pad_batch, tokenizer_hash
+from lexframe.spaces.weights import float32_copy, weights_hash
 from lexframe.typing import Points
 
 _POOLINGS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "first", "pooling_mode_lasttoken": "last"}
 
 
-class SentenceEncoderSpace(Space):
+class SentenceEncoderSpace(TrainableEncoderSpace, OpenableSpace):
     """A sentence encoder in the folder format of sentence-transformers, or any encoder with a pooling.
 
     Parameters
@@ -49,6 +51,8 @@ class SentenceEncoderSpace(Space):
     -----
     Only transformer, pooling and normalisation are read. A folder with other modules is refused by name.
     """
+
+    kind = "sentence-encoder"
 
     def __init__(
         self,
@@ -89,6 +93,18 @@ class SentenceEncoderSpace(Space):
             raise InputError(f"max_length is {max_length}, but {self.model_name} takes 1 to {limit} tokens.")
         self.tokenization = Tokenization(tokenizer, template=template, max_length=max_length or limit)
 
+    @classmethod
+    def recognizes(cls, model: str) -> bool:
+        """A folder in the format of sentence-transformers: one with ``modules.json``."""
+        return model != EMBEDDED and (Path(model) / "modules.json").is_file()
+
+    @classmethod
+    def reopening(cls, fingerprint: SpaceFingerprint) -> dict[str, Any]:
+        """Pooling, normalisation and all that decides how a text is read."""
+        pooling, *scaled = fingerprint.pooling.split(",")
+        names = ("template", "max_length", "dtype")
+        return {"pooling": pooling, "normalize": bool(scaled)} | {name: getattr(fingerprint, name) for name in names}
+
     @property
     def n_dims(self) -> int:
         """Width of the encoder."""
@@ -112,16 +128,47 @@ class SentenceEncoderSpace(Space):
         """Points of `texts`; see :meth:`Space.encode`."""
         if not len(texts):
             return np.zeros((0, self.n_dims), dtype=np.float32)
-        device = next(self.model.parameters()).device
 
-        def forward(texts: list[TokenizedText]) -> np.ndarray:
-            batch = pad_batch(texts, padding_id=self.tokenizer.pad_token_id or 0, device=device)
-            states = self.model(input_ids=batch.ids, attention_mask=batch.mask).last_hidden_state.float()
-            pooled = self._pool(states, batch.mask, batch.span)
-            return (nn.functional.normalize(pooled) if self.normalize else pooled).cpu().numpy()
+        def forward(part: list[TokenizedText]) -> np.ndarray:
+            return self.points(self.batch(part)).cpu().numpy()
 
         with evaluation_mode(self.model):
-            return encode_batches(self.tokenization(texts), forward, device=device, most_texts=batch_size, progress=progress)
+            return encode_batches(
+                self.tokenization(texts), forward, device=torch.device(self.device), most_texts=batch_size, progress=progress
+            )
+
+    def batch(self, texts: Sequence[TokenizedText]) -> Batch:
+        """Ids padded on the right, with their masks, where the model is."""
+        return pad_batch(texts, padding_id=self.tokenizer.pad_token_id or 0, device=torch.device(self.device))
+
+    def points(self, batch: Batch) -> Tensor:
+        """Pooled last states, scaled to unit length where the encoder does so; shape (n_texts, n_dims), float32."""
+        states = self.model(input_ids=batch.ids, attention_mask=batch.mask).last_hidden_state.float()
+        pooled = self._pool(states, batch.mask, batch.span)
+        return nn.functional.normalize(pooled) if self.normalize else pooled
+
+    def trainable_copy(self) -> "SentenceEncoderNetwork":
+        """A copy of the encoder in float32."""
+        return SentenceEncoderNetwork(
+            SentenceEncoderSpace(
+                float32_copy(self.model), tokenizer=self.tokenizer, pooling=self.pooling, normalize=self.normalize,
+                template=str(self.tokenization.template), max_length=self.max_length,
+            )
+        )  # fmt: skip
+
+    def networks(self) -> tuple[nn.Module, ...]:
+        """The encoder."""
+        return (self.model,)
+
+    @property
+    def device(self) -> str:
+        """Where the model is."""
+        return str(next(self.model.parameters()).device)
+
+    @property
+    def max_length(self) -> int:
+        """Tokens after which a text is cut, those of the template included."""
+        return self.tokenization.max_length
 
     def truncated(self, texts: Sequence[str]) -> np.ndarray:
         """Which texts are longer than `max_length` allows."""
@@ -130,6 +177,51 @@ class SentenceEncoderSpace(Space):
     def token_counts(self, texts: Sequence[str]) -> Int[np.ndarray, " n_texts"]:
         """Tokens of each text as the model reads it, template and special ones included, after cutting."""
         return np.array([len(text.ids) for text in self.tokenization(texts)], dtype=np.int64)
+
+
+class SentenceEncoderNetwork(EncoderNetwork):
+    """A copy of a sentence encoder that is trained.
+
+    Parameters
+    ----------
+    space : SentenceEncoderSpace
+        Over the copy.
+    """
+
+    space: SentenceEncoderSpace
+
+    def __init__(self, space: SentenceEncoderSpace):
+        super().__init__(space.model)
+        self.space = space
+        self.template, self.max_length = space.tokenization.template, space.max_length
+        self.pooling, self.normalize = space.pooling, space.normalize
+
+    @property
+    def blocks(self) -> nn.ModuleList:
+        """All of them."""
+        return find_blocks(self.body)
+
+    @property
+    def width(self) -> int:
+        """The model's hidden size."""
+        return int(text_config(self.body).hidden_size)
+
+    def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
+        """Texts within the template of the space."""
+        return self.space.tokenization(texts)
+
+    def batch(self, texts: Sequence[TokenizedText]) -> Batch:
+        """Ids padded on the right, with their masks."""
+        return self.space.batch(texts)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Points as the space makes them, with gradients."""
+        return self.space.points(batch)
+
+    def save(self, folder: Path) -> None:
+        """Write transformer and tokenizer as transformers does."""
+        self.body.save_pretrained(folder)
+        self.space.tokenizer.save_pretrained(folder)
 
 
 def read_recipe(source: str, *, revision: str | None = None) -> dict[str, Any]:

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from lexframe.exceptions import InputError, ModelError
+from lexframe.spaces.templates import PLACEHOLDER, Template
 
-PLACEHOLDER = "{text}"
 MOST_REMEMBERED = 4096
 """Texts whose ids are remembered until the next question."""
 
@@ -38,35 +38,6 @@ def require_strings(texts: Sequence[Any]) -> None:
                 f"Text number {number} is no valid Unicode at character {error.start}: {text!r:.60}. It was read with the wrong encoding, "
                 "or cut within a character; read it as what it is, most likely UTF-8 or Latin-1."
             ) from error
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """What stands before and after each text. Braces in a text mean nothing: texts are joined, not formatted."""
-
-    before: str
-    after: str
-
-    @classmethod
-    def parse(cls, template: str) -> "Template":
-        """Split at the only ``{text}``.
-
-        Raises
-        ------
-        InputError
-            If it does not stand in the template exactly once.
-        """
-        parts = template.split(PLACEHOLDER)
-        if len(parts) != 2:
-            raise InputError(f"The template {template!r} must hold {PLACEHOLDER} exactly once, such as 'Review: {PLACEHOLDER} It was'.")
-        return cls(*parts)
-
-    def __str__(self) -> str:
-        return f"{self.before}{PLACEHOLDER}{self.after}"
-
-    def fill(self, text: str) -> str:
-        """The text within the template."""
-        return f"{self.before}{text}{self.after}"
 
 
 @dataclass(frozen=True, slots=True)

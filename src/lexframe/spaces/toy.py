@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from lexframe.exceptions import InputError, VocabularyError
 from lexframe.provenance import SpaceFingerprint, array_hash
-from lexframe.spaces.base import LensSpace, Progress, Representation, TokenStates, resolve_layer
+from lexframe.spaces.base import LensHead, LensSpace, Progress, Representation, TokenStates, resolve_layer
 from lexframe.typing import Points
 
 _WORD = re.compile(r"\w+")
@@ -120,20 +120,10 @@ class ToySpace(LensSpace):
         """Products with the rows of the head."""
         return points @ self._unembedding.T
 
-    def lens_input(self, states: Float[np.ndarray, "n n_dims"], *, layer: int) -> Float[np.ndarray, "n n_dims"]:
-        """The states themselves, of either layer."""
-        resolve_layer(layer, 1)
-        return states.astype(np.float32)
-
-    def lens_logits(self, lens_inputs: Float[np.ndarray, "n n_dims"], *, precision: str = "float32") -> Float[np.ndarray, "n n_vocab"]:
-        """Products with the rows of the head, in float32 always."""
-        return lens_inputs.astype(np.float32) @ self._unembedding.T
-
-    def lens_pullback(
-        self, lens_inputs: Float[np.ndarray, "n n_dims"], gradient: Float[np.ndarray, "n n_vocab"], *, precision: str = "float32"
-    ) -> Float[np.ndarray, "n n_dims"]:
-        """Products with the columns of the head, in float32 always."""
-        return gradient.astype(np.float32) @ self._unembedding
+    @property
+    def lens(self) -> "ToyLens":
+        """The output head, for states of either layer."""
+        return ToyLens(self._unembedding)
 
     def word_ids(self, word: str) -> tuple[int, ...]:
         """The id of a known word; several words give several ids."""
@@ -148,3 +138,30 @@ class ToySpace(LensSpace):
 
     def _known(self, text: str) -> list[int]:
         return [self._ids[word] for word in _WORD.findall(text.lower()) if word in self._ids]
+
+
+class ToyLens(LensHead):
+    """Products with the rows of the head of a :class:`ToySpace`, in float32 always.
+
+    Parameters
+    ----------
+    unembedding : ndarray of shape (n_vocab, n_dims)
+    """
+
+    def __init__(self, unembedding: Float[np.ndarray, "n_vocab n_dims"]):
+        self._unembedding = unembedding
+
+    def input(self, states: Float[np.ndarray, "n n_dims"], *, layer: int) -> Float[np.ndarray, "n n_dims"]:
+        """The states themselves, of either layer."""
+        resolve_layer(layer, 1)
+        return states.astype(np.float32)
+
+    def logits(self, inputs: Float[np.ndarray, "n n_dims"], *, precision: str = "float32") -> Float[np.ndarray, "n n_vocab"]:
+        """Products with the rows of the head."""
+        return inputs.astype(np.float32) @ self._unembedding.T
+
+    def pullback(
+        self, inputs: Float[np.ndarray, "n n_dims"], gradient: Float[np.ndarray, "n n_vocab"], *, precision: str = "float32"
+    ) -> Float[np.ndarray, "n n_dims"]:
+        """Products with the columns of the head."""
+        return gradient.astype(np.float32) @ self._unembedding

@@ -17,7 +17,7 @@ from lexframe.instruments.patching.patch_result import LayerChoice, PatchResult,
 from lexframe.instruments.patching.task import Pair, Split, Task, draw_dummies, draw_prompts, split_pairs
 from lexframe.instruments.patching.task_vector import choose_move, inner_layers, patched_scores, top_words
 from lexframe.provenance import Provenance
-from lexframe.spaces.base import HeadMove, HeadSpace, Progress, StateMove
+from lexframe.spaces.base import HeadIntervention, HeadSpace, Intervention, Progress
 from lexframe.studies.patching_study import check_tasks
 
 Head = tuple[int, int]
@@ -63,7 +63,7 @@ def mean_head_outputs(
     shown: Sequence[Pair] | None = None,
     n_shots: int = 5,
     n_prompts: int = 100,
-    random_state: int = 0,
+    seed: int = 0,
     batch_size: int | None = None,
 ) -> Float[np.ndarray, "n_layers n_heads n_head_dims"]:
     """Mean output of every head at the last token of few-shot prompts with dummy queries, float32.
@@ -79,7 +79,7 @@ def mean_head_outputs(
         Demonstrations of a prompt.
     n_prompts : int
         The paper's number is 100.
-    random_state : int
+    seed : int
         Of the draws.
     batch_size : int, optional
         Prompts in one pass.
@@ -91,10 +91,10 @@ def mean_head_outputs(
     ModelError
         If the heads of the model are not understood.
     """
-    rng = np.random.default_rng(random_state)
+    rng = np.random.default_rng(seed)
     prompts = draw_dummies(task, task.pairs if shown is None else shown, n_shots=n_shots, n_prompts=n_prompts, rng=rng)
     require_whole(space, prompts)
-    return space.head_outputs(prompts, batch_size=batch_size).mean(axis=0, dtype=np.float64).astype(np.float32)
+    return space.heads.outputs(prompts, batch_size=batch_size).mean(axis=0, dtype=np.float64).astype(np.float32)
 
 
 def head_effects(
@@ -105,7 +105,7 @@ def head_effects(
     shown: Sequence[Pair] | None = None,
     n_shots: int = 5,
     n_prompts: int = 25,
-    random_state: int = 0,
+    seed: int = 0,
     batch_size: int | None = None,
 ) -> Float[np.ndarray, "n_layers n_heads"]:
     """Rise of the answer's probability in prompts with shuffled outputs when the mean output is put into one head at a time.
@@ -122,12 +122,12 @@ def head_effects(
         Demonstrations of a prompt, two at least.
     n_prompts : int
         The paper's number is 25.
-    random_state : int
+    seed : int
         Of the draws.
     batch_size : int, optional
         Prompts in one pass.
     """
-    rng = np.random.default_rng(random_state)
+    rng = np.random.default_rng(seed)
     pairs = task.pairs if shown is None else shown
     asked = [pairs[row] for row in rng.integers(0, len(pairs), n_prompts)]
     prompts = draw_prompts(task, [source for source, _ in asked], pairs, n_shots=n_shots, rng=rng, shuffled=True)
@@ -135,7 +135,7 @@ def head_effects(
     plain = answer_scores(space, prompts, answers, batch_size=batch_size).probability.mean()
     effects = np.zeros(means.shape[:2])
     for layer, head in np.ndindex(*effects.shape):
-        with space.heads_replaced([HeadMove(layer + 1, head, means[layer, head])]):
+        with space.heads.replaced([HeadIntervention(layer + 1, head, means[layer, head])]):
             effects[layer, head] = answer_scores(space, prompts, answers, batch_size=batch_size).probability.mean() - plain
     return effects
 
@@ -163,7 +163,7 @@ def vector_of_heads(
         raise InputError(
             f"There is no head {wrong[0][1]} in layer {wrong[0][0]}: layers are 1 to {means.shape[0]}, heads 0 to {means.shape[1] - 1}."
         )
-    projected = space.project_heads(means)
+    projected = space.heads.project(means)
     chosen = np.stack([projected[layer - 1, head] for layer, head in heads])
     return chosen.sum(axis=0, dtype=np.float64).astype(np.float32)
 
@@ -188,7 +188,7 @@ def function_vector_study(
     n_prompts: int = 100,
     n_effect_prompts: int = 25,
     n_splits: int = 3,
-    random_state: int = 0,
+    seed: int = 0,
     batch_size: int | None = None,
     progress: Progress = iter,
 ) -> tuple[PatchResult, HeadEffects]:
@@ -219,7 +219,7 @@ def function_vector_study(
         Few-shot prompts for the means, and shuffled ones for the effects.
     n_splits : int
         Draws of shown, development and test pairs.
-    random_state : int
+    seed : int
         Of all draws.
     batch_size : int, optional
         Prompts in one pass.
@@ -245,7 +245,7 @@ def function_vector_study(
     """
     check_tasks(tasks)
     check_patchable(space)
-    n_all = space.n_heads * space.n_layers
+    n_all = space.heads.n_heads * space.n_layers
     if not 1 <= n_top <= n_all // 2:
         raise InputError(f"n_top is {n_top}; expected 1 to {n_all // 2}, half of the {n_all} heads, so that others are left as a control.")
     chosen = inner_layers(space, layers)
@@ -254,13 +254,13 @@ def function_vector_study(
     counts = {"n_shots": n_shots, "n_prompts": n_prompts, "n_effect_prompts": n_effect_prompts}
     for number in progress(range(n_splits)):
         prepared = [
-            _prepare(space, task, rng=np.random.default_rng([random_state, number, place]), batch_size=batch_size, **counts)
+            _prepare(space, task, rng=np.random.default_rng([seed, number, place]), batch_size=batch_size, **counts)
             for place, task in enumerate(tasks)
         ]
         effects = HeadEffects(np.stack([one.effects for one in prepared]), tuple(task.name for task in tasks))
         summed.append(effects.effects)
         for place, own in enumerate(prepared):
-            rng = np.random.default_rng([random_state, number, place, 1])
+            rng = np.random.default_rng([seed, number, place, 1])
             other = prepared[(place + 1) % len(prepared)]
             heads, random_heads = _heads(effects, own.task.name, n_top, rng)
             move, accuracies = _choose(space, own, vector_of_heads(space, own.means, heads), chosen, batch_size)
@@ -273,8 +273,8 @@ def function_vector_study(
             }
             _answer(space, own, other.task, moves, tally, n_shots=n_shots, rng=rng, batch_size=batch_size)
     parameters = {"tasks": [task.name for task in tasks], "layers": chosen, "n_top": n_top, "n_splits": n_splits} | counts
-    provenance = Provenance(space=space.fingerprint, seed=random_state, parameters=parameters)
-    result = PatchResult("Function vectors", tally.scores(seed=random_state), tuple(choices), words, provenance)
+    provenance = Provenance(space=space.fingerprint, seed=seed, parameters=parameters)
+    result = PatchResult("Function vectors", tally.scores(seed=seed), tuple(choices), words, provenance)
     return result, HeadEffects(np.mean(summed, axis=0), tuple(task.name for task in tasks))
 
 
@@ -290,11 +290,9 @@ def _prepare(
 ) -> _Prepared:
     split = split_pairs(task, n_shots=n_shots, rng=rng)
     seed = int(rng.integers(2**31))
-    means = mean_head_outputs(
-        space, task, shown=split.shown, n_shots=n_shots, n_prompts=n_prompts, random_state=seed, batch_size=batch_size
-    )
+    means = mean_head_outputs(space, task, shown=split.shown, n_shots=n_shots, n_prompts=n_prompts, seed=seed, batch_size=batch_size)
     effects = head_effects(
-        space, task, means, shown=split.shown, n_shots=n_shots, n_prompts=n_effect_prompts, random_state=seed, batch_size=batch_size
+        space, task, means, shown=split.shown, n_shots=n_shots, n_prompts=n_effect_prompts, seed=seed, batch_size=batch_size
     )
     return _Prepared(task, split, means, effects)
 
@@ -308,8 +306,8 @@ def _heads(effects: HeadEffects, task: str, n_top: int, rng: np.random.Generator
 
 def _choose(
     space: HeadSpace, own: _Prepared, vector: Float[np.ndarray, " n_dims"], layers: Sequence[int], batch_size: int | None
-) -> tuple[StateMove, Float[np.ndarray, " n_layers"]]:
-    moves = [StateMove(layer=layer, vector=vector, where="last") for layer in layers]
+) -> tuple[Intervention, Float[np.ndarray, " n_layers"]]:
+    moves = [Intervention(layer=layer, vector=vector, where="last") for layer in layers]
     return choose_move(space, own.task, own.split.development, moves, batch_size=batch_size)
 
 
@@ -317,7 +315,7 @@ def _answer(
     space: HeadSpace,
     own: _Prepared,
     other: Task,
-    moves: dict[str, StateMove],
+    moves: dict[str, Intervention],
     tally: PatchTally,
     *,
     n_shots: int,

@@ -12,7 +12,7 @@ from lexframe.instruments.patching.patch_result import LayerChoice, PatchResult,
 from lexframe.instruments.patching.task import Split, Task, draw_prompts, split_pairs
 from lexframe.instruments.patching.task_vector import TaskVectors, choose_move, inner_layers, patched_scores, task_vectors, top_words
 from lexframe.provenance import Provenance
-from lexframe.spaces.base import PatchableSpace, Progress, StateMove
+from lexframe.spaces.base import Intervention, PatchableSpace, Progress
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,7 +22,7 @@ class _Prepared:
     task: Task
     split: Split
     shuffled: TaskVectors
-    move: StateMove
+    move: Intervention
 
 
 def task_vector_study(
@@ -33,7 +33,7 @@ def task_vector_study(
     n_shots: int = 5,
     n_prompts: int = 20,
     n_splits: int = 3,
-    random_state: int = 0,
+    seed: int = 0,
     batch_size: int | None = None,
     progress: Progress = iter,
 ) -> PatchResult:
@@ -63,7 +63,7 @@ def task_vector_study(
         See :func:`~lexframe.instruments.patching.task_vector.task_vectors`.
     n_splits : int
         Draws of shown, development and test pairs; each chooses its own layer.
-    random_state : int
+    seed : int
         Of all draws.
     batch_size : int, optional
         Prompts in one pass.
@@ -91,19 +91,19 @@ def task_vector_study(
     for number in progress(range(n_splits)):
         prepared = []
         for place, task in enumerate(tasks):
-            rng = np.random.default_rng([random_state, number, place])
+            rng = np.random.default_rng([seed, number, place])
             own, choice = _prepare(space, task, number, chosen, n_shots=n_shots, n_prompts=n_prompts, rng=rng, batch_size=batch_size)
             choices.append(choice)
             words.setdefault(task.name, top_words(space, own.move.vector, own.move.layer))
             prepared.append(own)
         for place, own in enumerate(prepared):
-            rng = np.random.default_rng([random_state, number, place, 1])
+            rng = np.random.default_rng([seed, number, place, 1])
             other = prepared[(place + 1) % len(prepared)]
             _answer(space, own, other, tally, n_shots=n_shots, rng=rng, batch_size=batch_size)
     parameters: dict[str, Any] = {"tasks": [task.name for task in tasks], "layers": chosen}
     parameters |= {"n_shots": n_shots, "n_prompts": n_prompts, "n_splits": n_splits}
-    provenance = Provenance(space=space.fingerprint, seed=random_state, parameters=parameters)
-    return PatchResult("Task vectors", tally.scores(seed=random_state), tuple(choices), words, provenance)
+    provenance = Provenance(space=space.fingerprint, seed=seed, parameters=parameters)
+    return PatchResult("Task vectors", tally.scores(seed=seed), tuple(choices), words, provenance)
 
 
 def check_tasks(tasks: Sequence[Task]) -> None:
@@ -143,7 +143,7 @@ def _prepare(
             n_shots=n_shots,
             n_prompts=n_prompts,
             shuffled=shuffled,
-            random_state=seed,
+            seed=seed,
             batch_size=batch_size,
         )
         for shuffled in (False, True)
@@ -174,8 +174,8 @@ def _answer(
     noise *= np.linalg.norm(vector) / np.linalg.norm(noise)
     moves = {
         "patched": (zero, own.move),
-        "added": (zero, StateMove(layer=layer, vector=vector, where="last")),
-        "random vector": (zero, StateMove(layer=layer, vector=noise, how="replace", where="last")),
+        "added": (zero, Intervention(layer=layer, vector=vector, where="last")),
+        "random vector": (zero, Intervention(layer=layer, vector=noise, how="replace", where="last")),
         "other task": (zero, other.move),
         "shuffled labels": (zero, own.shuffled.move(layer)),
         "overridden": (few, other.move),

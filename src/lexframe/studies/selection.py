@@ -193,8 +193,8 @@ def measure_selection(
     layer: int = -1,
     n_axes: int = 8,
     n_words: int = 40,
-    most_words: int = 30,
-    most_read: int = 200,
+    max_words: int = 30,
+    max_read: int = 200,
     seed: int = 0,
 ) -> SelectionStudy:
     """Measure whether held-out prompts on a topic select its words and its subspace.
@@ -217,9 +217,9 @@ def measure_selection(
         Rank of every topic's subspace. Its origin is the mean of all topics, so where a topic lies counts as well as how it varies.
     n_words : int
         Words of each topic.
-    most_words : int
+    max_words : int
         Prompts and training texts are cut there, so that they end at like positions.
-    most_read : int
+    max_read : int
         Training texts of each topic that the models read for its subspace; words are counted in all of them.
     seed : int
         Of the shuffled words and the bootstrap.
@@ -237,9 +237,9 @@ def measure_selection(
     topics = tuple(words)
     _check(prompts, labels, words, continuations)
     truth = np.array([topics.index(label) for label in labels])
-    read = [row for topic in topics for row in [n for n, label in enumerate(train_labels) if label == topic][:most_read]]
-    train, train_topics = [_cut(train_texts[row], most_words) for row in read], [topics.index(train_labels[row]) for row in read]
-    asked = [_cut(text, most_words) for text in prompts]
+    read = [row for topic in topics for row in [n for n, label in enumerate(train_labels) if label == topic][:max_read]]
+    train, train_topics = [_cut(train_texts[row], max_words) for row in read], [topics.index(train_labels[row]) for row in read]
+    asked = [_cut(text, max_words) for text in prompts]
     rng = np.random.default_rng(seed)
     shuffled = [" ".join(rng.permutation(text.split()).tolist()) for text in asked]
     ids = [[space.word_ids(word)[0] for word in listed] for listed in words.values()]
@@ -275,8 +275,8 @@ def _check(prompts: Sequence[str], labels: Sequence[str], words: Mapping[str, tu
         raise InputError(f"No word of the vocabulary marks the topic {empty[0]!r}. Give more training texts, or leave the topic out.")
 
 
-def _cut(text: str, most_words: int) -> str:
-    return " ".join(text.split()[:most_words])
+def _cut(text: str, max_words: int) -> str:
+    return " ".join(text.split()[:max_words])
 
 
 def _contrast(table: Float[np.ndarray, "n_prompts n_topics"], truth: Int[np.ndarray, " n_prompts"]) -> tuple[np.ndarray, np.ndarray]:
@@ -341,7 +341,7 @@ def _ids_of(space: LensSpace, text: str) -> list[int]:
 def _next_words(space: LensSpace, found: LastStates) -> Float[np.ndarray, "n_texts n_vocab"]:
     """Probabilities after each text, from states of the last layer."""
     blocks = range(0, found.states.shape[1], _BLOCK)
-    logits = [space.lens_logits(space.lens_input(found.states[0, start : start + _BLOCK], layer=-1)) for start in blocks]
+    logits = [space.lens.logits(space.lens.input(found.states[0, start : start + _BLOCK], layer=-1)) for start in blocks]
     return softmax(np.concatenate(logits).astype(np.float64))
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from lexframe.exceptions import InputError
 from lexframe.linalg import softmax
-from lexframe.spaces.base import PatchableSpace, Representation, StateMove
+from lexframe.spaces.base import Intervention, PatchableSpace, Representation
 
 _TINY = 1e-38
 
@@ -91,11 +91,11 @@ def truncation_cost(
     for k in n_axes:
         # Taking orthonormal directions away one after the other is a projection, in the words that a space understands.
         moves = [
-            StateMove(layer=layer, vector=axis, how="remove", where="last")
+            Intervention(layer=layer, vector=axis, how="remove", where="last")
             for layer, table in zip(layers, axes, strict=True)
             for axis in table.T[k:]
         ]
-        with space.moved(moves):
+        with space.intervened(moves):
             costs.append(_divergence(whole, _next_words(space, texts)))
     return TruncationCost(tuple(n_axes), np.stack(costs), _unrelated(whole))
 
@@ -103,7 +103,7 @@ def truncation_cost(
 def _next_words(space: PatchableSpace, texts: Sequence[str]) -> Float[np.ndarray, "n_texts n_vocab"]:
     """Probabilities after each text."""
     points = space.encode_representations(texts, [Representation(-1, "last")])[:, 0]
-    return softmax(space.lens_logits(space.lens_input(points, layer=-1)).astype(np.float64))
+    return softmax(space.lens.logits(space.lens.input(points, layer=-1)).astype(np.float64))
 
 
 def _divergence(truth: Float[np.ndarray, "n n_vocab"], other: Float[np.ndarray, "n n_vocab"]) -> Float[np.ndarray, " n"]:

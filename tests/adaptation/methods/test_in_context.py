@@ -22,8 +22,8 @@ from lexframe.adaptation.methods.in_context import (
 from lexframe.adaptation.methods.zero_shot import ZeroShot
 from lexframe.exceptions import InputError
 from lexframe.spaces import LanguageModelSpace, SentenceEncoderSpace
-from lexframe.spaces.language_model.space import weights_hash
-from lexframe.spaces.tokenization import Template
+from lexframe.spaces.templates import Template
+from lexframe.spaces.weights import weights_hash
 from tests.adaptation.methods.test_zero_shot import problem_of
 from tests.planted import planted_space
 from tests.tiny_models import CAUSAL, MASKED, tiny_model, tiny_space, tiny_tokenizer

@@ -19,7 +19,7 @@ from lexframe.adaptation.methods.knn_prompting import (
     vote,
 )
 from lexframe.exceptions import InputError
-from lexframe.spaces.language_model.space import weights_hash
+from lexframe.spaces.weights import weights_hash
 from tests.adaptation.methods.test_zero_shot import problem_of
 from tests.planted import planted_space
 from tests.tiny_models import tiny_space

@@ -10,7 +10,7 @@ from torch import nn
 from lexframe.adaptation.methods.peft import IA3, LoRA, down_projections, key_and_value_modules, linear_modules
 from lexframe.adaptation.methods.weights import label_readout
 from lexframe.exceptions import MissingExtraError, ModelError
-from lexframe.spaces.language_model.space import weights_hash
+from lexframe.spaces.weights import weights_hash
 from tests.adaptation.methods.test_weights import accuracy, encoder_space, planted_problem, zero_shot
 from tests.planted import planted_space
 from tests.tiny_models import FAMILIES, tiny_model, tiny_space

@@ -13,7 +13,7 @@ import transformers
 from lexframe.adaptation.methods.setfit import SetFit, global_generators, n_pairs, paired_rows, sentence_transformer
 from lexframe.adaptation.problem import EncodedTexts, Problem
 from lexframe.exceptions import InputError, MissingExtraError
-from lexframe.spaces.language_model.space import weights_hash
+from lexframe.spaces.weights import weights_hash
 from tests.adaptation.methods.test_weights import accuracy, encoder_space, planted_problem
 from tests.tiny_models import tiny_space
 

@@ -22,7 +22,7 @@ from lexframe.adaptation.problem import EncodedTexts, Problem, label_scores
 from lexframe.exceptions import InputError
 from lexframe.linalg import softmax
 from lexframe.spaces import SentenceEncoderSpace
-from lexframe.spaces.language_model.space import weights_hash
+from lexframe.spaces.weights import weights_hash
 from tests.planted import planted_space
 from tests.tiny_models import CAUSAL, MASKED, tiny_model, tiny_space, tiny_tokenizer
 

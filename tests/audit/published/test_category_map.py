@@ -42,8 +42,6 @@ def test_intruders_are_the_rows_of_others_inside(overlapping, peel):
     found = category_map(points_map, given, 6, peel=peel)
     expected = slow_flagged(points_map.coordinates, table, peel)
     np.testing.assert_array_equal(found.flagged(), expected)
-    for category in range(6):
-        np.testing.assert_array_equal(found.intruders(category), expected[expected[:, 1] == category, 0])
     assert len(expected) > 50
     np.testing.assert_array_equal(category_map(points_map, table, peel=peel).flagged(), expected)
 
@@ -58,7 +56,7 @@ def test_known_intruders_and_overlap():
     corners = [[0, 0], [4, 0], [4, 4], [0, 4], [3, 3], [5, 3], [5, 5], [3, 5], [1, 1], [2, 2], [4.5, 4.5]]
     given = np.array([0] * 4 + [1] * 4 + [2, 2, 3])
     found = category_map(flat(corners), given)
-    assert [found.intruders(category).tolist() for category in range(4)] == [[4, 8, 9], [2, 10], [], []]
+    assert found.flagged().tolist() == [[4, 0], [8, 0], [9, 0], [2, 1], [10, 1]]
     overlaps = found.overlaps()
     assert overlaps.pairs.tolist() == [[0, 1]]
     np.testing.assert_allclose(overlaps.areas, [1.0])
@@ -115,7 +113,5 @@ def test_bad_input(overlapping):
     points_map, given = overlapping
     with pytest.raises(InputError, match="400 points, but categories of 399 rows"):
         category_map(points_map, given[1:])
-    with pytest.raises(InputError, match="Category 6 was asked for"):
-        category_map(points_map, given, 6).intruders(6)
     with pytest.raises(InputError, match=r"peel is 2\.0"):
         category_map(points_map, given, peel=2.0)

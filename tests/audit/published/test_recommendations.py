@@ -49,7 +49,7 @@ def test_every_category_against_all_distances(labeled, rule):
 @pytest.mark.parametrize("most", [40, 4096])
 def test_rows_in_several_categories_and_large_ones(rng, monkeypatch, most):
     """Large categories are excluded by the index, small ones found and dropped: the same rows."""
-    monkeypatch.setattr("lexframe.audit.published.recommendations._MOST_NEIGHBORS", most)
+    monkeypatch.setattr("lexframe.audit.published.recommendations._MAX_NEIGHBORS", most)
     monkeypatch.setattr("lexframe.audit.published.recommendations._FOUND_AT_ONCE", 100)
     points, table = rng.normal(size=(200, 5)).astype(np.float32), rng.random((200, 4)) < [0.05, 0.3, 0.6, 0.98]
     for entry in published_recommendations(points, table, n_candidates=12, rule="median"):

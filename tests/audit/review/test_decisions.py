@@ -41,8 +41,6 @@ def test_a_later_decision_takes_the_place_of_an_earlier_one():
 def test_arrays():
     assert FIRST.rows.dtype == np.int64
     assert FIRST.rows[FIRST.verdicts == "move"].tolist() == [3]
-    assert FIRST.category_numbers(["a", "b", "y"]).tolist() == [1, -1, -1, -1, -1]
-    assert decisions().category_numbers(["a"]).shape == (0,)
     both = Decisions.from_lists([1], ["keep"], [""], ["a"], problems=["p"], notes=["n"]).merge(FIRST)
     assert (both.problems, both.notes) == (("p",), ("n",))
 

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lexframe.audit.review.review_reading import read_review_sheet
-from lexframe.audit.review.review_sheet import COLUMNS, MOST_CHARACTERS, ReviewRow, check_digits, guard, unguard, write_review_sheet
+from lexframe.audit.review.review_sheet import COLUMNS, MAX_CHARACTERS, ReviewRow, check_digits, guard, unguard, write_review_sheet
 from lexframe.exceptions import DataError, InputError
 
 CATEGORIES = ["cards", "fees, other", "top up", "Top  Up", "007", "=sum", "line\nbreak", "keep", "ENTY:animal"]
@@ -180,7 +180,7 @@ def test_line_ends_outer_white_space_and_eaten_apostrophes_are_no_change(sheet):
 
 def test_a_long_text_is_shortened_and_still_checked(tmp_path):
     write_review_sheet(tmp_path / "s.csv", [ReviewRow(0, "x" * 99_999, "a", "b", 1.0)], digest=DIGEST)
-    assert len(cells_of(tmp_path / "s.csv")[0]["text"]) == MOST_CHARACTERS
+    assert len(cells_of(tmp_path / "s.csv")[0]["text"]) == MAX_CHARACTERS
     decide(tmp_path / "s.csv", {0: "keep"})
     assert len(read_review_sheet(tmp_path / "s.csv", ["a", "b"], n_rows=1, digest=DIGEST)) == 1
 

@@ -11,8 +11,8 @@ import pytest
 from lexframe.cli import vae_train
 from lexframe.cli.options import named_as_typed
 from lexframe.exceptions import InputError
+from lexframe.training.text_vae.log import TextVAEProgress
 from lexframe.training.text_vae.plan import TextVAEPlan
-from lexframe.training.text_vae.run import TextVAEProgress
 from tests.cli.vae.calls import TINY, lines_file, refused, run
 from tests.training.text_vae.test_run import sentences
 

@@ -29,12 +29,12 @@ def channel(n_texts, ratios, seed=0):
 def test_a_known_channel_far_below_the_ceiling(ratios):
     posterior, truth = channel(3000, np.array(ratios))
     found = mutual_information(posterior, n_samples=3)
-    half = (found.interval[1] - found.interval[0]) / 2
-    assert abs(found.value - truth) < 2 * half + 0.01  # four standard errors, and what the bound from below is short of
-    assert found.value <= found.upper
-    assert found.upper - found.value < 0.05
+    half = (found.nats.high - found.nats.low) / 2
+    assert abs(found.nats.value - truth) < 2 * half + 0.01  # four standard errors, and what the bound from below is short of
+    assert found.nats.value <= found.upper
+    assert found.upper - found.nats.value < 0.05
     assert abs(found.aggregate_kl) < 2 * half + 0.05  # the aggregate is the prior
-    assert found.mean_kl == pytest.approx(found.value + found.aggregate_kl)
+    assert found.mean_kl == pytest.approx(found.nats.value + found.aggregate_kl)
     assert not found.at_ceiling
 
 
@@ -42,7 +42,7 @@ def test_the_truth_lies_between_the_bounds_on_average():
     """One set of texts may fall on either side; the mean over sets does not."""
     found = [(mutual_information(channel(20, np.array([3.0, 3.0]), seed)[0], seed=seed)) for seed in range(60)]
     truth = np.log(10)
-    below, above = (np.array([getattr(result, name) for result in found]) for name in ("value", "upper"))
+    below, above = (np.array(values) for values in zip(*((result.nats.value, result.upper) for result in found), strict=True))
     assert below.mean() + 3 * below.std() / np.sqrt(60) < truth < above.mean() - 3 * above.std() / np.sqrt(60)
 
 
@@ -50,14 +50,14 @@ def test_the_interval_holds_the_truth_where_the_bounds_agree():
     """Coverage of a nominal 95% over 60 sets of texts: at least 50 hits have a chance above 99.9%."""
     results = [mutual_information(channel(300, np.array([0.8]), seed)[0], seed=seed) for seed in range(60)]
     truth = 0.5 * np.log1p(0.64)
-    assert sum(result.interval[0] <= truth <= result.interval[1] for result in results) >= 50
+    assert sum(result.nats.low <= truth <= result.nats.high for result in results) >= 50
 
 
 def test_it_saturates_at_the_logarithm_of_the_number_of_texts():
     values = [mutual_information(channel(200, np.full(3, ratio))[0]) for ratio in (0.1, 1.0, 10.0, 1e3, 1e6)]
     assert [result.at_ceiling for result in values] == [False, False, True, True, True]
-    assert all(result.value <= result.ceiling + 1e-12 for result in values)
-    assert values[-1].value == pytest.approx(np.log(200), abs=1e-6)
+    assert all(result.nats.value <= result.ceiling + 1e-12 for result in values)
+    assert values[-1].nats.value == pytest.approx(np.log(200), abs=1e-6)
     assert values[-1].upper > 1e6
     assert values[-1].at_most == values[-1].mean_kl < 50  # what is charged for the latent bounds what it tells
     assert "at its ceiling ln 200 = 5.30: the truth may be higher" in str(values[-1])
@@ -71,7 +71,7 @@ def test_the_exact_value_of_a_mixture_of_two():
     parts = np.stack([log_density(grid, posterior.means[row], posterior.log_variances[row]) for row in range(2)])
     mixture = logsumexp(parts, axis=0) - np.log(2)
     truth = 0.5 * np.trapezoid((np.exp(parts) * (parts - mixture)).sum(axis=0), grid[:, 0])
-    assert mutual_information(posterior, n_samples=4000).value == pytest.approx(truth, abs=0.02)  # four standard errors
+    assert mutual_information(posterior, n_samples=4000).nats.value == pytest.approx(truth, abs=0.02)  # four standard errors
 
 
 @given(st.integers(2, 12), st.integers(1, 5), st.integers(0, 2**32 - 1), st.booleans())
@@ -92,14 +92,14 @@ def test_blocks_change_nothing(monkeypatch):
     posterior = normal_posterior(50, 3)
     whole = mutual_information(posterior)
     monkeypatch.setattr(sys.modules["lexframe.generative.score.mutual_information"], "CELLS_A_BLOCK", 7 * 50)
-    assert mutual_information(posterior).value == pytest.approx(whole.value, rel=1e-12)
+    assert mutual_information(posterior).nats.value == pytest.approx(whole.nats.value, rel=1e-12)
 
 
 def test_narrow_twins_are_told_from_narrow_neighbours():
     """Posteriors of an autoencoder: deviations of 1e-9 far from the origin. Equal texts share a Gaussian, so half of ln 4 is lost."""
     means = np.array([[3.0, 1.0], [3.0, 1.0], [3.0001, 1.0], [3.0001, 1.0]], np.float32)
     found = mutual_information(Posterior(means, np.full_like(means, 2 * np.log(1e-9))))
-    assert found.value == pytest.approx(np.log(2), abs=1e-9)
+    assert found.nats.value == pytest.approx(np.log(2), abs=1e-9)
 
 
 def test_the_order_of_texts_does_not_matter():
@@ -107,21 +107,21 @@ def test_the_order_of_texts_does_not_matter():
     order = np.random.default_rng(1).permutation(2000)
     other = mutual_information(Posterior(posterior.means[order], posterior.log_variances[order]))
     first = mutual_information(posterior)
-    assert abs(first.value - other.value) < 2 * (first.interval[1] - first.interval[0])  # the draws differ
+    assert abs(first.nats.value - other.nats.value) < 2 * (first.nats.high - first.nats.low)  # the draws differ
     assert first.mean_kl == pytest.approx(other.mean_kl)
     assert mutual_information(posterior) == first
 
 
 def test_identical_texts_tell_nothing():
     found = mutual_information(Posterior(np.full((20, 2), 3.0, np.float32), np.zeros((20, 2), np.float32)))
-    assert found.value == pytest.approx(0, abs=1e-12)
+    assert found.nats.value == pytest.approx(0, abs=1e-12)
     assert found.upper == pytest.approx(0, abs=1e-12)
     assert found.aggregate_kl == pytest.approx(9.0)
 
 
 def test_a_collapsed_posterior_tells_nothing():
     found = mutual_information(Posterior(np.zeros((20, 2), np.float32), np.zeros((20, 2), np.float32)))
-    assert (found.value, found.mean_kl) == (pytest.approx(0, abs=1e-12), 0.0)
+    assert (found.nats.value, found.mean_kl) == (pytest.approx(0, abs=1e-12), 0.0)
 
 
 def test_ten_thousand_texts_in_seconds():
@@ -129,7 +129,7 @@ def test_ten_thousand_texts_in_seconds():
     start = time.process_time()
     found = mutual_information(posterior)
     assert time.process_time() - start < 20
-    assert found.value == pytest.approx(truth, abs=0.2)
+    assert found.nats.value == pytest.approx(truth, abs=0.2)
 
 
 def test_to_dict_is_json():

@@ -72,7 +72,6 @@ def test_places_that_enough_texts_reach():
 def test_verdicts(gain, first, last, verdict):
     found = scripted([gain] * 40)
     assert found.verdict == verdict
-    assert found.is_spread == (verdict == "spread")
     for quarter, expected in ((found.first_quarter, first), (found.last_quarter, last)):
         assert quarter is None if expected is None else quarter.value == pytest.approx(expected)
 

@@ -185,7 +185,7 @@ def test_table_document_and_chart(score):
     ):
         assert rows.loc[name, ["value", "low", "high", "n_texts"]].tolist() == [expected.value, expected.low, expected.high, n_texts]
     assert rows.loc["self-BLEU, real texts", "value"] == score.diversity.real.self_bleu
-    assert rows.loc["perplexity per word, samples", "value"] == score.sample_perplexity.per_word
+    assert rows.loc["perplexity per word, samples", "value"] == score.sample_perplexity.per_word.value
     assert score._repr_html_().startswith("<table")
     assert vl_convert.vegalite_to_png(score.chart().to_json()).startswith(b"\x89PNG")
 
@@ -218,8 +218,9 @@ def test_a_collapsed_latent(texts):
 
 def test_each_warning_comes_with_its_cause(calm):
     information = calm.information
-    assert "at its ceiling ln 250 = 5.52" in one_warning(changed(calm, "information", value=information.ceiling - 0.9), calm)
-    assert changed(calm, "information", value=information.ceiling - 1.1).warnings == ()
+    near, far = (dataclasses.replace(information.nats, value=information.ceiling - gap) for gap in (0.9, 1.1))
+    assert "at its ceiling ln 250 = 5.52" in one_warning(changed(calm, "information", nats=near), calm)
+    assert changed(calm, "information", nats=far).warnings == ()
     assert "in 20% of texts one of 50 samples" in one_warning(changed(calm, "likelihood", dominated_share=0.2), calm)
     assert "3 of 60 texts" in one_warning(changed(calm, "likelihood", n_cut=3), calm)
     assert "1 of 2 dimensions are idle" in one_warning(changed(calm, "units", n_unused=0, n_idle=1), calm)

@@ -91,13 +91,14 @@ def test_the_interval_covers_the_score_of_other_corpora(rng):
         return references, [" ".join(words) for words in kept]
 
     truth = bleu(*corpus(4000))
-    intervals = [bleu_counts(*corpus(60)).corpus_interval(n_resamples=200, seed=seed) for seed in range(60)]
-    assert np.mean([low <= truth <= high for low, high in intervals]) > 0.85
+    intervals = [bleu_counts(*corpus(60)).corpus_estimate(n_resamples=200, seed=seed) for seed in range(60)]
+    assert np.mean([found.low <= truth <= found.high for found in intervals]) > 0.85
     counts = bleu_counts(*corpus(60))
-    low, high = counts.corpus_interval()
-    assert low < counts.corpus() < high
-    assert counts.corpus_interval() == (low, high) != counts.corpus_interval(seed=1)
-    assert bleu_counts(["a"], ["a"]).corpus_interval() is None
+    found = counts.corpus_estimate()
+    assert found.low < counts.corpus() < found.high
+    assert found.value == pytest.approx(counts.corpus())
+    assert counts.corpus_estimate() == found != counts.corpus_estimate(seed=1)
+    assert bleu_counts(["a"], ["a"]).corpus_estimate().interval is None
 
 
 @pytest.mark.parametrize(

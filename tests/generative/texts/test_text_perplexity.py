@@ -32,11 +32,10 @@ def test_a_uniform_model_has_the_vocabulary_as_its_perplexity():
     assert result.n_words.tolist() == [6, 2, 0, 0, 7, 7]
     assert result.n_without_words == 2
     np.testing.assert_allclose(result.nats, np.array(n_tokens) * math.log(320), rtol=1e-6)
-    assert result.per_token == pytest.approx(320)
-    assert result.per_token_interval == pytest.approx((320, 320))
-    assert result.per_word == pytest.approx(math.exp(sum(n_tokens) * math.log(320) / 22))
-    low, high = result.per_word_interval
-    assert low < result.per_word < high
+    assert result.per_token.value == pytest.approx(320)
+    assert result.per_token.interval == pytest.approx((320, 320))
+    assert result.per_word.value == pytest.approx(math.exp(sum(n_tokens) * math.log(320) / 22))
+    assert result.per_word.low < result.per_word.value < result.per_word.high
 
 
 def test_a_table_is_added_up_by_hand():
@@ -45,8 +44,8 @@ def test_a_table_is_added_up_by_hand():
     nats = [-sum(table[one, other] for one, other in zip(ids_of(text), ids_of(text)[1:], strict=False)) for text in TEXTS]
     nats[3] = 0  # blanks are tokens, but no words
     np.testing.assert_allclose(result.nats, nats, rtol=1e-6)
-    assert result.per_token == pytest.approx(math.exp(sum(nats) / result.n_tokens.sum()))
-    assert result.per_word == pytest.approx(math.exp(sum(nats) / 22))
+    assert result.per_token.value == pytest.approx(math.exp(sum(nats) / result.n_tokens.sum()))
+    assert result.per_word.value == pytest.approx(math.exp(sum(nats) / 22))
 
 
 def test_texts_are_scored_alone_and_long_ones_in_windows():
@@ -65,15 +64,15 @@ def test_intervals_are_over_texts_and_depend_on_the_seed():
     table = bigram_table(1)
     corpus = [sentence.text for sentence in sample_sentences(80)]
     first, second = (text_perplexity(Bigram(table), tiny_tokenizer(), corpus, seed=seed, context=64) for seed in (0, 1))
-    assert first.per_token == second.per_token
-    assert first.per_token_interval != second.per_token_interval
-    mean = math.log(first.per_word)
+    assert first.per_token.value == second.per_token.value
+    assert first.per_token.interval != second.per_token.interval
+    mean = math.log(first.per_word.value)
     residuals = first.nats - mean * first.n_words  # the delta method for a ratio
     half = 1.96 * residuals.std() * math.sqrt(80) / first.n_words.sum()
-    assert np.log(first.per_word_interval) == pytest.approx(
-        (math.log(first.per_word) - half, math.log(first.per_word) + half), abs=half / 3
+    assert np.log(first.per_word.interval) == pytest.approx(
+        (math.log(first.per_word.value) - half, math.log(first.per_word.value) + half), abs=half / 3
     )
-    assert text_perplexity(Bigram(table), tiny_tokenizer(), ["a dog", ""], context=64).per_word_interval is None
+    assert text_perplexity(Bigram(table), tiny_tokenizer(), ["a dog", ""], context=64).per_word.interval is None
 
 
 def test_as_plain_types():
@@ -88,7 +87,7 @@ def test_the_embedded_model_prefers_sentences_to_the_same_words_in_disorder(rng)
     corpus = [sentence.text for sentence in sample_sentences(30)]
     shuffled = [" ".join(rng.permutation(text.split())) for text in corpus]
     real, mixed = (language_model_perplexity(texts) for texts in (corpus, shuffled))
-    assert real.per_word_interval[1] < mixed.per_word_interval[0]
+    assert real.per_word.high < mixed.per_word.low
     assert real.provenance.parameters["model"] == "embedded"
 
 

@@ -163,10 +163,10 @@ def test_frame_directions_of_inner_layers_move_what_the_head_reads(family):
     states = space.encode_layers(["cat", "dog"], layers=[1])[:, 0]
     typical = states.mean(0)
     step = found.vectors[1] * (0.01 / np.linalg.norm(found.vectors[1])) * np.linalg.norm(typical)
-    read = space.lens_input(np.stack([typical + step, typical]), layer=1)
+    read = space.lens.input(np.stack([typical + step, typical]), layer=1)
     moved = read[0] - read[1]
     reached = moved @ wanted / np.linalg.norm(moved) / np.linalg.norm(wanted)
-    naive = space.lens_input(np.stack([typical + step[::-1], typical]), layer=1)
+    naive = space.lens.input(np.stack([typical + step[::-1], typical]), layer=1)
     assert reached > 0.9 > abs((naive[0] - naive[1]) @ wanted / np.linalg.norm(naive[0] - naive[1]) / np.linalg.norm(wanted))
 
 

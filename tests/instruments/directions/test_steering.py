@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lexframe.exceptions import FingerprintMismatch, InputError, VocabularyError
-from lexframe.instruments import GenerationScore, LabelWordOdds, TargetTexts, find_direction, frame_direction, steer, steered
+from lexframe.instruments import GeneratedTextMetric, LabelWordOdds, TargetTexts, find_direction, frame_direction, steer, steered
 from tests.steerable_toy import steerable_toy
 from tests.tiny_models import tiny_space
 
@@ -85,12 +85,12 @@ def test_target_texts_become_likelier(toy, direction):
 
 
 def test_a_score_of_your_own(toy, direction):
-    counted = GenerationScore(lambda texts: [text.count("good") for text in texts], max_new_tokens=3)
+    counted = GeneratedTextMetric(lambda texts: [text.count("good") for text in texts], max_new_tokens=3)
     with steered(toy, direction, layer=1, strength=20.0):
         np.testing.assert_array_equal(counted(toy, PROMPTS), 3)
     for bad in (lambda texts: [1.0], lambda texts: [np.nan] * len(texts)):
         with pytest.raises(InputError, match="one number a text"):
-            GenerationScore(bad)(toy, PROMPTS)
+            GeneratedTextMetric(bad)(toy, PROMPTS)
 
 
 def test_another_model_another_layer_and_a_space_without_a_head(direction):

@@ -5,7 +5,7 @@ import pytest
 
 from lexframe.exceptions import FingerprintMismatch, InputError
 from lexframe.instruments import (
-    GenerationScore,
+    GeneratedTextMetric,
     LabelWordOdds,
     SideEffectBudget,
     TargetTexts,
@@ -92,7 +92,7 @@ def test_chance_stands_beside_every_point(toy, direction):
 
 @pytest.mark.parametrize(
     "metric",
-    [TargetTexts(("good cat",), ("bad cat",)), GenerationScore(lambda texts: [text.count("good") for text in texts], max_new_tokens=3)],
+    [TargetTexts(("good cat",), ("bad cat",)), GeneratedTextMetric(lambda texts: [text.count("good") for text in texts], max_new_tokens=3)],
 )
 def test_any_metric(toy, direction, metric):
     result = choose(toy, direction, metric=metric, budget=GENEROUS, strengths=[0.5, 4.0], n_controls=1)

@@ -13,7 +13,7 @@ from lexframe.instruments.patching.patch_result import PatchTally
 from lexframe.instruments.patching.task import draw_dummies
 from lexframe.instruments.patching.task_vector import choose_move, inner_layers, patched_scores
 from lexframe.linalg import softmax
-from lexframe.spaces import StateMove, ToySpace
+from lexframe.spaces import Intervention, ToySpace
 from lexframe.studies import task_vector_study
 from tests.tiny_models import tiny_space
 
@@ -32,7 +32,7 @@ def hidden(space, prompt):
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2"])
 def test_a_vector_is_the_mean_state_of_the_last_token(family):
     space = tiny_space(family)
-    found = task_vectors(space, NEXT, layers=[0, 2, -1], n_shots=2, n_prompts=4, random_state=3)
+    found = task_vectors(space, NEXT, layers=[0, 2, -1], n_shots=2, n_prompts=4, seed=3)
     prompts = draw_dummies(NEXT, PAIRS, n_shots=2, n_prompts=4, rng=np.random.default_rng(3))
     expected = np.mean([hidden(space, prompt)[[0, 2, 3], -1] for prompt in prompts], axis=0)
     np.testing.assert_allclose(found.vectors, expected, atol=1e-5)
@@ -63,7 +63,7 @@ def test_patched_answers_are_those_of_a_forward_pass_by_hand(family, rng):
             final = model.transformer.ln_f if family == "gpt2" else model.model.norm
             expected.append(model.lm_head(final(state.reshape(1, -1, 32)))[0, -1].numpy())
     logits = np.stack(expected)[:, : space.n_vocab].astype(np.float64)
-    found = patched_scores(space, prompts, asked, StateMove(layer=2, vector=vector, how="replace", where="last"), batch_size=2)
+    found = patched_scores(space, prompts, asked, Intervention(layer=2, vector=vector, how="replace", where="last"), batch_size=2)
     for row, column in np.ndindex(asked.shape):
         item = asked[row, column]
         if item < 0:
@@ -91,7 +91,7 @@ def test_the_move_that_answers_most_is_chosen():
     space = tiny_space("llama")
     task = Task("constant", tuple((source, "dog") for source, _ in PAIRS))
     row = 100 * space.unembedding()[space.word_ids("dog")[0]]
-    moves = [StateMove(layer=-1, vector=sign * row, how="replace", where="last") for sign in (-1, 1)]
+    moves = [Intervention(layer=-1, vector=sign * row, how="replace", where="last") for sign in (-1, 1)]
     move, accuracies = choose_move(space, task, task.pairs[:3], moves)
     assert move is moves[1]
     assert accuracies.tolist() == [0.0, 1.0]

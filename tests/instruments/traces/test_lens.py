@@ -29,7 +29,7 @@ def test_statistics_equal_the_slow_reference(family):
     space = tiny_space(family)
     states = space.token_states(TEXT)
     logits = np.stack(
-        [space.lens_logits(space.lens_input(state, layer=layer)) for layer, state in zip(states.layers, states.states, strict=True)]
+        [space.lens.logits(space.lens.input(state, layer=layer)) for layer, state in zip(states.layers, states.states, strict=True)]
     )
     found, expected = read_through(space, LogitLens(), states.states, states.layers, n_top=3), reference.statistics(logits)
     for name in ("entropy", "kl_to_final", "js_to_previous", "answer_probability"):
@@ -83,5 +83,5 @@ def test_the_frame_lens_orders_words_as_the_invariant_readout_does(rng):
     found = FrameLens.of(space).logits(space, states, layer=0)
     readout = VocabularyFrame(space, center=True).similarity(states)
     np.testing.assert_array_equal(found.argsort(axis=1), readout.argsort(axis=1))
-    plain = space.lens_logits(states)
+    plain = space.lens.logits(states)
     assert (found.argmax(axis=1) != plain.argmax(axis=1)).any()

@@ -58,7 +58,7 @@ def test_tables_are_valid_charts(traces, statistic):
 def test_curves_and_maps_are_valid_charts(space, traces):
     for chart in (depth_chart(traces), parting_chart(compare_paths(space, traces)), path_chart(path_map(space, traces))):
         assert vl_convert.vegalite_to_png(chart.to_json()).startswith(b"\x89PNG")
-    assert vl_convert.vegalite_to_png(path_chart(path_map(space, traces[:1], most_words=1)).to_json()).startswith(b"\x89PNG")
+    assert vl_convert.vegalite_to_png(path_chart(path_map(space, traces[:1], max_words=1)).to_json()).startswith(b"\x89PNG")
 
 
 def test_an_unknown_statistic_is_refused(traces):

@@ -60,7 +60,7 @@ def test_a_path_that_waits_is_still_the_same_path():
 def test_divergences_are_those_of_the_distributions(space, traces):
     found = compare_paths(space, traces)
     for layer, (i, j) in itertools.product(range(4), [(0, 1), (2, 1)]):
-        p, q = (reference.softmax(space.lens_logits(traces[k].last_inputs[layer : layer + 1])[0]) for k in (i, j))
+        p, q = (reference.softmax(space.lens.logits(traces[k].last_inputs[layer : layer + 1])[0]) for k in (i, j))
         assert found.divergence[layer, i, j] == pytest.approx(reference.js(p, q), abs=1e-6)
     np.testing.assert_allclose(found.divergence, found.divergence.transpose(0, 2, 1))
     np.testing.assert_allclose(found.path_distance, found.path_distance.T)
@@ -82,7 +82,7 @@ def test_what_cannot_be_compared_is_refused(space, traces):
 
 
 def test_cosines_on_the_map_are_the_invariant_readout(space, traces):
-    found = path_map(space, traces, most_words=5)
+    found = path_map(space, traces, max_words=5)
     assert len(found.words) <= 5
     assert found.paths.shape == (3, 4, 32)
     ids = [int(trace.statistics.top_ids[-1, -1, 0]) for trace in traces]

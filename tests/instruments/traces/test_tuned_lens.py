@@ -12,6 +12,7 @@ from lexframe.instruments.traces.trace import trace
 from lexframe.instruments.traces.tuned_lens import TunedLens, fit_tuned_lens, mean_divergences
 from lexframe.provenance import SpaceFingerprint
 from lexframe.spaces.base import LensSpace, TokenStates
+from lexframe.spaces.toy import ToyLens
 from tests.tiny_models import FAMILIES, tiny_space
 
 WORDS = ["the", "cat", "sat", "on", "mat", "a", "dog", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
@@ -40,14 +41,9 @@ class LinearResidualSpace(LensSpace):
     def token_counts(self, texts):
         return np.array([len(text.split()) for text in texts])
 
-    def lens_input(self, states, *, layer):
-        return states.astype(np.float32)
-
-    def lens_logits(self, lens_inputs, *, precision="float32"):
-        return lens_inputs.astype(np.float32) @ self.head.T
-
-    def lens_pullback(self, lens_inputs, gradient, *, precision="float32"):
-        return gradient @ self.head
+    @property
+    def lens(self):
+        return ToyLens(self.head)
 
     def unembedding(self):
         return self.head
@@ -112,9 +108,9 @@ def test_the_pullback_is_the_gradient(family, precision, rng):
     x, direction = (rng.normal(size=(3, 32)).astype(np.float32) for _ in range(2))
     gradient = rng.normal(size=(3, space.n_vocab)).astype(np.float32)
     step = 1e-2
-    ahead, behind = (space.lens_logits(x + sign * step * direction).astype(np.float64) for sign in (1, -1))
+    ahead, behind = (space.lens.logits(x + sign * step * direction).astype(np.float64) for sign in (1, -1))
     expected = ((ahead - behind) / (2 * step) * gradient).sum(axis=1)
-    found = (space.lens_pullback(x, gradient, precision=precision) * direction).sum(axis=1)
+    found = (space.lens.pullback(x, gradient, precision=precision) * direction).sum(axis=1)
     scale = np.abs(gradient).mean() * np.linalg.norm(ahead - behind, axis=1).max() / (2 * step)
     np.testing.assert_allclose(found, expected, atol=(1e-3 if precision == "float32" else 3e-2) * scale)
 

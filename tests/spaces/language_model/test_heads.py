@@ -9,7 +9,7 @@ import transformers as tf
 from torch import nn
 
 from lexframe.exceptions import InputError, ModelError
-from lexframe.spaces import HeadMove, LanguageModelSpace
+from lexframe.spaces import HeadIntervention, LanguageModelSpace
 from lexframe.spaces.language_model.heads import find_heads
 from lexframe.spaces.language_model.layers import find_blocks
 from tests.tiny_models import CAUSAL, FAMILIES, TEXTS, tiny_model, tiny_space, tiny_tokenizer
@@ -47,8 +47,8 @@ def test_projected_heads_sum_to_the_attention_less_its_bias(family):
     space = tiny_space(family)
     biases = [getattr(attention(block)[1], "bias", None) for block in find_blocks(space.model)]
     biases = np.stack([np.zeros(32) if bias is None else bias.detach().numpy() for bias in biases])
-    for text, outputs in zip(WORDS, space.head_outputs(WORDS), strict=True):
-        summed = space.project_heads(outputs).sum(axis=1)
+    for text, outputs in zip(WORDS, space.heads.outputs(WORDS), strict=True):
+        summed = space.heads.project(outputs).sum(axis=1)
         np.testing.assert_allclose(summed, attention_outputs(space, text) - biases, atol=2e-5, rtol=1e-4)
 
 
@@ -63,7 +63,7 @@ def test_a_head_put_to_zero_is_a_head_without_weights(family):
     with torch.no_grad():
         (projection.weight[columns] if family == "gpt2" else projection.weight[:, columns]).zero_()
         expected = without(input_ids=torch.tensor([[7]])).logits
-        with space.heads_replaced([HeadMove(layer=2, head=2, output=np.zeros(width, dtype=np.float32))]):
+        with space.heads.replaced([HeadIntervention(layer=2, head=2, output=np.zeros(width, dtype=np.float32))]):
             found = space.model(input_ids=torch.tensor([[7]])).logits
         plain = space.model(input_ids=torch.tensor([[7]])).logits
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
@@ -73,10 +73,10 @@ def test_a_head_put_to_zero_is_a_head_without_weights(family):
 def test_heads_given_their_own_output_change_nothing_and_another_changes_the_last_token_alone(rng):
     space = tiny_space("llama")
     for text in WORDS:
-        (own,) = space.head_outputs([text])
-        with space.heads_replaced([HeadMove(layer=2, head=head, output=own[1, head]) for head in range(4)]):
+        (own,) = space.heads.outputs([text])
+        with space.heads.replaced([HeadIntervention(layer=2, head=head, output=own[1, head]) for head in range(4)]):
             np.testing.assert_allclose(space.encode([text]), tiny_space("llama").encode([text]), atol=1e-5)
-        with space.heads_replaced([HeadMove(layer=2, head=1, output=own[1, 1] + 1)]):
+        with space.heads.replaced([HeadIntervention(layer=2, head=1, output=own[1, 1] + 1)]):
             moved = space.token_states(text).states
             batched = space.encode_layers(WORDS, layers=[2])[WORDS.index(text), 0]
         plain = space.token_states(text).states
@@ -87,30 +87,30 @@ def test_heads_given_their_own_output_change_nothing_and_another_changes_the_las
 
 def test_batches_do_not_change_what_a_head_hands_on():
     space = tiny_space("gpt2")
-    together = space.head_outputs(TEXTS)
+    together = space.heads.outputs(TEXTS)
     assert together.shape == (len(TEXTS), 3, 4, 8)
-    alone = np.concatenate([space.head_outputs([text], batch_size=1) for text in TEXTS])
+    alone = np.concatenate([space.heads.outputs([text], batch_size=1) for text in TEXTS])
     np.testing.assert_allclose(together, alone, atol=1e-5)
-    assert space.head_outputs([]).shape == (0, 3, 4, 8)
-    assert space.n_heads == 4
+    assert space.heads.outputs([]).shape == (0, 3, 4, 8)
+    assert space.heads.n_heads == 4
 
 
 def test_a_beginning_that_texts_share_has_no_last_token():
     """Read once for all texts, its last token would get the output that belongs to the last of each text."""
     space = tiny_space("llama")
     texts = [f"one two three four five six seven {word}" for word in ("cat", "dog")]
-    with space.heads_replaced([HeadMove(layer=1, head=0, output=np.full(8, 5, dtype=np.float32))]):
+    with space.heads.replaced([HeadIntervention(layer=1, head=0, output=np.full(8, 5, dtype=np.float32))]):
         np.testing.assert_allclose(space.encode(texts), np.concatenate([space.encode([text]) for text in texts]), atol=1e-5)
 
 
 def test_nothing_stays_and_the_space_is_another_within():
     space = tiny_space("gpt2")
-    move = HeadMove(layer=1, head=0, output=np.ones(8, dtype=np.float32))
+    move = HeadIntervention(layer=1, head=0, output=np.ones(8, dtype=np.float32))
     before, fingerprint = space.encode(WORDS), space.fingerprint
-    with space.heads_replaced([move]):
+    with space.heads.replaced([move]):
         assert space.fingerprint.digest != fingerprint.digest
         assert np.abs(space.encode(WORDS) - before).max() > 1e-3
-    with pytest.raises(InputError), space.heads_replaced([move]):
+    with pytest.raises(InputError), space.heads.replaced([move]):
         space.generate(["cat"], max_new_tokens=0)
     assert space.fingerprint == fingerprint
     np.testing.assert_array_equal(space.encode(WORDS), before)
@@ -118,26 +118,26 @@ def test_nothing_stays_and_the_space_is_another_within():
 
 @pytest.mark.parametrize(("layer", "head"), [(0, 0), (4, 0), (1, 4), (1, -1)])
 def test_heads_that_do_not_exist_are_refused(layer, head):
-    move = HeadMove(layer=layer, head=head, output=np.ones(8, dtype=np.float32))
-    with pytest.raises(InputError, match="There is no head"), tiny_space("gpt2").heads_replaced([move]):
+    move = HeadIntervention(layer=layer, head=head, output=np.ones(8, dtype=np.float32))
+    with pytest.raises(InputError, match="There is no head"), tiny_space("gpt2").heads.replaced([move]):
         pass
 
 
 def test_outputs_that_do_not_fit_are_refused():
     space = tiny_space("gpt2")
-    with pytest.raises(InputError, match="5 dimensions"), space.heads_replaced([HeadMove(1, 0, np.ones(5, dtype=np.float32))]):
+    with pytest.raises(InputError, match="5 dimensions"), space.heads.replaced([HeadIntervention(1, 0, np.ones(5, dtype=np.float32))]):
         pass
     with pytest.raises(InputError, match="averaged over texts"):
-        space.project_heads(np.ones((2, 4, 8), dtype=np.float32))
+        space.heads.project(np.ones((2, 4, 8), dtype=np.float32))
     with pytest.raises(InputError, match="not finite"):
-        HeadMove(1, 0, np.array([np.nan, 1.0]))
+        HeadIntervention(1, 0, np.array([np.nan, 1.0]))
 
 
 def test_attention_that_is_not_understood_is_refused():
     model = tf.MambaForCausalLM(tf.MambaConfig(vocab_size=320, hidden_size=32, num_hidden_layers=2, state_size=4))
     space = LanguageModelSpace(model, tokenizer=tiny_tokenizer())
     with pytest.raises(ModelError, match="num_attention_heads"):
-        space.n_heads  # noqa: B018
+        space.heads.n_heads  # noqa: B018
 
 
 def test_widths_that_do_not_fit_the_heads_are_refused():
@@ -161,7 +161,7 @@ def test_blocks_without_attention_are_refused():
 
 def test_heads_are_projected_by_their_weights_even_while_they_are_replaced(rng):
     space = tiny_space("gpt2")
-    outputs = space.head_outputs(["the cat"])[0]
-    expected = space.project_heads(outputs)
-    with space.heads_replaced([HeadMove(layer=1, head=0, output=outputs[0, 0])]):
-        np.testing.assert_allclose(space.project_heads(outputs), expected, atol=1e-6)
+    outputs = space.heads.outputs(["the cat"])[0]
+    expected = space.heads.project(outputs)
+    with space.heads.replaced([HeadIntervention(layer=1, head=0, output=outputs[0, 0])]):
+        np.testing.assert_allclose(space.heads.project(outputs), expected, atol=1e-6)

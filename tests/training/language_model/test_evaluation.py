@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lexframe.exceptions import DataError, InputError, ModelError
+from lexframe.intervals import Estimate
 from lexframe.training.language_model.evaluation import (
     PROMPTS,
     bits_per_byte,
@@ -21,7 +22,7 @@ from lexframe.training.language_model.evaluation import (
     minimal_pairs,
     pair_accuracy,
     read_minimal_pairs,
-    sample_texts,
+    sample_continuations,
 )
 from tests.reference.sequence_scores import Bigram, bigram_table, ids_of, slow_log_probability
 from tests.tiny_models import TEXTS, tiny_model, tiny_tokenizer
@@ -40,9 +41,8 @@ def test_bits_per_byte_of_a_uniform_model_is_a_closed_form():
     n_tokens = sum(len(ids_of(text)) - 1 for text in DOCUMENTS)
     n_bytes = sum(len(text.encode()) for text in DOCUMENTS)
     assert (result.n_tokens, result.n_bytes, result.n_documents) == (n_tokens, n_bytes, len(DOCUMENTS) - 1)  # one is empty
-    assert result.bits_per_byte == pytest.approx(math.log2(320) * n_tokens / n_bytes, rel=1e-6)
-    low, high = result.interval
-    assert low < result.bits_per_byte < high
+    assert result.bits_per_byte.value == pytest.approx(math.log2(320) * n_tokens / n_bytes, rel=1e-6)
+    assert result.bits_per_byte.low < result.bits_per_byte.value < result.bits_per_byte.high
     assert (result.context, result.stride) == (32, 16)
 
 
@@ -50,7 +50,7 @@ def test_bits_per_byte_of_a_table_is_added_up_by_hand():
     table = bigram_table()
     result = bits_per_byte(Bigram(table), tiny_tokenizer(), DOCUMENTS, context=7, stride=3)
     nats = -sum(table[one, other] for text in DOCUMENTS for one, other in zip(ids_of(text), ids_of(text)[1:], strict=False))
-    assert result.bits_per_byte == pytest.approx(nats / math.log(2) / sum(len(text.encode()) for text in DOCUMENTS), rel=1e-6)
+    assert result.bits_per_byte.value == pytest.approx(nats / math.log(2) / sum(len(text.encode()) for text in DOCUMENTS), rel=1e-6)
 
 
 def test_without_a_separator_the_first_token_is_unscored():
@@ -59,14 +59,14 @@ def test_without_a_separator_the_first_token_is_unscored():
     ids = ids_of("the cat sat")[1:]
     result = bits_per_byte(Bigram(table), tokenizer, ["the cat sat"])
     assert result.n_tokens == len(ids) - 1
-    assert result.bits_per_byte == pytest.approx(-table[ids[:-1], ids[1:]].sum() / math.log(2) / 11, rel=1e-6)
-    assert result.interval is None
+    assert result.bits_per_byte.value == pytest.approx(-table[ids[:-1], ids[1:]].sum() / math.log(2) / 11, rel=1e-6)
+    assert result.bits_per_byte.interval is None
 
 
 def test_the_end_of_text_token_stands_in_for_a_missing_beginning():
     tokenizer = tf.PreTrainedTokenizerFast(tokenizer_object=tiny_tokenizer().backend_tokenizer, eos_token="<s>")
     model = Bigram(bigram_table())
-    assert bits_per_byte(model, tokenizer, ["a dog"]) == bits_per_byte(model, tiny_tokenizer(), ["a dog"])
+    assert bits_per_byte(model, tokenizer, ["a dog"]).to_dict() == bits_per_byte(model, tiny_tokenizer(), ["a dog"]).to_dict()
 
 
 def test_max_bytes_cuts_at_the_end_of_a_character():
@@ -86,7 +86,7 @@ def test_the_caller_keeps_tokenizer_settings_model_mode_and_gradients():
     tokenizer.backend_tokenizer.enable_padding(length=50)
     model = tf.LlamaForCausalLM(tf.LlamaConfig(**{**tiny_model("llama").config.to_dict(), "attention_dropout": 0.5})).train()
     first, second = (bits_per_byte(model, tokenizer, ["the cat sat on the mat"], context=64) for _ in range(2))
-    assert first == second
+    assert first.to_dict() == second.to_dict()
     assert first.n_tokens == len(ids_of("the cat sat on the mat")) - 2
     assert model.training
     assert tokenizer.backend_tokenizer.truncation["max_length"] == 3
@@ -156,24 +156,24 @@ def test_minimal_pairs_against_a_table_of_known_log_probabilities():
     wins = {uid: [score(pair["good"]) > score(pair["bad"]) for pair in pairs if pair["uid"] == uid] for uid in ("p1", "p2", "p3")}
     expected = {uid: float(np.mean(won)) for uid, won in wins.items()}
     result = minimal_pairs(Bigram(table), tiny_tokenizer(), pairs)
-    assert 0 < result.accuracy < 1
+    assert 0 < result.accuracy.value < 1
     assert result.by_paradigm == expected
     assert result.by_phenomenon == {"agreement": (expected["p1"] + expected["p2"]) / 2, "islands": expected["p3"]}
-    assert result.accuracy == pytest.approx(np.mean(list(expected.values())))  # a paradigm counts once, whatever its size
+    assert result.accuracy.value == pytest.approx(np.mean(list(expected.values())))  # a paradigm counts once, whatever its size
     assert (result.n_pairs, result.n_ties) == (7, 0)
-    low, high = result.interval
-    assert min(expected.values()) <= low <= result.accuracy <= high <= max(expected.values())
+    found = result.accuracy
+    assert min(expected.values()) <= found.low <= found.value <= found.high <= max(expected.values())
     swapped = minimal_pairs(Bigram(table), tiny_tokenizer(), [{**pair, "good": pair["bad"], "bad": pair["good"]} for pair in pairs])
-    assert result.accuracy + swapped.accuracy == pytest.approx(1)
+    assert result.accuracy.value + swapped.accuracy.value == pytest.approx(1)
 
 
 def test_a_model_that_ties_everything_has_exactly_half():
     pairs = [{"good": "cat sat", "bad": "cat mat", "uid": f"p{number % 3}", "term": "t"} for number in range(7)]
     assert len(ids_of("cat sat")) == len(ids_of("cat mat"))
     result = minimal_pairs(uniform_model(), tiny_tokenizer(), pairs)
-    assert (result.accuracy, result.interval, result.n_ties) == (0.5, (0.5, 0.5), 7)
+    assert (result.accuracy, result.n_ties) == (Estimate(0.5, 0.5, 0.5), 7)
     same = minimal_pairs(tiny_model("llama"), tiny_tokenizer(), [{**pair, "bad": pair["good"]} for pair in pairs])
-    assert (same.accuracy, same.n_ties) == (0.5, 7)
+    assert (same.accuracy.value, same.n_ties) == (0.5, 7)
 
 
 def test_sentences_are_scored_once_and_in_full():
@@ -181,9 +181,9 @@ def test_sentences_are_scored_once_and_in_full():
     pairs = [{"good": "the cat sat on the mat", "bad": "the mat", "uid": "p", "term": "t"}] * 5
     result = minimal_pairs(tiny_model("llama"), tiny_tokenizer(), pairs, progress=lambda batches: seen.extend(batches) or batches)
     assert sum(map(len, seen)) == 2
-    assert result.interval is None
+    assert result.accuracy.interval is None
     direct = [slow_log_probability(tiny_model("llama"), ids_of(pairs[0][side]), context=64, stride=64) for side in ("good", "bad")]
-    assert result.accuracy == (direct[0] > direct[1])
+    assert result.accuracy.value == (direct[0] > direct[1])
 
 
 def test_no_pairs():
@@ -225,14 +225,14 @@ def test_samples_depend_on_the_seed_and_leave_the_random_state():
     torch.manual_seed(3)
     expected = torch.rand(2)
     torch.manual_seed(3)
-    first = sample_texts(model, tokenizer, max_new_tokens=8)
+    first = sample_continuations(model, tokenizer, max_new_tokens=8)
     assert torch.equal(torch.rand(2), expected)
     assert [sample["prompt"] for sample in first] == list(PROMPTS)
-    assert sample_texts(model, tokenizer, max_new_tokens=8) == first
-    assert sample_texts(model, tokenizer, max_new_tokens=8, seed=1) != first
+    assert sample_continuations(model, tokenizer, max_new_tokens=8) == first
+    assert sample_continuations(model, tokenizer, max_new_tokens=8, seed=1) != first
     for options in ({"temperature": 0.0}, {"top_p": 0.0}):
         with pytest.raises(InputError, match="expected temperature > 0"):
-            sample_texts(model, tokenizer, **options)
+            sample_continuations(model, tokenizer, **options)
 
 
 def test_nearly_no_temperature_is_greedy():
@@ -242,7 +242,7 @@ def test_nearly_no_temperature_is_greedy():
         for _ in range(6):
             ids = torch.cat([ids, model(ids).logits[:, -1:].argmax(-1)], dim=1)
     expected = tokenizer.decode(ids[0, len(ids_of("the cat")) :].tolist(), skip_special_tokens=True)
-    sample = sample_texts(model, tokenizer, prompts=["the cat"], max_new_tokens=6, temperature=1e-4)[0]
+    sample = sample_continuations(model, tokenizer, prompts=["the cat"], max_new_tokens=6, temperature=1e-4)[0]
     assert expected.startswith(sample["continuation"])  # which ends at the end-of-text token
 
 
@@ -254,8 +254,8 @@ def test_an_evaluation_is_flat_and_holds_what_was_asked_for():
     document = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert document["model"] == "tiny"
     assert document["n_parameters"] == sum(parameter.numel() for parameter in model.parameters())
-    assert document["bits_per_byte"] == bits_per_byte(model, tokenizer, DOCUMENTS, context=32, stride=16).bits_per_byte
-    assert document["blimp"] == minimal_pairs(model, tokenizer, make_pairs()).accuracy
+    assert document["bits_per_byte"] == bits_per_byte(model, tokenizer, DOCUMENTS, context=32, stride=16).bits_per_byte.value
+    assert document["blimp"] == minimal_pairs(model, tokenizer, make_pairs()).accuracy.value
     assert set(document["blimp_by_phenomenon"]) == {"agreement", "islands"}
     assert (document["context"], document["stride"], len(document["samples"])) == (32, 16, 1)
     assert len(document["bits_per_byte_interval"]) == len(document["blimp_interval"]) == 2

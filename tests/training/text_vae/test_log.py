@@ -6,8 +6,7 @@ import json
 import pytest
 
 from lexframe.exceptions import InputError
-from lexframe.training.text_vae.log import read_training_log
-from lexframe.training.text_vae.run import TextVAEProgress
+from lexframe.training.text_vae.log import TextVAEProgress, read_training_log
 
 
 def line(step, kl=1.0):

@@ -167,12 +167,12 @@ def test_the_last_share_maximises_the_importance_weighted_bound(texts, tmp_path)
         weights.append(log_p + prior - q.log_prob(z[:, sample]).sum(1))
     expected = -(torch.stack(weights).exp().mean(0).log()).sum() / batch.mask.sum()
     torch.manual_seed(3)
-    loss, reconstruction, kl = run.losses(batch, 0.75)
+    loss, reconstruction, kl = run.loss(batch, 0.75)
     torch.testing.assert_close(loss, expected, atol=1e-4, rtol=1e-4)
     assert math.isfinite(reconstruction)
     assert kl > 0
     torch.manual_seed(3)
-    assert run.losses(batch, 0.74)[0] != loss
+    assert run.loss(batch, 0.74)[0] != loss
 
 
 def test_the_importance_weighted_share_adds_the_nats_that_are_missing(texts, tmp_path):
@@ -183,7 +183,7 @@ def test_the_importance_weighted_share_adds_the_nats_that_are_missing(texts, tmp
         run.network.eval()
         batch = run.model.texts.batch(run.training[:5])
         torch.manual_seed(3)
-        loss = run.losses(batch, 0.9)[0].item() * batch.mask.sum().item() / 5
+        loss = run.loss(batch, 0.9)[0].item() * batch.mask.sum().item() / 5
         return loss, information_bound(*run.network.posterior(batch.encoder_ids, batch.encoder_mask)).sum().item()
 
     free, told = loss_and_told(0.0)
@@ -237,11 +237,11 @@ def test_the_decoder_first_writes_without_the_latent(texts, tmp_path):
     plain = TextVAETraining(replace(plain_language_model(TINY), dropout=0.0, word_dropout=0.0), texts, tmp_path / "b")
     plain.network.decoder.model.load_state_dict(run.network.decoder.model.state_dict())
     batch = run.model.texts.batch(run.training[:5])
-    assert run.losses(batch, 0.49)[1] == pytest.approx(plain.losses(batch, 0.49)[1], abs=1e-4)
-    run.losses(batch, 0.49)[0].backward()
+    assert run.loss(batch, 0.49)[1] == pytest.approx(plain.loss(batch, 0.49)[1], abs=1e-4)
+    run.loss(batch, 0.49)[0].backward()
     assert all(parameter.grad is None for parameter in run.network.decoder.memory.parameters())
     assert run.network.to_posterior[0].weight.grad.abs().max() > 0  # it learns the words meanwhile
-    run.losses(batch, 0.5)[0].backward()
+    run.loss(batch, 0.5)[0].backward()
     assert run.network.decoder.memory.project.weight.grad.abs().max() > 0
 
 

@@ -21,7 +21,8 @@ from lexframe.linalg import cosine, softmax
 from lexframe.spaces.base import Space
 from lexframe.spaces.language_model.space import LanguageModelSpace
 from lexframe.spaces.precision import fast_products
-from lexframe.spaces.tokenization import Template, Tokenization
+from lexframe.spaces.templates import Template
+from lexframe.spaces.tokenization import Tokenization
 from lexframe.typing import Points
 
 SEPARATOR = "\n\n"

@@ -20,7 +20,7 @@ from lexframe.exceptions import InputError
 from lexframe.linalg import softmax
 from lexframe.spaces.base import Space
 from lexframe.spaces.language_model.space import LanguageModelSpace
-from lexframe.spaces.tokenization import Template
+from lexframe.spaces.templates import Template
 from lexframe.typing import Points
 
 NEIGHBORS = (1, 3, 5, 9, 17, 33, 65, 129, 257)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lexframe.audit.category_audit import checked_points, data_digest
+from lexframe.audit.category_audit import checked_item_points, data_digest
 from lexframe.audit.memberships.membership_posterior import MembershipPosterior, fit_memberships
 from lexframe.audit.memberships.memberships import Memberships, multi_label, split_labels
 from lexframe.audit.neighbor_votes import find_neighborhood
@@ -39,13 +39,15 @@ class MembershipAudit:
     def __len__(self) -> int:
         return len(self.memberships)
 
-    def findings(self, most: int = 100) -> list[dict[str, Any]]:
+    def findings(self, n_findings: int = 100) -> list[dict[str, Any]]:
         """Memberships to reconsider, the most probable first: ``remove`` where one is wrong, ``add`` where one is missing."""
         matrix, found = self.memberships.to_matrix(), self.posterior
         owner = np.repeat(np.arange(len(self)), np.diff(matrix.indptr))
-        wrong = np.argsort(-found.given_wrong, kind="stable")[:most]
+        wrong = np.argsort(-found.given_wrong, kind="stable")[:n_findings]
         listed = [("remove", int(owner[i]), int(matrix.indices[i]), float(found.given_wrong[i])) for i in wrong]
-        missing = zip(found.missing_rows[:most], found.missing_categories[:most], found.missing_probability[:most], strict=True)
+        missing = zip(
+            found.missing_rows[:n_findings], found.missing_categories[:n_findings], found.missing_probability[:n_findings], strict=True
+        )
         listed += [("add", int(row), int(category), float(probability)) for row, category, probability in missing]
         listed.sort(key=lambda finding: -finding[3])
         names = self.memberships.categories
@@ -58,16 +60,16 @@ class MembershipAudit:
                 "given": list(self.memberships.of(row)),
                 "text": None if self.texts is None else self.texts[row],
             }
-            for kind, row, category, probability in listed[:most]
+            for kind, row, category, probability in listed[:n_findings]
         ]
 
-    def to_frame(self, most: int = 1000) -> Any:
+    def to_frame(self, n_findings: int = 1000) -> Any:
         """The findings as a pandas table."""
         import pandas as pd
 
-        return pd.DataFrame(self.findings(most))
+        return pd.DataFrame(self.findings(n_findings))
 
-    def to_dict(self, most: int = 200) -> dict[str, Any]:
+    def to_dict(self, n_findings: int = 200) -> dict[str, Any]:
         """As plain types, for JSON."""
         return {
             "n_items": len(self),
@@ -75,7 +77,7 @@ class MembershipAudit:
             "wrong_rate": self.posterior.wrong_rate,
             "missing_rate": self.posterior.missing_rate,
             "expected_wrong": float(self.posterior.given_wrong.sum()),
-            "findings": self.findings(most),
+            "findings": self.findings(n_findings),
             "digest": self.digest,
             "provenance": self.provenance.to_dict(),
         }
@@ -131,7 +133,7 @@ def audit_memberships(
         memberships = multi_label(labels)
     else:
         memberships = split_labels([str(label) for label in labels], separator)
-    checked, _ = checked_points(points, len(memberships))
+    checked, _ = checked_item_points(points, len(memberships))
     if texts is not None and len(texts) != len(checked):
         raise InputError(f"There are {len(checked)} points, but {len(texts)} texts. Give one for each.")
     neighborhood = find_neighborhood(checked, min(n_neighbors, len(checked) - 1))

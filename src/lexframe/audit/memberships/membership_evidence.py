@@ -27,8 +27,8 @@ PRIOR_MEMBERS = 20.0
 more of an item's own membership through."""
 HALF_KNOWN = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 """Tried numbers of members at which the separation has reached the root of a half of what more members would give it."""
-MOST_SHARE = 1 - 1e-4
-SIZE_EXPONENT, MOST_SIZE = 0.75, 0.5
+MAX_SHARE = 1 - 1e-4
+SIZE_EXPONENT, MAX_SIZE = 0.75, 0.5
 """Wrong memberships fall on a category by its size to this power: between anywhere (0) and in proportion to size (1)."""
 
 
@@ -131,14 +131,14 @@ class EvidenceSource:
             self.separation(counts, self.totals),
             _votes(voted, of_all[:, np.newaxis], shares),
             shares,
-            np.minimum(per_size * shares**SIZE_EXPONENT, MOST_SIZE),
+            np.minimum(per_size * shares**SIZE_EXPONENT, MAX_SIZE),
         )
         inside = PairEvidence(
             own.data,
             self.separation(others, self.totals[category] - own.data),
             _votes(voted[row, category], of_all[row], share),
             share,
-            np.minimum(per_size * share**SIZE_EXPONENT, MOST_SIZE),
+            np.minimum(per_size * share**SIZE_EXPONENT, MAX_SIZE),
         )
         return row, category, inside, outside
 
@@ -184,7 +184,7 @@ def gather_evidence(
 def _votes(voted: np.ndarray, of_all: np.ndarray, share: np.ndarray) -> np.ndarray:
     """Log-odds among the neighbors less those among all items; 0 without neighbors."""
     smoothed = (voted + PRIOR_VOTES * share) / (of_all + PRIOR_VOTES)
-    return np.asarray(logit(np.minimum(smoothed, MOST_SHARE)) - logit(np.minimum(share, MOST_SHARE)))
+    return np.asarray(logit(np.minimum(smoothed, MAX_SHARE)) - logit(np.minimum(share, MAX_SHARE)))
 
 
 def _smoothed_share(members: np.ndarray, n_items: int) -> np.ndarray:

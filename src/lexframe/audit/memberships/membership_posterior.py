@@ -29,9 +29,9 @@ from lexframe.audit.neighbor_votes import Neighborhood
 from lexframe.exceptions import InputError
 from lexframe.typing import Points
 
-MOST_CANDIDATES = 8
+MAX_CANDIDATES = 8
 ROWS_TO_POOL, DRAWN_OTHERS = 4_000, 8
-MOST_ERRORS = 0.5
+MAX_ERRORS = 0.5
 START = np.array([0.0, 0.5, 0.0, 0.5, 0.5, -2.0, -2.0])
 PRECISION = np.array([0.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0])
 """Of a prior around the start, which counts for a few items: decides where the memberships have nothing to do with the points."""
@@ -91,7 +91,7 @@ def fit_memberships(
     memberships: scipy.sparse.sparray | scipy.sparse.spmatrix,
     neighborhood: Neighborhood,
     *,
-    n_candidates: int = MOST_CANDIDATES,
+    n_candidates: int = MAX_CANDIDATES,
     sums: PointSums | None = None,
     seed: int = 0,
 ) -> MembershipPosterior:
@@ -163,11 +163,11 @@ def fit_memberships(
     )
 
 
-def _highest(table: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of the `most` highest entries of each row that are finite."""
-    most = min(most, table.shape[1])
-    columns = np.argpartition(-table, most - 1, axis=1)[:, :most]
-    rows = np.repeat(np.arange(len(table)), most)
+def _highest(table: np.ndarray, n_highest: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of the `n_highest` highest entries of each row that are finite."""
+    n_highest = min(n_highest, table.shape[1])
+    columns = np.argpartition(-table, n_highest - 1, axis=1)[:, :n_highest]
+    rows = np.repeat(np.arange(len(table)), n_highest)
     there = np.isfinite(table[rows, columns.ravel()])
     return rows[there], columns.ravel()[there]
 
@@ -202,7 +202,7 @@ def _fit_pool(
 ) -> tuple[Float[np.ndarray, " n_weights"], float, float]:
     """Weights of the evidence and the rates of wrong and missing memberships under which what is given is likeliest."""
     found = scipy.optimize.minimize(_pool_loss, START, (kinds, offset, size, is_given, weight), jac=True, method="L-BFGS-B").x
-    wrong, missing = MOST_ERRORS * expit(found[-2:])
+    wrong, missing = MAX_ERRORS * expit(found[-2:])
     return found[:-2], float(wrong), float(missing)
 
 
@@ -213,12 +213,12 @@ def _pool_loss(
     n_given = max(float(weight[is_given].sum()), 1.0)
     member = expit(kinds @ values[:-2] + offset)
     parts = expit(values[-2:])
-    wrong, missing = MOST_ERRORS * parts
+    wrong, missing = MAX_ERRORS * parts
     wrongly = wrong * size
     given = np.clip(member * (1 - missing) + (1 - member) * wrongly, 1e-12, 1 - 1e-12)
     slope = -weight * np.where(is_given, 1 / given, -1 / (1 - given))
     by_odds = slope * (1 - missing - wrongly) * member * (1 - member)
-    by_rates = np.array([slope @ ((1 - member) * size), -(slope @ member)]) * MOST_ERRORS * parts * (1 - parts)
+    by_rates = np.array([slope @ ((1 - member) * size), -(slope @ member)]) * MAX_ERRORS * parts * (1 - parts)
     away = values - START
     total = -float(weight @ np.log(np.where(is_given, given, 1 - given))) + float(PRECISION @ away**2)
     gradient = np.concatenate([kinds.T @ by_odds, by_rates]) + 2 * PRECISION * away

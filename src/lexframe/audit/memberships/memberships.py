@@ -11,7 +11,7 @@ from jaxtyping import Int64
 
 from lexframe.exceptions import InputError
 
-_MOST_NAMED = 5
+_MAX_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +188,7 @@ def _distinct(flat: Sequence[str], labels: Sequence[Any], rows: np.ndarray | Non
         # NaN differs from itself, so by identity as well.
         found = [place for place, name in enumerate(flat) if name in wrong]
         at = np.array(found) if rows is None else np.searchsorted(rows, found, side="right") - 1
-        listed = ", ".join(map(str, np.unique(at)[:_MOST_NAMED])) + (f" and {len(at) - _MOST_NAMED} more" if len(at) > _MOST_NAMED else "")
+        listed = ", ".join(map(str, np.unique(at)[:_MAX_NAMED])) + (f" and {len(at) - _MAX_NAMED} more" if len(at) > _MAX_NAMED else "")
         name = flat[found[0]]
         if name is None or name != name or isinstance(name, str):
             raise InputError(f"Rows without a label: {listed}. Give every row a label, or remove the row.")

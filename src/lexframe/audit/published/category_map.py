@@ -66,17 +66,6 @@ class CategoryMap:
         """Where the rows lie."""
         return self.points_map.coordinates
 
-    def intruders(self, category: int) -> Int64[np.ndarray, " n_intruders"]:
-        """Rows inside the hull of a category that are not its members, ascending; rows without a category count.
-
-        Raises
-        ------
-        InputError
-            If there is no such category.
-        """
-        self.members.of(category)  # refuses a number that there is not
-        return self._intruders(category, self.coordinates[self.by_x, 0])
-
     def flagged(self) -> Int64[np.ndarray, "n_flagged 2"]:
         """Intruders of all categories: a row and the category whose hull it is in, by category and then by row.
 

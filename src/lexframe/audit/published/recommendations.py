@@ -13,7 +13,7 @@ from lexframe.exceptions import InputError
 from lexframe.latents.neighbors import NeighborIndex
 from lexframe.typing import Points
 
-_MOST_NEIGHBORS = 4096
+_MAX_NEIGHBORS = 4096
 """A category of more members than about this has them excluded by the index instead of found and dropped."""
 _FOUND_AT_ONCE = 4_000_000
 _CATEGORIES_AT_ONCE = 64
@@ -130,13 +130,13 @@ def _nearest_outside(index: NeighborIndex, centers: np.ndarray, members: Categor
     found: dict[int, np.ndarray] = {}
     queries = centers.astype(np.float32)
     needed = np.minimum(members.sizes + n_candidates, index.n_rows_)
-    for category in np.flatnonzero((needed > _MOST_NEIGHBORS) & (members.sizes > 0)).tolist():
+    for category in np.flatnonzero((needed > _MAX_NEIGHBORS) & (members.sizes > 0)).tolist():
         outside = np.ones(index.n_rows_, dtype=bool)
         outside[members.of(category)] = False
         found[category] = index.search(queries[category : category + 1], n_candidates, among=outside).rows[0]
     # The nearest to a centre are mostly members. Of as many more than there are members enough are none; categories of like sizes
     # are asked for together.
-    small = np.flatnonzero((needed <= _MOST_NEIGHBORS) & (members.sizes > 0))
+    small = np.flatnonzero((needed <= _MAX_NEIGHBORS) & (members.sizes > 0))
     widths = 2 ** np.ceil(np.log2(needed[small])).astype(np.int64)
     for width in np.unique(widths).tolist():
         alike = small[widths == width]

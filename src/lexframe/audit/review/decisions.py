@@ -108,11 +108,6 @@ class Decisions:
             rows, verdicts, categories, given_labels, problems=self.problems + later.problems, notes=self.notes + later.notes
         )
 
-    def category_numbers(self, categories: Sequence[str]) -> Int64[np.ndarray, " n"]:
-        """Places of the categories named among `categories`; -1 where none is named, or it is not among them."""
-        number = {name: place for place, name in enumerate(categories)}
-        return np.array([number.get(name, -1) for name in self.categories.tolist()], dtype=np.int64)
-
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON."""
         records = [dict(zip(_FIELDS, record, strict=True)) for record in self._records()]

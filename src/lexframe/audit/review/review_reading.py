@@ -15,7 +15,7 @@ from lexframe.exceptions import DataError, InputError
 
 REQUIRED = ("row", "decision", "given", "suggested", "text", "check", "audit")
 GRAMMAR = "keep, move, move: <category>, add: <category>, remove, nowhere, skip, or the name of a category"
-MOST_NAMED = 20
+MAX_NAMED = 20
 _PLAIN_VERDICTS = ("keep", "remove", "nowhere", "skip")
 
 
@@ -220,9 +220,9 @@ def _shown(one: _Reviewed) -> str:
 
 
 def _refused(path: Path, problems: list[str], n_sheet: int, notes: list[str]) -> str:
-    listed = [f"- {problem}." for problem in problems[:MOST_NAMED]]
-    if len(problems) > MOST_NAMED:
-        listed.append(f"- and {len(problems) - MOST_NAMED} more.")
+    listed = [f"- {problem}." for problem in problems[:MAX_NAMED]]
+    if len(problems) > MAX_NAMED:
+        listed.append(f"- and {len(problems) - MAX_NAMED} more.")
     head = (
         f"{path}: {len(problems)} of {n_sheet} rows cannot be used, and no decision was taken over. Correct them (nothing was changed in "
         "the file), or read it without strict to take the others."

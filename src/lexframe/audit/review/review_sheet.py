@@ -13,7 +13,7 @@ from lexframe.files import replacing
 COLUMNS = ("row", "decision", "given", "suggested", "probability", "reason", "text", "check", "audit")
 CHECKED = ("given", "suggested", "text")
 AUDIT_PREFIX = "audit-"  # twelve hex digits alone may be a number, and a spreadsheet program rewrites numbers
-MOST_CHARACTERS = 30_000  # spreadsheet programs cut a cell at 32,767
+MAX_CHARACTERS = 30_000  # spreadsheet programs cut a cell at 32,767
 _STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 _LARGEST_PLAIN = 15  # digits that a spreadsheet program keeps
 
@@ -115,4 +115,4 @@ def _is_rewritten(cell: str) -> bool:
 def _writable(text: str) -> str:
     """Short enough for a cell, and without halves of characters, which no file can hold."""
     whole = text.encode("utf-8", "replace").decode("utf-8")
-    return whole if len(whole) <= MOST_CHARACTERS else whole[: MOST_CHARACTERS - 1] + "…"
+    return whole if len(whole) <= MAX_CHARACTERS else whole[: MAX_CHARACTERS - 1] + "…"

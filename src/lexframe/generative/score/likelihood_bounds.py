@@ -169,4 +169,4 @@ def importance_weighted(
 def _perplexity(costs: Float[np.ndarray, " n_texts"], counts: Int[np.ndarray, " n_texts"], seed: int) -> Estimate:
     nats = ratio_estimate(costs, counts.astype(np.float64), seed=seed)
     with np.errstate(over="ignore"):  # a hopeless bound has an infinite perplexity
-        return Estimate(*(float(np.exp(number)) for number in (nats.value, nats.low, nats.high)))
+        return nats.mapped(np.exp)

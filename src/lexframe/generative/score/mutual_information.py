@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from lexframe.exceptions import InputError
 from lexframe.generative.score.diagonal_gaussian import LOG_2_PI, checked_moments
 from lexframe.generative.score.kl_divergence import kl_per_dimension
-from lexframe.intervals import mean_estimate
+from lexframe.intervals import Estimate, mean_estimate
 from lexframe.spaces.base import Posterior
 
 NEAR_CEILING = 1.0
@@ -23,26 +23,23 @@ class MutualInformation:
 
     Attributes
     ----------
-    value : float
-        In nats. In expectation at most the true information of the population that the texts are drawn from; of these N texts
-        alone, drawn evenly, it is the information itself.
-    interval : tuple of float
-        95% bootstrap interval of `value` over texts, which leaves its shortfall below the truth out.
+    nats : Estimate
+        In expectation at most the true information of the population that the texts are drawn from; of these N texts alone, drawn
+        evenly, it is the information itself. Its interval is over texts and leaves the shortfall below the truth out.
     upper : float
         In nats. The same with the text itself left out of the aggregate: in expectation at least the true information.
     ceiling : float
-        ln N, which `value` never exceeds.
+        ln N, which `nats` never exceeds.
     n_texts, n_samples : int
         Texts, and draws from q a text.
     mean_kl : float
         Mean over texts of KL(q(z | x) ‖ p(z)), in nats, closed form.
     aggregate_kl : float
-        KL(q(z) ‖ p(z)) of the aggregate, in nats: `mean_kl` less `value`. Too high where `value` is too low, and up to
-        the noise of `value` below 0 where the aggregate is the prior.
+        KL(q(z) ‖ p(z)) of the aggregate, in nats: `mean_kl` less `nats`. Too high where `nats` is too low, and up to
+        the noise of `nats` below 0 where the aggregate is the prior.
     """
 
-    value: float
-    interval: tuple[float, float]
+    nats: Estimate
     upper: float
     ceiling: float
     n_texts: int
@@ -52,25 +49,24 @@ class MutualInformation:
 
     @property
     def at_ceiling(self) -> bool:
-        """Whether `value` lies within 1 nat of ln N, and so says little but "at least this".
+        """Whether the value lies within 1 nat of ln N, and so says little but "at least this".
 
         The gap is minus the mean log of the share that a text's own Gaussian has of the aggregate at its own z. Within 1 nat that
         share is above 0.37 (geometric mean): few other texts reach where a text lies, and more of them would have raised the value.
         For Gaussian channels of 2 to 16 dimensions and 2,000 texts, a value there was 0.9 to 5 nats below the truth; 2 nats under
         the ceiling it was short by 0.2 to 1.
         """
-        return self.ceiling - self.value < NEAR_CEILING
+        return self.ceiling - self.nats.value < NEAR_CEILING
 
     @property
     def at_most(self) -> float:
-        """The smaller of `upper` and `mean_kl`, in nats: the information can exceed neither. To be quoted beside `value`."""
+        """The smaller of `upper` and `mean_kl`, in nats: the information can exceed neither. To be quoted beside `nats`."""
         return min(self.upper, self.mean_kl)
 
     def to_dict(self) -> dict[str, Any]:
         """Every field, and whether the value is at its ceiling, for JSON."""
         return {
-            "value": self.value,
-            "interval": list(self.interval),
+            **self.nats.to_dict(),
             "upper": self.upper,
             "at_most": self.at_most,
             "ceiling": self.ceiling,
@@ -84,7 +80,7 @@ class MutualInformation:
     def __str__(self) -> str:
         ceiling = f"ln {self.n_texts} = {self.ceiling:.2f}"
         place = f"at its ceiling {ceiling}: the truth may be higher" if self.at_ceiling else f"ceiling {ceiling}"
-        return f"{self.value:.2f} nats [{self.interval[0]:.2f}, {self.interval[1]:.2f}], at most {self.at_most:.2f}; {place}"
+        return f"{self.nats.value:.2f} nats [{self.nats.low:.2f}, {self.nats.high:.2f}], at most {self.at_most:.2f}; {place}"
 
 
 def mutual_information(posterior: Posterior, *, n_samples: int = 1, seed: int = 0) -> MutualInformation:
@@ -133,17 +129,16 @@ def mutual_information(posterior: Posterior, *, n_samples: int = 1, seed: int = 
         others = log_sum_of_others(means + np.exp(0.5 * log_variances) * noise, means, log_variances, own=rows)
         from_below += own - (np.logaddexp(own, others) - np.log(n_texts))
         from_above += own - (others - np.log(n_texts - 1))
-    value = mean_estimate(from_below / n_samples, seed=seed)
+    nats = mean_estimate(from_below / n_samples, seed=seed)
     mean_kl = float(kl_per_dimension(posterior).sum(axis=1).mean())
     return MutualInformation(
-        value=value.value,
-        interval=(value.low, value.high),
+        nats=nats,
         upper=float(from_above.mean() / n_samples),
         ceiling=float(np.log(n_texts)),
         n_texts=n_texts,
         n_samples=n_samples,
         mean_kl=mean_kl,
-        aggregate_kl=mean_kl - value.value,
+        aggregate_kl=mean_kl - nats.value,
     )
 
 

@@ -71,6 +71,6 @@ def compare_with_plain(
     return PlainComparison(
         n_samples=likelihood.bounds[-1].n_samples,
         nats_per_text=mean_estimate(plain, seed=seed),
-        perplexity_per_token=Estimate(*(float(np.exp(number)) for number in (nats.value, nats.low, nats.high))),
+        perplexity_per_token=nats.mapped(np.exp),
         difference=mean_estimate(costs - plain, seed=seed),
     )

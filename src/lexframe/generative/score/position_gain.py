@@ -94,11 +94,6 @@ class PositionGain:
             return "end-loaded"
         return "spread" if max(self.first_quarter.high, self.last_quarter.high) < LOADED else "undecided"
 
-    @property
-    def is_spread(self) -> bool:
-        """Whether neither the first nor the last quarter of the texts holds half of the gain."""
-        return self.verdict == "spread"
-
     def to_dict(self) -> dict[str, Any]:
         """Every field and the verdict, for JSON."""
         named = {name: getattr(self, name) for name in ("first_quarter", "last_quarter", "end_share", "trend")}

@@ -92,8 +92,7 @@ def _likelihood(score: VAEScoreParts) -> Iterator[Measure]:
 def _latent(score: VAEScoreParts) -> Iterator[Measure]:
     part, n, units, information, gain = "latent", len(score.rows), score.units, score.information, score.gain
     yield _row(part, "KL", score.kl, "nats a text", n, "several nats; near 0 the latent is not used")
-    found = Estimate(information.value, *information.interval)
-    yield _row(part, "mutual information", found, "nats", n, "several nats, and 1 or more below its ceiling")
+    yield _row(part, "mutual information", information.nats, "nats", n, "several nats, and 1 or more below its ceiling")
     yield _row(part, "mutual information, bound from above", information.at_most, "nats", n, "near the value")
     yield _row(part, "mutual information, ceiling ln N", information.ceiling, "nats", n, "well above the value; it rises with more texts")
     good = "near 0: the prior lies where the texts lie"
@@ -143,7 +142,7 @@ def _samples(score: VAEScoreParts) -> Iterator[Measure]:
 
 
 def _per_word(found: TextPerplexity) -> Estimate:
-    return Estimate(found.per_word, *(found.per_word_interval or (np.nan, np.nan)))
+    return found.per_word
 
 
 def _memorization(score: VAEScoreParts) -> Iterator[Measure]:

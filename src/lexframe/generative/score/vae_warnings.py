@@ -66,8 +66,8 @@ def _of_the_numbers(score: VAEScoreParts) -> Iterator[str]:
     last = likelihood.bounds[-1].n_samples
     if information.at_ceiling:
         yield (
-            f"Mutual information, {information.value:.2f} nats, is at its ceiling ln {information.n_texts:,} = {information.ceiling:.2f}: "
-            f"the truth lies above, at most about {information.at_most:.1f}. Score more texts to see how far."
+            f"Mutual information, {information.nats.value:.2f} nats, is at its ceiling ln {information.n_texts:,} = "
+            f"{information.ceiling:.2f}: the truth lies above, at most about {information.at_most:.1f}. Score more texts to see how far."
         )
     if likelihood.dominated_share > DOMINATED and last > 1:
         yield (

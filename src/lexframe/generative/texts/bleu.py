@@ -5,10 +5,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Real
 
 from lexframe.exceptions import DataError, InputError
-from lexframe.intervals import Interval
+from lexframe.intervals import Estimate, estimates
 
 SMOOTHINGS = ("add-one", "epsilon", "none")
 EPSILON = 0.1
@@ -43,14 +43,18 @@ class BleuCounts:
         scores = _scores(*(counts.sum(axis=0, keepdims=True) for counts in self._parts()), smoothing="none")
         return float(scores[0])
 
-    def corpus_interval(self, *, n_resamples: int = 1000, seed: int = 0) -> Interval | None:
-        """95% percentile interval of :meth:`corpus` when the texts are drawn anew; None for a single text."""
-        n = len(self.lengths)
-        if n < 2:
-            return None
-        times = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=n_resamples)
-        low, high = np.quantile(_scores(*(times @ counts for counts in self._parts()), smoothing="none"), [0.025, 0.975])
-        return float(low), float(high)
+    def corpus_estimate(self, *, n_resamples: int = 1000, seed: int = 0) -> Estimate:
+        """:meth:`corpus` with its 95% interval over texts; a single text has none."""
+        if len(self.lengths) < 2:
+            return Estimate(self.corpus(), float("nan"), float("nan"))
+        max_n = self.matches.shape[1]
+        table = np.column_stack(self._parts()).astype(np.float64)
+
+        def statistics(sums: Float[np.ndarray, "n_rows n_columns"]) -> Float[np.ndarray, "n_rows 1"]:
+            parts = sums[:, :max_n], sums[:, max_n : 2 * max_n], sums[:, -2], sums[:, -1]
+            return _scores(*parts, smoothing="none")[:, np.newaxis]
+
+        return estimates(table, statistics, n_resamples=n_resamples, seed=seed)[0]
 
     def sentences(self, *, smoothing: str = "add-one") -> Float[np.ndarray, " n_texts"]:
         """BLEU of each text; see :func:`sentence_bleu`."""
@@ -193,10 +197,10 @@ def nearest_length(length: int, others: Collection[int]) -> int:
 
 
 def _scores(
-    matches: Int[np.ndarray, "n_texts max_n"],
-    totals: Int[np.ndarray, "n_texts max_n"],
-    lengths: Int[np.ndarray, " n_texts"],
-    reference_lengths: Int[np.ndarray, " n_texts"],
+    matches: Real[np.ndarray, "n_texts max_n"],
+    totals: Real[np.ndarray, "n_texts max_n"],
+    lengths: Real[np.ndarray, " n_texts"],
+    reference_lengths: Real[np.ndarray, " n_texts"],
     *,
     smoothing: str,
 ) -> Float[np.ndarray, " n_texts"]:

@@ -9,14 +9,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import nn
 
+from lexframe.checks import plain
 from lexframe.exceptions import DataError, ModelError
-from lexframe.intervals import Interval, bootstrap_ratio
+from lexframe.intervals import Estimate, ratio_over_items
 from lexframe.provenance import Provenance
 from lexframe.spaces.base import Progress
 from lexframe.spaces.language_model.layers import longest_input
 from lexframe.spaces.language_model.sequence_scores import separated_ids, sequence_log_probabilities
 
-MOST_CONTEXT = 512
+MAX_CONTEXT = 512
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,12 +30,10 @@ class TextPerplexity:
         Minus the log-probability of each text; 0 for a text without words, which is not scored.
     n_tokens, n_words : ndarray of int, shape (n_texts,)
         What was scored: tokens of the model, and what stands between blanks.
-    per_token : float
-        Exponential of all nats over all tokens. Not comparable between tokenizers.
-    per_word : float
+    per_token : Estimate
+        Exponential of all nats over all tokens. Not comparable between tokenizers. Intervals are over texts; one text has none.
+    per_word : Estimate
         Exponential of all nats over all words.
-    per_token_interval, per_word_interval : tuple of float or None
-        95% bootstrap intervals over texts; None where only one was scored.
     provenance : Provenance
         With model, window and seed.
     """
@@ -42,10 +41,8 @@ class TextPerplexity:
     nats: Float[np.ndarray, " n_texts"]
     n_tokens: Int[np.ndarray, " n_texts"]
     n_words: Int[np.ndarray, " n_texts"]
-    per_token: float
-    per_word: float
-    per_token_interval: Interval | None
-    per_word_interval: Interval | None
+    per_token: Estimate
+    per_word: Estimate
     provenance: Provenance = field(default_factory=Provenance)
 
     @property
@@ -60,10 +57,10 @@ class TextPerplexity:
             "n_without_words": self.n_without_words,
             "n_tokens": int(self.n_tokens.sum()),
             "n_words": int(self.n_words.sum()),
-            "perplexity_per_token": self.per_token,
-            "perplexity_per_token_interval": self.per_token_interval,
-            "perplexity_per_word": self.per_word,
-            "perplexity_per_word_interval": self.per_word_interval,
+            "perplexity_per_token": plain(self.per_token.value),
+            "perplexity_per_token_interval": plain(self.per_token.interval),
+            "perplexity_per_word": plain(self.per_word.value),
+            "perplexity_per_word_interval": plain(self.per_word.interval),
             "provenance": self.provenance.to_dict(),
         }
 
@@ -187,7 +184,7 @@ def text_perplexity(
     scored = np.flatnonzero(n_words)
     if not len(scored):
         raise DataError(f"There is no text to score: none of {len(n_words)} has a word. Give one text or more.")
-    context = context if context is not None else min(MOST_CONTEXT, longest_input(model, tokenizer))
+    context = context if context is not None else min(MAX_CONTEXT, longest_input(model, tokenizer))
     sequences = separated_ids(tokenizer, [texts[row] for row in scored.tolist()])
     if tokenizer.bos_token_id is None and tokenizer.eos_token_id is None:
         raise ModelError(
@@ -199,16 +196,8 @@ def text_perplexity(
     )
     nats, n_tokens = np.zeros(len(n_words)), np.zeros(len(n_words), dtype=np.int64)
     nats[scored], n_tokens[scored] = -found, [len(ids) - 1 for ids in sequences]
-    (per_token, token_interval), (per_word, word_interval) = (
-        _perplexity(nats[scored], counts[scored].astype(np.float64), seed) for counts in (n_tokens, n_words)
+    per_token, per_word = (
+        ratio_over_items(nats[scored], counts[scored].astype(np.float64), seed=seed).mapped(np.exp) for counts in (n_tokens, n_words)
     )
     parameters = {"model": name, "context": context}
-    return TextPerplexity(
-        nats, n_tokens, n_words, per_token, per_word, token_interval, word_interval, Provenance(seed=seed, parameters=parameters)
-    )
-
-
-def _perplexity(nats: Float[np.ndarray, " n"], counts: Float[np.ndarray, " n"], seed: int) -> tuple[float, Interval | None]:
-    interval = bootstrap_ratio(nats, counts, seed=seed)
-    ends = None if interval is None else (float(np.exp(interval[0])), float(np.exp(interval[1])))
-    return float(np.exp(nats.sum() / counts.sum())), ends
+    return TextPerplexity(nats, n_tokens, n_words, per_token, per_word, Provenance(seed=seed, parameters=parameters))

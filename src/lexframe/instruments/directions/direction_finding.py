@@ -230,6 +230,6 @@ def _before_final_norm(space: LensSpace, wanted: np.ndarray, states: np.ndarray,
     typical = states.mean(0, dtype=np.float64)
     step = 1e-2 * np.linalg.norm(typical) or 1e-2
     around = np.vstack([typical + step * np.eye(len(typical)), typical - step * np.eye(len(typical))]).astype(np.float32)
-    read = space.lens_input(around, layer=layer).astype(np.float64)
+    read = space.lens.input(around, layer=layer).astype(np.float64)
     jacobian = (read[: len(typical)] - read[len(typical) :]) / (2 * step)  # row i: what the head reads when coordinate i moves
     return np.linalg.lstsq(jacobian.T, wanted, rcond=1e-4)[0]

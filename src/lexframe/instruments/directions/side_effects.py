@@ -138,11 +138,11 @@ def head_space(space: TokenSpace) -> LensSpace:
 def token_inputs(space: LensSpace, text: str) -> tuple[np.ndarray, Float[np.ndarray, "n_tokens n_dims"]]:
     """Ids of a text, and what the head reads at each of its tokens."""
     states = space.token_states(text, layers=[-1])
-    return np.array(states.ids), space.lens_input(states.states[0], layer=-1)
+    return np.array(states.ids), space.lens.input(states.states[0], layer=-1)
 
 
 def _log_probabilities(space: LensSpace, inputs: np.ndarray) -> np.ndarray:
-    logits = space.lens_logits(inputs)
+    logits = space.lens.logits(inputs)
     logits -= logits.max(axis=1, keepdims=True)  # in place and in float32: a large vocabulary makes this most of the work
     logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
     return logits

@@ -16,7 +16,7 @@ from lexframe.exceptions import InputError
 from lexframe.instruments.directions.direction import Direction
 from lexframe.instruments.directions.side_effects import continuation_log_loss, distinct_share, head_space
 from lexframe.provenance import Provenance
-from lexframe.spaces.base import Progress, Representation, StateMove, SteerableSpace
+from lexframe.spaces.base import Intervention, Progress, Representation, SteerableSpace
 
 Scores = Float[np.ndarray, " n_prompts"]
 
@@ -53,7 +53,7 @@ def steered(
     """
     direction.require(space.fingerprint)
     vector = direction.vector(layer)
-    with space.moved([StateMove(layer=layer, vector=vector, strength=strength, where=where, keep_norm=keep_norm)]):
+    with space.intervened([Intervention(layer=layer, vector=vector, strength=strength, where=where, keep_norm=keep_norm)]):
         yield
 
 
@@ -84,7 +84,7 @@ class LabelWordOdds:
                 "Give words of both poles that begin differently in this vocabulary."
             )
         states = head.encode_representations(list(prompts), [Representation(-1, "last")])[:, 0]
-        logits = head.lens_logits(head.lens_input(states, layer=-1)).astype(np.float64)
+        logits = head.lens.logits(head.lens.input(states, layer=-1)).astype(np.float64)
         high, low = (np.logaddexp.reduce(logits[:, chosen], axis=1) for chosen in ids)
         return high - low
 
@@ -115,7 +115,7 @@ class TargetTexts:
 
 
 @dataclass(frozen=True, slots=True)
-class GenerationScore:
+class GeneratedTextMetric:
     """What a function of your own says of the texts that the model writes.
 
     Attributes

@@ -125,10 +125,6 @@ class ClassGaussians:
         joint = self.log_densities(points) + np.log(self.counts_ / self.counts_.sum())
         return np.asarray(scipy.special.softmax(joint, axis=1))
 
-    def classify(self, points: Vectors) -> list[Any]:
-        """The likeliest class of each point."""
-        return [self.classes_[number] for number in self.predict_proba(points).argmax(axis=1)]
-
     def _variances(self, log_variances: Any, shape: tuple[int, ...]) -> Float[np.ndarray, "n_texts n_dims"]:
         if log_variances is None:
             return np.zeros(shape)

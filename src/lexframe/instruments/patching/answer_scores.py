@@ -107,7 +107,7 @@ def answer_scores(
     probability, rank = np.full(answers.shape, np.nan), np.full(answers.shape, -1)
     for start in range(0, len(prompts), ROWS_AT_ONCE):
         part = slice(start, start + ROWS_AT_ONCE)
-        logits = space.lens_logits(space.lens_input(states[part], layer=-1)).astype(np.float64)
+        logits = space.lens.logits(space.lens.input(states[part], layer=-1)).astype(np.float64)
         shares, asked = softmax(logits), answers[part]
         own = np.take_along_axis(logits, np.maximum(asked, 0), axis=1)
         there = asked >= 0

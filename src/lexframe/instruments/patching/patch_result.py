@@ -10,7 +10,7 @@ from jaxtyping import Float
 from lexframe.exceptions import InputError
 from lexframe.instruments.patching.answer_scores import AnswerScores
 from lexframe.instruments.patching.task import Pair
-from lexframe.intervals import Estimate
+from lexframe.intervals import Estimate, estimates, mean_over_items
 from lexframe.provenance import Provenance
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ALL_TASKS = "all tasks"
-N_RESAMPLES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,14 +171,14 @@ class PatchTally:
         by_pair = self._by_pair(members, condition)
         values = np.stack(list(by_pair.values()))
         few = np.stack([reference[pair] for pair in by_pair])[:, 0]
-        draws = np.random.default_rng(seed).integers(0, len(values), size=(N_RESAMPLES, len(values)))
+        known = values[~np.isnan(values[:, 3]), 3]
         rows = [row for task in members for _, row in self._answers.get((task, condition), ())]
         return ConditionScore(
             task=name,
             condition=condition,
-            accuracy=_ratio(values[:, 0], np.ones(len(values)), draws),
-            other_accuracy=_other(values[:, 3], seed),
-            few_shot_share=_ratio(values[:, 0], few, draws) if few.any() else None,
+            accuracy=mean_over_items(values[:, 0], seed=seed),
+            other_accuracy=mean_over_items(known, seed=seed) if len(known) else None,
+            few_shot_share=_share(values[:, 0], few, seed) if few.any() else None,
             probability=float(values[:, 1].mean()),
             median_rank=float(np.median([row[2] for row in rows])),
             n_prompts=len(rows),
@@ -195,17 +194,11 @@ class PatchTally:
         return {key: np.mean(rows, axis=0) for key, rows in grouped.items()}
 
 
-def _other(values: Float[np.ndarray, " n"], seed: int) -> Estimate | None:
-    known = values[~np.isnan(values)]
-    if not len(known):
-        return None
-    draws = np.random.default_rng(seed).integers(0, len(known), size=(N_RESAMPLES, len(known)))
-    return _ratio(known, np.ones(len(known)), draws)
-
-
-def _ratio(values: Float[np.ndarray, " n"], reference: Float[np.ndarray, " n"], draws: np.ndarray) -> Estimate:
-    """Mean over mean; both with the same pairs, so that what a pair is worth cancels."""
-    totals = reference[draws].mean(axis=1)
-    shares = values[draws].mean(axis=1)[totals > 0] / totals[totals > 0]
-    low, high = np.percentile(shares, [2.5, 97.5])
-    return Estimate(float(values.mean() / reference.mean()), float(low), float(high))
+def _share(values: Float[np.ndarray, " n"], reference: Float[np.ndarray, " n"], seed: int) -> Estimate:
+    """Mean over mean of the same pairs, so that what a pair is worth cancels; draws whose reference is 0 have no share."""
+    if len(values) == 1:
+        return mean_over_items(values / reference)
+    table = np.stack([values, reference], axis=1)
+    return estimates(
+        table, lambda sums: np.divide(sums[:, :1], sums[:, 1:], out=np.full((len(sums), 1), np.nan), where=sums[:, 1:] > 0), seed=seed
+    )[0]

@@ -16,7 +16,7 @@ from lexframe.instruments.patching.answer_scores import AnswerScores, answer_sco
 from lexframe.instruments.patching.task import Pair, Task, draw_dummies
 from lexframe.linalg import softmax
 from lexframe.provenance import Provenance
-from lexframe.spaces.base import PatchableSpace, Progress, Representation, StateMove, resolve_layer
+from lexframe.spaces.base import Intervention, PatchableSpace, Progress, Representation, resolve_layer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,9 +51,9 @@ class TaskVectors:
             raise InputError(f"There is no vector of layer {layer} for {self.task!r}, only of {', '.join(map(str, self.layers))}.")
         return self.vectors[self.layers.index(layer)]
 
-    def move(self, layer: int) -> StateMove:
+    def move(self, layer: int) -> Intervention:
         """What puts the vector of a layer in place of the state of the last token there."""
-        return StateMove(layer=layer, vector=self.at(layer), how="replace", where="last")
+        return Intervention(layer=layer, vector=self.at(layer), how="replace", where="last")
 
 
 def inner_layers(space: PatchableSpace, layers: Sequence[int] | None) -> tuple[int, ...]:
@@ -79,7 +79,7 @@ def task_vectors(
     n_shots: int = 5,
     n_prompts: int = 20,
     shuffled: bool = False,
-    random_state: int = 0,
+    seed: int = 0,
     batch_size: int | None = None,
     progress: Progress = iter,
 ) -> TaskVectors:
@@ -101,7 +101,7 @@ def task_vectors(
         Draws of demonstrations, each with a dummy query.
     shuffled : bool
         Give the demonstrations each other's outputs: the control for what the form alone puts into the state.
-    random_state : int
+    seed : int
         Of the draws.
     batch_size : int, optional
         Prompts in one pass.
@@ -123,7 +123,7 @@ def task_vectors(
     """
     check_patchable(space)
     chosen = inner_layers(space, layers)
-    rng = np.random.default_rng(random_state)
+    rng = np.random.default_rng(seed)
     pairs = task.pairs if shown is None else shown
     prompts = draw_dummies(task, pairs, n_shots=n_shots, n_prompts=n_prompts, rng=rng, shuffled=shuffled)
     require_whole(space, prompts)
@@ -131,26 +131,26 @@ def task_vectors(
         prompts, [Representation(layer, "last") for layer in chosen], batch_size=batch_size, progress=progress
     )
     parameters = {"task": task.name, "n_shots": n_shots, "n_prompts": n_prompts, "shuffled": shuffled}
-    provenance = Provenance(space=space.fingerprint, seed=random_state, parameters=parameters)
+    provenance = Provenance(space=space.fingerprint, seed=seed, parameters=parameters)
     return TaskVectors(task.name, chosen, states.mean(axis=0, dtype=np.float64).astype(np.float32), provenance)
 
 
 def patched_scores(
-    space: PatchableSpace, prompts: Sequence[str], answers: Int[np.ndarray, "n k"], move: StateMove, *, batch_size: int | None = None
+    space: PatchableSpace, prompts: Sequence[str], answers: Int[np.ndarray, "n k"], move: Intervention, *, batch_size: int | None = None
 ) -> AnswerScores:
     """How prompts are answered while states are moved; see :func:`~lexframe.instruments.patching.answer_scores.answer_scores`."""
-    with space.moved([move]):
+    with space.intervened([move]):
         return answer_scores(space, prompts, answers, batch_size=batch_size)
 
 
 def choose_move(
-    space: PatchableSpace, task: Task, development: Sequence[Pair], moves: Sequence[StateMove], *, batch_size: int | None = None
-) -> tuple[StateMove, Float[np.ndarray, " n_moves"]]:
+    space: PatchableSpace, task: Task, development: Sequence[Pair], moves: Sequence[Intervention], *, batch_size: int | None = None
+) -> tuple[Intervention, Float[np.ndarray, " n_moves"]]:
     """The move that answers most zero-shot questions about the development pairs; among equals the likelier answers decide.
 
     Returns
     -------
-    move : StateMove
+    move : Intervention
     accuracies : ndarray of shape (n_moves,)
         On the development pairs.
     """
@@ -197,7 +197,7 @@ def top_words(
     n_words : int
         Tokens to list.
     """
-    logits = space.lens_logits(space.lens_input(vector[np.newaxis].astype(np.float32), layer=layer)).astype(np.float64)
+    logits = space.lens.logits(space.lens.input(vector[np.newaxis].astype(np.float32), layer=layer)).astype(np.float64)
     shares = softmax(logits)[0]
     order = np.argsort(-shares, kind="stable")[:n_words]
     return tuple(zip(space.token_texts(order.tolist()), shares[order].tolist(), strict=True))

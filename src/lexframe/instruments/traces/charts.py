@@ -117,10 +117,10 @@ def numbered(traces: Sequence[Any]) -> list[str]:
     return [f"{number}: {visible_prompt(trace.prompt)}" for number, trace in enumerate(traces, start=1)]
 
 
-def visible_prompt(prompt: str, most: int = 70) -> str:
+def visible_prompt(prompt: str, max_letters: int = 70) -> str:
     """The end of a prompt on one line."""
     line = " ".join(prompt.split())
-    return line if len(line) <= most else f"…{line[1 - most :]}"
+    return line if len(line) <= max_letters else f"…{line[1 - max_letters :]}"
 
 
 def path_chart(found: Any) -> "alt.LayerChart":

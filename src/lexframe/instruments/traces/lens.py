@@ -20,7 +20,7 @@ from lexframe.spaces.base import LensSpace, resolve_layer
 
 _MAX_LOGITS = 1 << 22
 """Numbers in one block of logits, 16 MiB in float32."""
-_MOST_ROWS = 64
+_MAX_ROWS = 64
 """Tokens in one block: enough for a fast product, and memory does not grow with the prompt."""
 _NEAR = 1 << 18
 """Numbers in the rows that are worked on together, 1 MiB in float32."""
@@ -36,7 +36,7 @@ class Lens(ABC):
 
     def inputs(self, space: LensSpace, states: Float[np.ndarray, "n n_dims"], *, layer: int) -> Float[np.ndarray, "n n_dims"]:
         """What the unembedding multiplies: by default what the head makes of a state of `layer`."""
-        return space.lens_input(states, layer=layer)
+        return space.lens.input(states, layer=layer)
 
     @abstractmethod
     def logits(
@@ -54,7 +54,7 @@ class LogitLens(Lens):
         self, space: LensSpace, inputs: Float[np.ndarray, "n n_dims"], *, layer: int, precision: str = "float32"
     ) -> Float[np.ndarray, "n n_vocab"]:
         """The head's own logits."""
-        return space.lens_logits(inputs, precision=precision)
+        return space.lens.logits(inputs, precision=precision)
 
 
 class FrameLens(Lens):
@@ -87,7 +87,7 @@ class FrameLens(Lens):
         self, space: LensSpace, inputs: Float[np.ndarray, "n n_dims"], *, layer: int, precision: str = "float32"
     ) -> Float[np.ndarray, "n n_vocab"]:
         """The head's logits without their mean, each by the root of the mean leverage over its own; the last layer is the model's."""
-        logits = space.lens_logits(inputs, precision=precision)
+        logits = space.lens.logits(inputs, precision=precision)
         if resolve_layer(layer, space.n_layers) == space.n_layers:
             return logits
         return (logits - logits.mean(axis=1, keepdims=True)) * self._factors
@@ -168,7 +168,7 @@ def read_through(
         top_probabilities=np.zeros((*shape, n_top), dtype=np.float32),
     )
     inputs = [lens.inputs(space, state, layer=layer) for state, layer in zip(states, layers, strict=True)]
-    size = max(1, min(_MOST_ROWS, _MAX_LOGITS // space.n_vocab))
+    size = max(1, min(_MAX_ROWS, _MAX_LOGITS // space.n_vocab))
     for start in range(0, n_tokens, size):
         rows = slice(start, min(start + size, n_tokens))
         final = _Distribution.of(lens, space, inputs[-1][rows], layers[-1], "float32")

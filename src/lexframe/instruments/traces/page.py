@@ -7,7 +7,7 @@ from typing import Any
 from lexframe.drawing.page import as_json, svg, write_page
 from lexframe.instruments.traces.charts import depth_chart, parting_chart, path_chart, visible
 
-MOST_TOKENS = 160
+MAX_TOKENS = 160
 """Tokens in the table of a trace; of longer prompts the last are shown."""
 
 
@@ -53,7 +53,7 @@ def trace_report(
 
 def _trace_table(trace: Any) -> dict[str, Any]:
     """What the page shows of one prompt: the last layer on top, the last tokens where there are many."""
-    first = max(0, len(trace.tokens) - MOST_TOKENS)
+    first = max(0, len(trace.tokens) - MAX_TOKENS)
     places = range(first, len(trace.tokens))
     rows = [
         {"layer": trace.layers[row], "cells": [_trace_cell(trace, row, place) for place in places]}
@@ -61,7 +61,7 @@ def _trace_table(trace: Any) -> dict[str, Any]:
     ]
     notes = []
     if first:
-        notes.append(f"The table shows the last {MOST_TOKENS} of {len(trace.tokens)} tokens.")
+        notes.append(f"The table shows the last {MAX_TOKENS} of {len(trace.tokens)} tokens.")
     if trace.truncated:
         notes.append("The prompt was longer than the model takes and was cut.")
     return {

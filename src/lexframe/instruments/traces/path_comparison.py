@@ -150,7 +150,7 @@ class PathMap:
     bases: Float[np.ndarray, "n_words n_dims"]
 
 
-def path_map(space: LensSpace, traces: Sequence[PromptTrace], *, most_words: int = 14) -> PathMap:
+def path_map(space: LensSpace, traces: Sequence[PromptTrace], *, max_words: int = 14) -> PathMap:
     """Coordinates for a drawing of traced prompts through the vocabulary.
 
     Parameters
@@ -159,7 +159,7 @@ def path_map(space: LensSpace, traces: Sequence[PromptTrace], *, most_words: int
         That was traced.
     traces : sequence of PromptTrace
         One or more.
-    most_words : int
+    max_words : int
         Words drawn at most, those of the deepest layers first.
 
     Returns
@@ -178,7 +178,7 @@ def path_map(space: LensSpace, traces: Sequence[PromptTrace], *, most_words: int
     ids: dict[int, None] = {}
     for row in reversed(range(len(traces[0].layers))):
         ids |= dict.fromkeys(int(trace.statistics.top_ids[row, -1, 0]) for trace in traces)
-    kept = list(ids)[:most_words]
+    kept = list(ids)[:max_words]
     return PathMap(
         prompts=tuple(trace.prompt for trace in traces),
         layers=traces[0].layers,

@@ -31,7 +31,7 @@ _FORMAT = 1
 _BLOCK_TOKENS = 1024
 _LEAST_TOKENS = 64
 _HELD_OUT_TOKENS = 2048
-_MOST_LOGITS = 1 << 24
+_MAX_LOGITS = 1 << 24
 """Numbers in the logits that are held at once, 64 MiB in float32."""
 _FISHER_TOKENS = 512
 _FISHER_DRAWS = 4
@@ -105,13 +105,13 @@ class TunedLens(Lens):
             If the lens was fitted on another model.
         """
         self.fingerprint.require_model(space.fingerprint, what="This tuned lens")
-        found = space.lens_input(states, layer=layer)
+        found = space.lens.input(states, layer=layer)
         number = resolve_layer(layer, space.n_layers)
         return found if number == space.n_layers else found + found @ self.matrices[number] + self.offsets[number]
 
     def logits(self, space: LensSpace, inputs: Rows, *, layer: int, precision: str = "float32") -> Float[np.ndarray, "n n_vocab"]:
         """The head's own logits."""
-        return space.lens_logits(inputs, precision=precision)
+        return space.lens.logits(inputs, precision=precision)
 
     def save(self, path: str | Path) -> None:
         """Write one safetensors file, atomically."""
@@ -235,7 +235,7 @@ def mean_divergences(space: LensSpace, lens: Lens, texts: Sequence[str], *, prog
     for block in progress(_text_blocks(space, texts)):
         states = _raw_states(space, block)
         inputs = [lens.inputs(space, state, layer=layer) for layer, state in enumerate(states)]
-        size = max(1, _MOST_LOGITS // space.n_vocab)
+        size = max(1, _MAX_LOGITS // space.n_vocab)
         for rows in (slice(start, start + size) for start in range(0, len(inputs[-1]), size)):
             final = _probabilities(space, inputs[-1][rows])
             for layer, x in enumerate(inputs[:-1]):
@@ -305,7 +305,7 @@ def _states(space: LensSpace, texts: Sequence[str]) -> list[Rows]:
     """What the head makes of the states of all tokens, layer by layer; of held-out texts, so many tokens at most."""
     states = _raw_states(space, texts)
     kept = _spread(len(states[0]), _HELD_OUT_TOKENS)
-    return [space.lens_input(state[kept], layer=layer) for layer, state in enumerate(states)] if len(kept) else states
+    return [space.lens.input(state[kept], layer=layer) for layer, state in enumerate(states)] if len(kept) else states
 
 
 def _spread(n: int, most: int) -> np.ndarray:
@@ -314,7 +314,7 @@ def _spread(n: int, most: int) -> np.ndarray:
 
 
 def _probabilities(space: LensSpace, inputs: Rows) -> Float[np.ndarray, "n n_vocab"]:
-    return softmax(space.lens_logits(inputs))
+    return softmax(space.lens.logits(inputs))
 
 
 def _divergences(final: Float[np.ndarray, "n n_vocab"], logits: Float[np.ndarray, "n n_vocab"]) -> Float[np.ndarray, " n"]:
@@ -327,9 +327,9 @@ def _divergences(final: Float[np.ndarray, "n n_vocab"], logits: Float[np.ndarray
 
 def _divergence(space: LensSpace, final_inputs: Rows, inputs: Rows) -> float:
     """Mean over rows, a few at a time: distributions of all of them would not fit beside a large vocabulary."""
-    size = max(1, _MOST_LOGITS // space.n_vocab)
+    size = max(1, _MAX_LOGITS // space.n_vocab)
     blocks = [slice(start, start + size) for start in range(0, len(inputs), size)]
-    total = sum(_divergences(_probabilities(space, final_inputs[rows]), space.lens_logits(inputs[rows])).sum() for rows in blocks)
+    total = sum(_divergences(_probabilities(space, final_inputs[rows]), space.lens.logits(inputs[rows])).sum() for rows in blocks)
     return float(total) / len(inputs)
 
 
@@ -339,7 +339,7 @@ def _ridge_maps(space: LensSpace, texts: list[str], apart: list[Rows], progress:
     count, sums = 0, np.zeros((n_layers, 2, n_dims))
     squares, products = np.zeros((n_layers, n_dims, n_dims)), np.zeros((n_layers, n_dims, n_dims))
     for block in progress(_text_blocks(space, texts)):
-        inputs = [space.lens_input(state, layer=layer).astype(np.float64) for layer, state in enumerate(_raw_states(space, block))]
+        inputs = [space.lens.input(state, layer=layer).astype(np.float64) for layer, state in enumerate(_raw_states(space, block))]
         count += len(inputs[-1])
         for layer, x in enumerate(inputs[:-1]):
             rest = inputs[-1] - x
@@ -394,16 +394,16 @@ def _train(
     for step in progress(range(n_steps)):
         order = order or rng.permutation(len(blocks)).tolist()
         states = _raw_states(space, blocks[order.pop()])
-        kept = _spread(len(states[0]), _MOST_LOGITS // space.n_vocab)
-        inputs = [space.lens_input(state[kept], layer=layer) for layer, state in enumerate(states)]
-        final = softmax(space.lens_logits(inputs[-1], precision=precision))
+        kept = _spread(len(states[0]), _MAX_LOGITS // space.n_vocab)
+        inputs = [space.lens.input(state[kept], layer=layer) for layer, state in enumerate(states)]
+        final = softmax(space.lens.logits(inputs[-1], precision=precision))
         if inverse_fisher is None:
             inverse_fisher = _inverse_fisher(space, inputs[-1], final, rng)
         rate = _FIRST_RATE / inputs[-1].shape[1] * (1 - step / n_steps)
         for layer, x in enumerate(inputs[:-1]):
             moved = x + _Maps(matrices, offsets).moves(layer, x)
-            error = softmax(space.lens_logits(moved, precision=precision)) - final
-            gradient = space.lens_pullback(moved, error, precision=precision).astype(np.float64) @ inverse_fisher / len(x)
+            error = softmax(space.lens.logits(moved, precision=precision)) - final
+            gradient = space.lens.pullback(moved, error, precision=precision).astype(np.float64) @ inverse_fisher / len(x)
             change = maps[layer].inverse_covariance @ ((x - maps[layer].mean).T @ gradient)
             matrices[layer] -= rate * change
             offsets[layer] -= rate * (gradient.sum(axis=0) - maps[layer].mean @ change)
@@ -422,7 +422,7 @@ def _inverse_fisher(space: LensSpace, inputs: Rows, final: Float[np.ndarray, "n 
         drawn = np.minimum((rng.random((len(final), 1)) * bounds[:, -1:] > bounds).sum(axis=1), final.shape[1] - 1)
         error = final.copy()
         error[rows, drawn] -= 1
-        gradient = space.lens_pullback(inputs, error).astype(np.float64)
+        gradient = space.lens.pullback(inputs, error).astype(np.float64)
         fisher += gradient.T @ gradient / (len(final) * _FISHER_DRAWS)
     damping = _DAMPING * max(float(np.trace(fisher)) / len(fisher), np.finfo(np.float64).tiny)
     return scipy.linalg.inv(fisher + damping * np.eye(len(fisher)))

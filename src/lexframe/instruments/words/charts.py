@@ -22,11 +22,10 @@ def analogy_chart(result: Any) -> "alt.LayerChart":
         {
             "relation": score.relation,
             "method": score.method,
-            "accuracy": score.accuracy,
-            "low": score.low,
-            "high": score.high,
-            "about": f"{score.method}, {score.relation}: {score.accuracy:.3f} [{score.low:.3f}, {score.high:.3f}], "
-            f"{score.n_covered:,} of {score.n_questions:,} questions covered",
+            "accuracy": score.accuracy.value,
+            "low": score.accuracy.low,
+            "high": score.accuracy.high,
+            "about": f"{score.method}, {score.relation}: {score.accuracy}, {score.n_covered:,} of {score.n_questions:,} questions covered",
         }
         for score in result.scores
     ]

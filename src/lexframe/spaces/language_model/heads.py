@@ -12,17 +12,21 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from lexframe.exceptions import InputError, ModelError
 from lexframe.provenance import array_hash
-from lexframe.spaces.base import HeadMove
-from lexframe.spaces.language_model.layers import base_model, evaluation_mode, find_blocks, text_config, text_reader
-from lexframe.spaces.language_model.moves import LastTokens
+from lexframe.spaces.base import AttentionHeads, HeadIntervention, Progress
+from lexframe.spaces.batching import encode_batches
+from lexframe.spaces.language_model.interventions import LastTokens
+from lexframe.spaces.language_model.layers import base_model, evaluation_mode, find_blocks, read_states, text_config, text_reader
+from lexframe.spaces.language_model.reading import ModelReader
+from lexframe.spaces.tokenization import TokenizedText
 
 
 @dataclass(frozen=True)
-class AttentionHeads:
+class HeadPlaces:
     """Where the heads of a model stand.
 
     Attributes
@@ -50,7 +54,7 @@ class AttentionHeads:
         return torch.einsum("hd,hdk->hk", rows.float(), weight.unflatten(0, (self.n_heads, self.n_head_dims)))
 
 
-def find_heads(model: nn.Module) -> AttentionHeads:
+def find_heads(model: nn.Module) -> HeadPlaces:
     """Find the output projection of every block's attention.
 
     Parameters
@@ -60,7 +64,7 @@ def find_heads(model: nn.Module) -> AttentionHeads:
 
     Returns
     -------
-    AttentionHeads
+    HeadPlaces
 
     Raises
     ------
@@ -80,7 +84,7 @@ def find_heads(model: nn.Module) -> AttentionHeads:
         widths.add(n_inputs // n_heads)
     if len(widths) != 1:
         raise _not_understood(model, f"the width of its heads differs from block to block: {sorted(widths)}")
-    return AttentionHeads(tuple(projections), n_heads, widths.pop())
+    return HeadPlaces(tuple(projections), n_heads, widths.pop())
 
 
 def _head_width(model: nn.Module, n_inputs: int, n_heads: int) -> int:
@@ -129,8 +133,71 @@ def _is_matrix(module: nn.Module) -> bool:
     return isinstance(weight, Tensor) and weight.ndim == 2 and not isinstance(module, nn.Embedding)
 
 
+class LanguageModelHeads(AttentionHeads):
+    """The attention heads of a transformers model.
+
+    Parameters
+    ----------
+    reader : ModelReader
+
+    Raises
+    ------
+    ModelError
+        If the attention of the model is not understood.
+    """
+
+    def __init__(self, reader: ModelReader):
+        self._reader, self._places = reader, find_heads(reader.model)
+
+    @property
+    def n_heads(self) -> int:
+        """Attention heads of a block."""
+        return self._places.n_heads
+
+    def outputs(
+        self, texts: Sequence[str], *, batch_size: int | None = None, progress: Progress = iter
+    ) -> Float[np.ndarray, "n_texts n_layers n_heads n_head_dims"]:
+        """What every head hands to the output projection at the last token; see :meth:`AttentionHeads.outputs`."""
+        reader, places = self._reader, self._places
+        if not len(texts):
+            return np.zeros((0, reader.n_layers, places.n_heads, places.n_head_dims), dtype=np.float32)
+
+        def forward(part: list[TokenizedText]) -> np.ndarray:
+            batch = reader.batch(part)
+            with reading_heads(reader.model, places) as outputs:
+                read_states(reader.model, batch.ids, batch.mask, [reader.n_layers])
+            return torch.stack(outputs, dim=1).float().cpu().numpy()
+
+        with evaluation_mode(reader.model):
+            return encode_batches(reader.tokenization(texts), forward, device=reader.device, most_texts=batch_size, progress=progress)
+
+    def project(self, outputs: Float[np.ndarray, "n_layers n_heads n_head_dims"]) -> Float[np.ndarray, "n_layers n_heads n_dims"]:
+        """What head outputs become in the output projection, without its bias, float32."""
+        reader, places = self._reader, self._places
+        if outputs.shape != (reader.n_layers, places.n_heads, places.n_head_dims):
+            raise InputError(
+                f"Head outputs have the shape {outputs.shape}; {reader.name} has {reader.n_layers} layers of {places.n_heads} heads with "
+                f"{places.n_head_dims} dimensions. Give what heads.outputs gives, averaged over texts."
+            )
+        with evaluation_mode(reader.model):
+            return places.project(reader.as_tensor(outputs)).float().cpu().numpy()
+
+    @contextmanager
+    def replaced(self, interventions: Sequence[HeadIntervention]) -> Iterator[None]:
+        """Within this context heads hand on what the interventions say; see :meth:`AttentionHeads.replaced`."""
+        check_head_interventions(interventions, self._places)
+        reader = self._reader
+        before = reader.head_interventions
+        with replacing_heads(reader.model, self._places, interventions):
+            reader.head_interventions = (*before, *interventions)
+            try:
+                yield
+            finally:
+                reader.head_interventions = before
+
+
 @contextmanager
-def reading_heads(model: nn.Module, heads: AttentionHeads) -> Iterator[list[Tensor]]:
+def reading_heads(model: nn.Module, heads: HeadPlaces) -> Iterator[list[Tensor]]:
     """Within, each pass fills the list with a tensor a block: (n_texts, n_heads, n_head_dims), at the last token of each text."""
     read: list[Tensor] = [torch.empty(0)] * len(heads.projections)
 
@@ -145,11 +212,11 @@ def reading_heads(model: nn.Module, heads: AttentionHeads) -> Iterator[list[Tens
 
 
 @contextmanager
-def replacing_heads(model: nn.Module, heads: AttentionHeads, moves: Sequence[HeadMove]) -> Iterator[None]:
-    """Within, the heads that the moves name hand on the outputs given there, at the last token of each text."""
+def replacing_heads(model: nn.Module, heads: HeadPlaces, interventions: Sequence[HeadIntervention]) -> Iterator[None]:
+    """Within, the heads that the interventions name hand on the outputs given there, at the last token of each text."""
     like = next(model.parameters())
 
-    def replacer(move: HeadMove) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    def replacer(move: HeadIntervention) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
         columns = slice(move.head * heads.n_head_dims, (move.head + 1) * heads.n_head_dims)
         output = torch.from_numpy(np.asarray(move.output, dtype=np.float32)).to(like.device, like.dtype)
 
@@ -160,7 +227,7 @@ def replacing_heads(model: nn.Module, heads: AttentionHeads, moves: Sequence[Hea
 
         return replace_last
 
-    with _at_projections(model, [(heads.projections[move.layer - 1], replacer(move)) for move in moves]):
+    with _at_projections(model, [(heads.projections[move.layer - 1], replacer(move)) for move in interventions]):
         yield
 
 
@@ -187,14 +254,14 @@ def _at_projections(
             hook.remove()
 
 
-def check_head_moves(moves: Sequence[HeadMove], heads: AttentionHeads) -> None:
-    """Refuse moves of heads that do not exist, or with outputs of another width.
+def check_head_interventions(interventions: Sequence[HeadIntervention], heads: HeadPlaces) -> None:
+    """Refuse interventions on heads that do not exist, or with outputs of another width.
 
     Raises
     ------
     InputError
     """
-    for move in moves:
+    for move in interventions:
         if not (1 <= move.layer <= len(heads.projections) and 0 <= move.head < heads.n_heads):
             raise InputError(
                 f"There is no head {move.head} in layer {move.layer}: layers are 1 to {len(heads.projections)}, "
@@ -203,10 +270,10 @@ def check_head_moves(moves: Sequence[HeadMove], heads: AttentionHeads) -> None:
         if move.output.shape != (heads.n_head_dims,):
             raise InputError(
                 f"The output for head {move.head} of layer {move.layer} has {move.output.size} dimensions, but a head has "
-                f"{heads.n_head_dims}. Give outputs that head_outputs gave on this model."
+                f"{heads.n_head_dims}. Give what heads.outputs gave on this model."
             )
 
 
-def head_moves_hash(moves: Sequence[HeadMove]) -> str:
-    """Sixteen hex digits over what the moves do."""
-    return array_hash((f"{move.layer} {move.head}", np.asarray(move.output, dtype=np.float64)) for move in moves)
+def head_interventions_hash(interventions: Sequence[HeadIntervention]) -> str:
+    """Sixteen hex digits over what the interventions do."""
+    return array_hash((f"{move.layer} {move.head}", np.asarray(move.output, dtype=np.float64)) for move in interventions)

@@ -16,11 +16,11 @@ from torch import nn
 from lexframe.exceptions import FingerprintMismatch, InputError, ModelError
 from lexframe.files import replacing_files, write_json
 from lexframe.spaces.language_model.layers import longest_input
-from lexframe.spaces.language_model.space import weights_hash
 from lexframe.spaces.loading import EMBEDDED_VAE, embedded_vae_folder, load_config, load_tokenizer, load_weights, resolve_model
 from lexframe.spaces.text_vae.network import LatentShape, TextVAENetwork, small_networks
 from lexframe.spaces.text_vae.texts import VAETexts
 from lexframe.spaces.tokenization import tokenizer_hash
+from lexframe.spaces.weights import weights_hash
 
 SMALL = "small"
 """Name of an encoder or decoder that starts from random weights."""
@@ -362,9 +362,3 @@ def _damaged(name: str, reason: str) -> ModelError:
 def _plain(document: Any) -> Any:
     """Configurations hold dtypes, which JSON does not know."""
     return json.loads(json.dumps(document, default=lambda value: str(value).removeprefix("torch.")))
-
-
-def parameter_counts(network: nn.Module) -> tuple[int, int]:
-    """All parameters and the trained ones."""
-    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in network.parameters()]
-    return sum(size for size, _ in sizes), sum(size for size, trained in sizes if trained)

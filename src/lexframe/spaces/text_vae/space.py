@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,21 +11,21 @@ from jaxtyping import Float, Int
 
 from lexframe.exceptions import InputError
 from lexframe.provenance import SpaceFingerprint
-from lexframe.spaces.base import LatentVariableSpace, Posterior, Progress
+from lexframe.spaces.base import LatentVariableSpace, OpenableSpace, Posterior, Progress
 from lexframe.spaces.language_model.layers import evaluation_mode
-from lexframe.spaces.language_model.space import weights_hash
 from lexframe.spaces.loading import EMBEDDED_VAE
 from lexframe.spaces.text_vae.decoding import write_from
 from lexframe.spaces.text_vae.files import TRAINING_ONLY, TextVAEModel, load_text_vae
 from lexframe.spaces.text_vae.network import token_log_probabilities
 from lexframe.spaces.text_vae.texts import VAEText
 from lexframe.spaces.tokenization import tokenizer_hash
+from lexframe.spaces.weights import weights_hash
 from lexframe.typing import Points
 
 _TEXTS_AT_ONCE = {"cpu": 64, "cuda": 1024}
 
 
-class TextVAESpace(LatentVariableSpace):
+class TextVAESpace(LatentVariableSpace, OpenableSpace):
     """The latent of a text VAE; the point of a text is the mean of q(z | x).
 
     Parameters
@@ -41,6 +43,8 @@ class TextVAESpace(LatentVariableSpace):
         If it has no latent: a plain language model is made for comparison only.
     """
 
+    kind = "text-vae"
+
     def __init__(self, model: str | TextVAEModel = EMBEDDED_VAE, *, device: str | torch.device | None = None):
         self.model_name = model if isinstance(model, str) else "a text VAE in memory"
         if isinstance(model, str):
@@ -51,6 +55,26 @@ class TextVAESpace(LatentVariableSpace):
             raise InputError(
                 f"{self.model_name} has no latent (n_latent is 0): it is a plain language model. Train it with n_latent above 0."
             )
+
+    @classmethod
+    def recognizes(cls, model: str) -> bool:
+        """The one that ships with the package, or a folder with ``vae.json``."""
+        return model == EMBEDDED_VAE or (Path(model) / "vae.json").is_file()
+
+    @classmethod
+    def reopening(cls, fingerprint: SpaceFingerprint) -> dict[str, Any]:
+        """Nothing: a text VAE is read in one way."""
+        return {}
+
+    @property
+    def device(self) -> str:
+        """Where the model is."""
+        return str(self._device)
+
+    @property
+    def max_length(self) -> int:
+        """Tokens that the decoder writes at most, after which a text is cut."""
+        return self.model.texts.max_tokens
 
     @property
     def n_dims(self) -> int:

@@ -1,1 +1,24 @@
-"""Pretraining of a language model: corpus, tokenizer, run, and how good it is."""
+"""Pretraining from scratch: corpus, tokenizer, language model, and how good it is."""
+
+from lexframe.lazy_names import lazy_names
+
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        "corpus": ["CorpusReport", "CorpusRules", "clean_corpus", "read_documents"],
+        "evaluation": [
+            "BitsPerByte",
+            "LanguageModelEvaluation",
+            "MinimalPairs",
+            "bits_per_byte",
+            "evaluate_language_model",
+            "minimal_pairs",
+            "read_minimal_pairs",
+        ],
+        "launch": ["pretrain"],
+        "plan": ["PretrainingPlan"],
+        "run": ["Pretraining", "TrainingProgress"],
+        "sentences": ["SentenceRules", "plain_sentences"],
+        "tokenizer": ["encode_corpus", "encoded_corpus", "save_tokenizer", "train_tokenizer"],
+    },
+)

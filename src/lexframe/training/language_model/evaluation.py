@@ -6,7 +6,6 @@ which texts to score and how to average.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,12 @@ from jaxtyping import Float
 from torch import nn
 
 from lexframe.exceptions import DataError, InputError
-from lexframe.intervals import Interval, bootstrap_ratio
+from lexframe.intervals import ratio_over_items
 from lexframe.provenance import Provenance
 from lexframe.spaces.language_model.layers import evaluation_mode
 from lexframe.spaces.language_model.sequence_scores import separated_ids, sequence_log_probabilities
 from lexframe.training.language_model.corpus import read_json_lines
+from lexframe.training.language_model.evaluation_result import BitsPerByte, LanguageModelEvaluation, MinimalPairs
 
 Progress = Callable[[Iterable[Any]], Iterable[Any]]
 
@@ -33,116 +33,6 @@ PROMPTS = (
 """What samples go on from, unless other prompts are given."""
 
 PAIR_FIELDS = ("good", "bad", "uid", "term")
-
-
-@dataclass(frozen=True, slots=True)
-class BitsPerByte:
-    """Bits that the model needs for a byte of text; lower is better, and comparable between tokenizers.
-
-    Attributes
-    ----------
-    bits_per_byte : float
-        Minus the log-probability of all documents in bits, over their length in UTF-8 bytes.
-    n_bytes, n_tokens, n_documents : int
-        What was scored.
-    context, stride : int
-        Of the windows, in tokens.
-    interval : tuple of float or None
-        95% bootstrap interval over documents; None for a single document.
-    """
-
-    bits_per_byte: float
-    n_bytes: int
-    n_tokens: int
-    n_documents: int
-    context: int
-    stride: int
-    interval: Interval | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain types, for JSON."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class MinimalPairs:
-    """How often the model finds the grammatical sentence of a pair more probable; chance is 0.5.
-
-    Attributes
-    ----------
-    accuracy : float
-        Mean over paradigms, each of which counts the same.
-    interval : tuple of float or None
-        95% bootstrap interval over paradigms; None for a single paradigm.
-    by_phenomenon : dict of str to float
-        Mean over the paradigms of each phenomenon.
-    by_paradigm : dict of str to float
-        Share of pairs, ties counted half.
-    n_pairs, n_ties : int
-        All pairs, and those whose two sentences have exactly the same score.
-    """
-
-    accuracy: float
-    interval: Interval | None
-    by_phenomenon: dict[str, float]
-    by_paradigm: dict[str, float]
-    n_pairs: int
-    n_ties: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain types, for JSON."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class LanguageModelEvaluation:
-    """What was measured of one model; what was not asked for is None.
-
-    Attributes
-    ----------
-    model : str
-        Name, for people.
-    n_parameters : int
-        Shared weights counted once.
-    bits_per_byte : BitsPerByte or None
-        On held-out text.
-    blimp : MinimalPairs or None
-        On minimal pairs.
-    samples : tuple of dict or None
-        Prompts and their continuations.
-    provenance : Provenance
-        Versions, seed and parameters.
-    """
-
-    model: str
-    n_parameters: int
-    bits_per_byte: BitsPerByte | None
-    blimp: MinimalPairs | None
-    samples: tuple[dict[str, str], ...] | None
-    provenance: Provenance = field(default_factory=Provenance)
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain types, flat: one key a figure, its interval beside it."""
-        text, pairs = self.bits_per_byte, self.blimp
-        return {
-            "model": self.model,
-            "n_parameters": self.n_parameters,
-            "bits_per_byte": text.bits_per_byte if text else None,
-            "bits_per_byte_interval": text.interval if text else None,
-            "n_bytes": text.n_bytes if text else None,
-            "n_tokens": text.n_tokens if text else None,
-            "n_documents": text.n_documents if text else None,
-            "context": text.context if text else None,
-            "stride": text.stride if text else None,
-            "blimp": pairs.accuracy if pairs else None,
-            "blimp_interval": pairs.interval if pairs else None,
-            "blimp_by_phenomenon": pairs.by_phenomenon if pairs else None,
-            "blimp_by_paradigm": pairs.by_paradigm if pairs else None,
-            "n_pairs": pairs.n_pairs if pairs else None,
-            "n_ties": pairs.n_ties if pairs else None,
-            "samples": list(self.samples) if self.samples is not None else None,
-            "provenance": self.provenance.to_dict(),
-        }
 
 
 def bits_per_byte(
@@ -211,13 +101,13 @@ def bits_per_byte(
     n_bytes = np.array([len(text.encode()) for text in texts])
     bits = -log_probabilities / np.log(2)
     return BitsPerByte(
-        bits_per_byte=float(bits.sum() / n_bytes.sum()),
+        bits_per_byte=ratio_over_items(bits, n_bytes.astype(float), seed=seed),
         n_bytes=int(n_bytes.sum()),
         n_tokens=sum(len(ids) - 1 for ids in sequences),
         n_documents=len(texts),
         context=context,
         stride=stride,
-        interval=bootstrap_ratio(bits, n_bytes.astype(float), seed=seed),
+        provenance=Provenance(seed=seed, parameters={"context": context, "stride": stride, "max_bytes": max_bytes}),
     )
 
 
@@ -314,12 +204,12 @@ def _pair_result(
     by_paradigm = {uid: pair_accuracy(good[rows[uid]], bad[rows[uid]]) for uid in sorted(rows)}
     accuracies = np.array(list(by_paradigm.values()))
     return MinimalPairs(
-        accuracy=float(accuracies.mean()),
-        interval=bootstrap_ratio(accuracies, np.ones(len(accuracies)), seed=seed),
+        accuracy=ratio_over_items(accuracies, np.ones(len(accuracies)), seed=seed),
         by_phenomenon={term: float(np.mean([by_paradigm[uid] for uid in sorted(paradigms[term])])) for term in sorted(paradigms)},
         by_paradigm=by_paradigm,
         n_pairs=len(pairs),
         n_ties=int((good == bad).sum()),
+        provenance=Provenance(seed=seed),
     )
 
 
@@ -354,7 +244,7 @@ def read_minimal_pairs(path: str | Path) -> list[dict[str, str]]:
     return pairs
 
 
-def sample_texts(
+def sample_continuations(
     model: nn.Module,
     tokenizer: Any,
     *,
@@ -443,7 +333,7 @@ def evaluate_language_model(
     pairs : sequence of mapping, optional
         For :func:`minimal_pairs`.
     prompts : sequence of str, optional
-        For :func:`sample_texts`, such as ``PROMPTS``.
+        For :func:`sample_continuations`, such as ``PROMPTS``.
     context, stride, max_bytes : int
         See :func:`bits_per_byte`.
     seed : int
@@ -470,6 +360,6 @@ def evaluate_language_model(
         n_parameters=sum(parameter.numel() for parameter in model.parameters()),
         bits_per_byte=text,
         blimp=minimal_pairs(model, tokenizer, pairs, seed=seed, progress=progress) if pairs is not None else None,
-        samples=tuple(sample_texts(model, tokenizer, prompts=prompts, seed=seed)) if prompts is not None else None,
+        samples=tuple(sample_continuations(model, tokenizer, prompts=prompts, seed=seed)) if prompts is not None else None,
         provenance=Provenance(seed=seed, parameters={"context": context, "stride": stride, "max_bytes": max_bytes}),
     )

@@ -156,12 +156,6 @@ def encoded_corpus(
     return encode_corpus(read_documents(corpus, text_column=text_column), tokenizer, out, key=key, progress=progress)
 
 
-def corpus_counts(tokens_file: str | Path) -> dict[str, int]:
-    """Numbers of tokens, documents and bytes that :func:`encode_corpus` noted beside its array."""
-    note = json.loads(Path(tokens_file).with_suffix(".json").read_text(encoding="utf-8"))
-    return {name: note[name] for name in ("n_tokens", "n_documents", "n_bytes")}
-
-
 def _batched(items: Iterable[str], size: int) -> Iterator[list[str]]:
     batch: list[str] = []
     for item in items:

@@ -1,11 +1,46 @@
-"""The log of a run of a text VAE, read back."""
+"""The log of a run of a text VAE: one line of it, and the whole read back."""
 
 import json
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from lexframe.exceptions import InputError
-from lexframe.training.text_vae.run import TextVAEProgress
+
+
+@dataclass(frozen=True, slots=True)
+class TextVAEProgress:
+    """One line of the training log. Nats are a text's; measured on validation texts where `step` ends a validation interval.
+
+    Attributes
+    ----------
+    step, epoch : int, float
+        Optimiser steps, and passes over the texts.
+    fraction : float
+        Of the budget.
+    kl_weight : float
+        In force.
+    reconstruction, kl : float
+        Minus log p(x | z) and the KL of the last steps in training.
+    validation : dict or None
+        ``reconstruction``, ``kl``, ``bound`` (importance-weighted, minus log p(x)), ``information``, ``active`` (units), ``best``
+        (whether it is the best so far); see :func:`~lexframe.training.text_vae.validation.measure`.
+    warning : str
+        ``collapsed`` where the latent, at full weight, tells next to nothing of a text; else empty. The KL alone would not show it: a mean
+        that all texts share has its price and tells nothing.
+    elapsed_seconds : float
+    """
+
+    step: int
+    epoch: float
+    fraction: float
+    kl_weight: float
+    reconstruction: float
+    kl: float
+    validation: dict[str, Any] | None
+    warning: str
+    elapsed_seconds: float
+
 
 _FIELDS = {field.name for field in fields(TextVAEProgress)}
 

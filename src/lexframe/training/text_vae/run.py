@@ -7,16 +7,15 @@ stopped and goes on sees what it would have seen.
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 
 from lexframe.exceptions import DataError, InputError, InterruptedRunError
 from lexframe.spaces.language_model.layers import evaluation_mode
@@ -31,8 +30,6 @@ from lexframe.spaces.text_vae.files import (
     take_tensors,
     trained_tensors,
 )
-from lexframe.spaces.text_vae.network import token_log_probabilities
-from lexframe.spaces.text_vae.texts import VAEBatch
 from lexframe.training.checkpoints import (
     checkpoint_tensors,
     load_optimizer_state,
@@ -41,19 +38,13 @@ from lexframe.training.checkpoints import (
     read_facts,
     save_tensors,
 )
-from lexframe.training.language_model.run import learning_rate_scale
+from lexframe.training.language_model.tokenizer import train_tokenizer
 from lexframe.training.muon import MuonAdamW, matrix_and_other_parameters
+from lexframe.training.schedules import learning_rate_scale
+from lexframe.training.seeding import seeded
 from lexframe.training.text_vae.data import FEWEST_TEXTS, TrainingTexts, batch_rows, texts_hash
-from lexframe.training.text_vae.objective import (
-    bag_of_words_loss,
-    cyclical_weight,
-    dropped_words,
-    free_bits,
-    gaussian_kl,
-    information_bound,
-    linear_between,
-    log_mean_exp,
-)
+from lexframe.training.text_vae.log import TextVAEProgress
+from lexframe.training.text_vae.losses import TrainingLoss
 from lexframe.training.text_vae.plan import TextVAEPlan, taking_over
 from lexframe.training.text_vae.prior import fit_prior
 from lexframe.training.text_vae.validation import measure
@@ -64,40 +55,6 @@ COLLAPSED = 0.5
 """Nats that the latent tells of a text below which it is as good as unused."""
 MEASURING_SHARE = 0.2
 """Share of a budget of minutes that measuring on held-out texts takes, about: the first measure tells how long one is."""
-
-
-@dataclass(frozen=True, slots=True)
-class TextVAEProgress:
-    """One line of the training log. Nats are a text's; measured on validation texts where `step` ends a validation interval.
-
-    Attributes
-    ----------
-    step, epoch : int, float
-        Optimiser steps, and passes over the texts.
-    fraction : float
-        Of the budget.
-    kl_weight : float
-        In force.
-    reconstruction, kl : float
-        Minus log p(x | z) and the KL of the last steps in training.
-    validation : dict or None
-        ``reconstruction``, ``kl``, ``bound`` (importance-weighted, minus log p(x)), ``information``, ``active`` (units), ``best``
-        (whether it is the best so far); see :func:`~lexframe.training.text_vae.validation.measure`.
-    warning : str
-        ``collapsed`` where the latent, at full weight, tells next to nothing of a text; else empty. The KL alone would not show it: a mean
-        that all texts share has its price and tells nothing.
-    elapsed_seconds : float
-    """
-
-    step: int
-    epoch: float
-    fraction: float
-    kl_weight: float
-    reconstruction: float
-    kl: float
-    validation: dict[str, Any] | None
-    warning: str
-    elapsed_seconds: float
 
 
 class TextVAETraining:
@@ -124,7 +81,7 @@ class TextVAETraining:
     def __init__(self, plan: TextVAEPlan, texts: TrainingTexts, out: str | Path, *, tokenizer: Any = None):
         initial = None
         if plan.initial_model is not None:
-            with _seeded(plan.seed):  # what is not stored, the bag of words, is drawn
+            with seeded(plan.seed):  # what is not stored, the bag of words, is drawn
                 initial = load_text_vae(plan.initial_model, max_tokens=plan.max_tokens)
         plan = (plan if initial is None else taking_over(plan, initial.network.shape, initial.frozen)).resolved()
         self.plan, self.out = plan, Path(out)
@@ -133,8 +90,8 @@ class TextVAETraining:
         self.state = _RunState()
         self._check_resumable()
         if initial is None and plan.decoder == SMALL and tokenizer is None:
-            tokenizer = _learned_tokenizer(texts.training, plan.vocab_size)
-        with _seeded(plan.seed):
+            tokenizer = train_tokenizer(texts.training, vocab_size=plan.vocab_size, at_most=True)
+        with seeded(plan.seed):
             self.model: TextVAEModel = initial or build_text_vae(
                 plan.latent_shape(),
                 encoder=plan.encoder,
@@ -150,6 +107,7 @@ class TextVAETraining:
             )
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.network = self.model.network.to(self.device)
+        self.loss = TrainingLoss(plan, self.network)
         self.texts = self._short_enough(texts)
         self.training, self.validation = self.model.texts(self.texts.training), self.model.texts(self.texts.validation)
         # A file may be sorted by what its texts are.
@@ -233,7 +191,7 @@ class TextVAETraining:
         batch = self.model.texts.batch([self.training[row] for row in self._rows(step)]).to(self.device)
         torch.manual_seed(plan.seed * 1_000_003 + step)  # dropout and noise of a step do not depend on the steps before it
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._autocast):
-            loss, reconstruction, kl = self.losses(batch, fraction)
+            loss, reconstruction, kl = self.loss(batch, fraction)
         if not math.isfinite(loss.item()):
             kept = "the last checkpoint is kept" if (self.out / "checkpoint.safetensors").is_file() else "there is no checkpoint yet"
             raise InputError(
@@ -247,69 +205,15 @@ class TextVAETraining:
         self.state.step += 1
         return reconstruction, kl
 
-    def losses(self, batch: VAEBatch, fraction: float) -> tuple[Tensor, float, float]:
-        """The objective at a fraction of the budget, a token's share of it, with reconstruction and KL in nats a text."""
-        plan, network = self.plan, self.network
-        n_texts, n_tokens = len(batch.mask), batch.mask.sum()
-        hidden = linear_between(plan.word_dropout, plan.word_dropout_end, fraction)
-        dropped = dropped_words(batch.mask, hidden, torch.default_generator) if hidden else None
-        if not plan.n_latent:
-            reconstruction = self._reconstruction(batch, None, dropped)
-            return reconstruction * n_texts / n_tokens, reconstruction.item(), 0.0
-        mean, log_variance = network.posterior(batch.encoder_ids, batch.encoder_mask)
-        if fraction >= 1 - plan.importance_share:
-            return self._importance_losses(batch, mean, log_variance)
-        z = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
-        reconstruction = self._reconstruction(batch, z if fraction >= plan.writing_share else None, dropped)
-        kl = gaussian_kl(mean, log_variance)
-        loss = reconstruction + self.kl_weight(fraction) * free_bits(kl, plan.free_nats / plan.n_latent)
-        weight = linear_between(plan.bag_of_words, plan.bag_of_words_end, fraction)
-        if weight:
-            loss = loss + weight * bag_of_words_loss(network.bag_of_words(z), batch.targets, batch.mask).mean()
-        return loss * n_texts / n_tokens, reconstruction.item(), kl.sum(1).mean().item()
-
-    def _reconstruction(self, batch: VAEBatch, z: Tensor | None, dropped: Tensor | None) -> Tensor:
-        logits = self.network.decoder(batch.inputs, batch.mask, z, dropped=dropped)
-        return -token_log_probabilities(logits, batch.targets, batch.mask).sum() / len(batch.mask)
-
-    def _importance_losses(self, batch: VAEBatch, mean: Tensor, log_variance: Tensor) -> tuple[Tensor, float, float]:
-        n_samples, network = self.plan.n_training_samples, self.network
-        mean, log_variance = (part.repeat_interleave(n_samples, 0) for part in (mean, log_variance))
-        noise = torch.randn_like(mean)
-        z = mean + torch.exp(0.5 * log_variance) * noise
-        inputs, targets, mask = (part.repeat_interleave(n_samples, 0) for part in (batch.inputs, batch.targets, batch.mask))
-        log_p = token_log_probabilities(network.decoder(inputs, mask, z), targets, mask).sum(1)
-        # log p(z) - log q(z | x), in which the constants of both Gaussians cancel
-        log_ratio = 0.5 * (noise.square() + log_variance - z.square()).sum(1)
-        bound = log_mean_exp((log_p + log_ratio).view(-1, n_samples))
-        missing = (self.plan.least_nats - information_bound(mean, log_variance).sum()).clamp(min=0)
-        kl = gaussian_kl(mean, log_variance).sum(1).mean().item()
-        return (missing * len(bound) - bound.sum()) / batch.mask.sum(), -log_p.mean().item(), kl
-
-    def kl_weight(self, fraction: float) -> float:
-        """Weight of the KL term at a fraction of the budget."""
-        plan = self.plan
-        return cyclical_weight(fraction, warm_share=plan.warm_share, n_cycles=plan.n_cycles, rise_share=plan.rise_share, top=plan.kl_weight)
-
     def _validate(self, fraction: float) -> dict[str, Any]:
         found = self._measured()
         best = self.state.best
-        eligible = not self.plan.n_latent or self._at_full_weight(fraction)
+        eligible = not self.plan.n_latent or self.loss.is_final(fraction)
         found["best"] = eligible and (best is None or self._cost(found) < self._cost(best))
         if found["best"]:
             self.state.best = found | {"step": self.state.step}
             save_tensors(self.out / "best.safetensors", trained_tensors(self.model), self.state.best)
         return found
-
-    def _at_full_weight(self, fraction: float) -> bool:
-        """Whether the objective is the one of the end.
-
-        Before the decoder is given the latent, and while the weight rises, it is another one; a trained decoder is then still best
-        without its latent.
-        """
-        plan = self.plan
-        risen = fraction > plan.writing_share and self.kl_weight(fraction) >= plan.kl_weight
-        return risen or fraction >= 1 - plan.importance_share
 
     def _cost(self, found: dict[str, Any]) -> float:
         """What checkpoints are chosen by, in nats a text."""
@@ -327,8 +231,8 @@ class TextVAETraining:
 
     def _progress(self, recent: list[tuple[float, float]], validation: dict[str, Any] | None, fraction: float) -> TextVAEProgress:
         reconstruction, kl = np.mean(recent, axis=0).tolist()
-        weight = self.kl_weight(fraction) if self.plan.n_latent else 0.0
-        judged = validation is not None and self.plan.n_latent and self._at_full_weight(fraction)
+        weight = self.loss.kl_weight(fraction) if self.plan.n_latent else 0.0
+        judged = validation is not None and self.plan.n_latent and self.loss.is_final(fraction)
         collapsed = judged and validation is not None and validation["information"] < COLLAPSED
         return TextVAEProgress(
             step=self.state.step,
@@ -474,17 +378,3 @@ class _RunState:
         """Fraction of the budget at which it ended."""
         self.best: dict[str, Any] | None = None
         self.order: tuple[int, list[np.ndarray]] = (-1, [])
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Draws from `seed` that leave the caller's random state as it was."""
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
-        yield
-
-
-def _learned_tokenizer(texts: Sequence[str], vocab_size: int) -> Any:
-    from lexframe.training.language_model.tokenizer import train_tokenizer
-
-    return train_tokenizer(texts, vocab_size=vocab_size, at_most=True)

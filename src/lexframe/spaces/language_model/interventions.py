@@ -1,7 +1,8 @@
 """Moving states of a transformers model while it runs, and leaving no trace of it.
 
-A move of layer k changes what enters block k, which is the state of that layer as :mod:`lexframe.spaces.language_model.layers` reads it;
-one of the last layer changes what the model's body gives out, in front of the head.
+An intervention at layer k changes what enters block k, which is the state of that layer as
+:mod:`lexframe.spaces.language_model.layers` reads it; one at the last layer changes what the model's body gives out, in front of
+the head.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,27 +14,27 @@ import torch
 from torch import Tensor, nn
 
 from lexframe.provenance import array_hash
-from lexframe.spaces.base import StateMove
+from lexframe.spaces.base import Intervention
 from lexframe.spaces.language_model.layers import find_blocks, text_reader
 
 
 @contextmanager
-def moving_states(model: nn.Module, moves: Sequence[StateMove]) -> Iterator[None]:
+def intervening(model: nn.Module, interventions: Sequence[Intervention]) -> Iterator[None]:
     """Move the states of every forward pass within, whoever starts it.
 
     Parameters
     ----------
     model : nn.Module
         A transformers model, with or without a head.
-    moves : sequence of StateMove
+    interventions : sequence of Intervention
         Layers counted from the front: 0 … n_layers. Those of one layer apply in their order.
     """
     reader, blocks = text_reader(model), find_blocks(model)
     last_tokens = LastTokens()
     hooks = []
-    if any(move.where == "last" for move in moves):
+    if any(move.where == "last" for move in interventions):
         hooks.append(reader.register_forward_pre_hook(last_tokens.watch, with_kwargs=True))
-    for move in moves:
+    for move in interventions:
         step = _step(move, last_tokens, next(model.parameters()))
         if move.layer < len(blocks):
             hooks.append(blocks[move.layer].register_forward_pre_hook(_at_input(step), with_kwargs=True))
@@ -46,11 +47,11 @@ def moving_states(model: nn.Module, moves: Sequence[StateMove]) -> Iterator[None
             hook.remove()
 
 
-def moves_hash(moves: Sequence[StateMove]) -> str:
-    """Sixteen hex digits over everything that the moves do."""
+def interventions_hash(interventions: Sequence[Intervention]) -> str:
+    """Sixteen hex digits over everything that the interventions do."""
     return array_hash(
         (f"{move.layer} {move.strength} {move.how} {move.where} {move.keep_norm}", np.asarray(move.vector, dtype=np.float64))
-        for move in moves
+        for move in interventions
     )
 
 
@@ -74,7 +75,7 @@ class LastTokens:
         return n_tokens - 1 - mask.flip(1).long().argmax(dim=1)
 
 
-def _step(move: StateMove, last_tokens: LastTokens, like: Tensor) -> Any:
+def _step(move: Intervention, last_tokens: LastTokens, like: Tensor) -> Any:
     exact = torch.from_numpy(np.asarray(move.vector, dtype=np.float32))
     unit = (exact / exact.norm().clamp(min=torch.finfo(torch.float32).tiny)).to(like.device, like.dtype)
     vector = exact.to(like.device, like.dtype)

@@ -9,18 +9,17 @@ import torch
 from tokenizers import processors
 
 from lexframe.exceptions import DataError, InputError, MissingExtraError, ModelError
-from lexframe.studies.generation import (
+from lexframe.studies.lora_language_model import train_lora
+from lexframe.studies.next_token import (
     METHODS,
     NeighborPrediction,
-    calibrate_generation,
+    compare_next_token,
     fit_neighbors,
     mixed_losses,
     nearest_states,
     neighbor_probability,
-    ratio_estimate,
     read_next_tokens,
 )
-from lexframe.studies.lora_language_model import train_lora
 from lexframe.training.language_model.evaluation import bits_per_byte
 from tests.tiny_models import tiny_model, tiny_space, tiny_tokenizer
 
@@ -41,7 +40,7 @@ def windows_of(texts):
 
 @pytest.fixture(scope="module")
 def outcome():
-    return calibrate_generation(tiny_space("llama"), cat_texts(150, 0), cat_texts(40, 1), methods=CACHED, context=16)
+    return compare_next_token(tiny_space("llama"), cat_texts(150, 0), cat_texts(40, 1), methods=CACHED, context=16)
 
 
 # A bias, a soft cap, two scales, a head of its own and positions that are learnt.
@@ -49,15 +48,15 @@ def outcome():
 @pytest.mark.parametrize(("context", "stride"), [(16, 8), (5, 5), (64, 1)])
 def test_the_frozen_row_is_the_models_own_bits_per_byte(family, context, stride):
     space = tiny_space(family)
-    result = calibrate_generation(
+    result = compare_next_token(
         space, "the cat sat on the mat " * 20, DOCUMENTS, methods=["frozen"], context=context, stride=stride, batch_size=3
     )
     expected = bits_per_byte(space.model, space.tokenizer, DOCUMENTS, context=context, stride=stride)
-    assert result.methods["frozen"].bits_per_byte.value == pytest.approx(expected.bits_per_byte, rel=1e-5)
+    assert result.methods["frozen"].bits_per_byte.value == pytest.approx(expected.bits_per_byte.value, rel=1e-5)
     assert (result.n_held_out_tokens, result.n_held_out_bytes) == (expected.n_tokens, expected.n_bytes)
     assert result.methods["frozen"].difference.value == 0
     assert result.methods["frozen"].perplexity.value == pytest.approx(
-        2 ** (expected.bits_per_byte * expected.n_bytes / expected.n_tokens), rel=1e-4
+        2 ** (expected.bits_per_byte.value * expected.n_bytes / expected.n_tokens), rel=1e-4
     )
 
 
@@ -107,14 +106,14 @@ def test_every_method_predicts_the_domain_better_than_the_frozen_model(outcome):
 
 
 def test_held_out_text_is_scored_and_nothing_else(outcome):
-    other = calibrate_generation(tiny_space("llama"), cat_texts(150, 0), ["one two three", "four five"], methods=CACHED, context=16)
+    other = compare_next_token(tiny_space("llama"), cat_texts(150, 0), ["one two three", "four five"], methods=CACHED, context=16)
     for method in CACHED:
         assert other.methods[method].choices == outcome.methods[method].choices
     assert other.best_calibration == outcome.best_calibration
 
 
 def test_the_same_call_gives_the_same_numbers(outcome):
-    again = calibrate_generation(tiny_space("llama"), cat_texts(150, 0), cat_texts(40, 1), methods=CACHED, context=16)
+    again = compare_next_token(tiny_space("llama"), cat_texts(150, 0), cat_texts(40, 1), methods=CACHED, context=16)
     for method, score in outcome.methods.items():
         assert again.methods[method].bits_per_byte == score.bits_per_byte
         assert again.methods[method].difference == score.difference
@@ -130,7 +129,7 @@ def test_the_result_as_json_and_as_a_table(outcome):
     assert document["provenance"]["space"]["digest"] == tiny_space("llama").fingerprint.digest
     assert outcome.to_frame().index.tolist() == list(CACHED)
     assert "<table" in outcome._repr_html_()
-    assert "perplexity" in outcome.answer()
+    assert "perplexity" in outcome.summary()
 
 
 def test_documents_on_both_sides_are_counted(outcome):
@@ -138,7 +137,7 @@ def test_documents_on_both_sides_are_counted(outcome):
 
 
 def test_one_long_document_has_intervals_over_windows():
-    result = calibrate_generation(
+    result = compare_next_token(
         tiny_space("llama"), " ".join(cat_texts(60, 0)), " ".join(cat_texts(40, 1)), methods=["unigram"], context=16
     )
     assert result.unit == "window"
@@ -198,14 +197,6 @@ def test_neighbours_that_repeat_are_trusted(rng):
     assert len(model.states) == 200  # the tail is stored once the choice is made
 
 
-def test_a_ratio_with_its_interval():
-    estimate = ratio_estimate(np.array([1.0, 2.0, 3.0]), np.array([1.0, 1.0, 2.0]))
-    assert estimate.value == 6 / 4
-    assert estimate.low <= estimate.value <= estimate.high
-    equal = ratio_estimate(np.full(5, 3.0), np.full(5, 2.0))
-    assert (equal.low, equal.high) == (1.5, 1.5)
-
-
 class TestLora:
     @pytest.fixture(autouse=True)
     def _peft(self):
@@ -214,7 +205,7 @@ class TestLora:
     def test_a_row_for_every_multiple_of_the_time_and_the_model_is_left_alone(self):
         space = tiny_space("llama")
         before = {name: tensor.clone() for name, tensor in space.model.state_dict().items()}
-        result = calibrate_generation(
+        result = compare_next_token(
             space, cat_texts(60, 0), cat_texts(9, 1), methods=["unigram", "lora"], context=16, seconds=0.3, lora_multiples=(1.0, 2.0)
         )
         assert tuple(result.methods) == ("frozen", "unigram", "lora", "lora-2x")
@@ -228,7 +219,7 @@ class TestLora:
         held_out = cat_texts(40, 1)
         run = train_lora(tiny_model(family), windows_of(cat_texts(150, 0)), windows_of(cat_texts(20, 2)), seconds=3600.0, max_steps=40)
         before, after = (bits_per_byte(model, tiny_tokenizer(), held_out, context=16) for model in (tiny_model(family), run.model))
-        assert after.bits_per_byte < 0.95 * before.bits_per_byte
+        assert after.bits_per_byte.value < 0.95 * before.bits_per_byte.value
         assert (run.n_steps, type(run.model)) == (40, type(tiny_model(family)))
 
     @pytest.mark.parametrize("family", ["llama", "gpt2"])
@@ -251,7 +242,7 @@ class TestLora:
         assert runs[0].tail_loss != runs[2].tail_loss
 
     def test_time_comes_from_the_best_calibration(self):
-        result = calibrate_generation(
+        result = compare_next_token(
             tiny_space("llama"), cat_texts(60, 0), cat_texts(9, 1), methods=["affine", "lora"], context=16, lora_multiples=(1.0,)
         )
         budget = result.encode_seconds + result.methods["affine"].fit_seconds
@@ -267,7 +258,7 @@ class TestLora:
 def test_without_peft_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(MissingExtraError, match=r"lexframe\[peft\]"):
-        calibrate_generation(
+        compare_next_token(
             tiny_space("llama"), cat_texts(30, 0), cat_texts(5, 1), methods=["lora"], context=16, seconds=0.1, lora_multiples=(1.0,)
         )
 
@@ -289,12 +280,12 @@ def test_without_peft_the_extra_is_named(monkeypatch):
 )
 def test_what_cannot_be_read_is_refused(domain, held_out, options, error, message):
     with pytest.raises(error, match=message):
-        calibrate_generation(tiny_space("llama"), domain, held_out, **{"methods": ["unigram"], "context": 16, **options})
+        compare_next_token(tiny_space("llama"), domain, held_out, **{"methods": ["unigram"], "context": 16, **options})
 
 
 def test_a_masked_model_is_refused():
     with pytest.raises(InputError, match="does not predict the next token"):
-        calibrate_generation(tiny_space("bert"), "the cat sat " * 30, ["a", "b"], context=16)
+        compare_next_token(tiny_space("bert"), "the cat sat " * 30, ["a", "b"], context=16)
 
 
 def test_ids_of_another_vocabulary_are_refused():

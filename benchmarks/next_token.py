@@ -4,7 +4,7 @@ Each domain is a small text drawn from a set's training file, held-out text come
 Controls: the affine move fitted on the next domain's text, and fitted on next tokens that were shuffled among the positions.
 Shuffled tokens keep their frequencies, so the second control may gain what counts alone give (``unigram``), and no more.
 
-    python benchmarks/generation.py [--quick] [--model embedded] [--domains trec,subj,...] [--n-tokens 8000] [--lora-times 1] [--join 1]
+    python benchmarks/next_token.py [--quick] [--model embedded] [--domains trec,subj,...] [--n-tokens 8000] [--lora-times 1] [--join 1]
 
 `--join n` writes n texts into one document, so that the frozen model has the domain in its context too.
 """
@@ -20,7 +20,7 @@ from common import SHARED, Claim, finish
 from lexframe import LanguageModelSpace, read_table
 from lexframe.instruments.classifiers.next_token_calibration import NextTokenCalibration
 from lexframe.spaces.language_model.output_head import output_head
-from lexframe.studies.generation import METHODS, GenerationResult, NextTokenStates, calibrate_generation, read_next_tokens
+from lexframe.studies.next_token import METHODS, NextTokenComparison, NextTokenStates, compare_next_token, read_next_tokens
 
 DOMAINS = ("coco_captions", "trec", "agnews", "subj")
 SEEDS = (0, 1, 2)
@@ -59,7 +59,7 @@ def main() -> None:
         }
         for number, name in enumerate(drawn):
             domain, held_out = drawn[name]
-            result = calibrate_generation(
+            result = compare_next_token(
                 space, domain, held_out, methods=methods, context=options.context, lora_multiples=multiples, seed=seed
             )
             other = [*drawn][(number + 1) % len(drawn)]
@@ -114,7 +114,7 @@ def fitted_bits(space: LanguageModelSpace, known: NextTokenStates, next_ids: np.
     return float(model.losses(asked.states, asked.next_ids).sum() / np.log(2) / asked.n_bytes.sum())
 
 
-def show(name: str, seed: int, result: GenerationResult, other: str, controls: dict[str, float]) -> None:
+def show(name: str, seed: int, result: NextTokenComparison, other: str, controls: dict[str, float]) -> None:
     print(
         f"{name}, seed {seed}: {result.n_domain_tokens} tokens, held out {result.n_held_out_tokens} tokens in "
         f"{result.n_held_out_documents} documents ({result.n_shared_documents} of them in the domain text), context {result.context}, "

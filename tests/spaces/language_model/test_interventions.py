@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from lexframe.exceptions import InputError
-from lexframe.spaces import StateMove
+from lexframe.spaces import Intervention
 from tests.tiny_models import CAUSAL, FAMILIES, TEXTS, tiny_space
 
 WORDS = [text for text in TEXTS if text.strip()]
@@ -17,7 +17,7 @@ def test_adding_moves_the_states_of_that_layer_by_the_vector(family, layer, rng)
     space = tiny_space(family)
     vector = rng.normal(size=32).astype(np.float32)
     before = space.token_states(WORDS[0], layers=[layer]).states
-    with space.moved([StateMove(layer=layer, vector=vector, strength=-0.7)]):
+    with space.intervened([Intervention(layer=layer, vector=vector, strength=-0.7)]):
         after = space.token_states(WORDS[0], layers=[layer]).states
     np.testing.assert_allclose(after, before - 0.7 * vector, atol=1e-5)
 
@@ -30,14 +30,14 @@ def test_what_is_put_in_is_carried_on_by_the_blocks(family):
     with torch.no_grad():
         expected = space.model(input_ids=one_token["other"]).logits
         state = space.model(input_ids=one_token["other"], output_hidden_states=True).hidden_states[1][0, 0].numpy()
-        with space.moved([StateMove(layer=1, vector=state, how="replace")]):
+        with space.intervened([Intervention(layer=1, vector=state, how="replace")]):
             found = space.model(input_ids=one_token["ids"]).logits
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
 
 
 def test_the_last_token_is_that_of_each_text(rng):
     space, vector = tiny_space("gpt2"), rng.normal(size=32).astype(np.float32)
-    with space.moved([StateMove(layer=2, vector=vector, where="last")]):
+    with space.intervened([Intervention(layer=2, vector=vector, where="last")]):
         moved = [space.token_states(text, layers=[2]).states[0] for text in WORDS]
         batched = space.encode_layers(WORDS, layers=[2])[:, 0]
     plain = [space.token_states(text, layers=[2]).states[0] for text in WORDS]
@@ -51,7 +51,7 @@ def test_removing_leaves_nothing_along_the_vector_and_keeps_the_rest(rng):
     space, vector = tiny_space("llama"), rng.normal(size=32).astype(np.float32)
     unit = vector / np.linalg.norm(vector)
     before = space.token_states(WORDS[0], layers=[1]).states[0]
-    with space.moved([StateMove(layer=1, vector=vector, how="remove")]):
+    with space.intervened([Intervention(layer=1, vector=vector, how="remove")]):
         after = space.token_states(WORDS[0], layers=[1]).states[0]
     np.testing.assert_allclose(after @ unit, 0, atol=1e-5)
     np.testing.assert_allclose(after, before - np.outer(before @ unit, unit), atol=1e-5)
@@ -60,7 +60,7 @@ def test_removing_leaves_nothing_along_the_vector_and_keeps_the_rest(rng):
 def test_lengths_can_be_kept(rng):
     space, vector = tiny_space("llama"), 3 * rng.normal(size=32).astype(np.float32)
     before = space.token_states(WORDS[0], layers=[1]).states[0]
-    with space.moved([StateMove(layer=1, vector=vector, keep_norm=True)]):
+    with space.intervened([Intervention(layer=1, vector=vector, keep_norm=True)]):
         after = space.token_states(WORDS[0], layers=[1]).states[0]
     np.testing.assert_allclose(np.linalg.norm(after, axis=1), np.linalg.norm(before, axis=1), rtol=1e-5)
     assert not np.allclose(after, before)
@@ -68,9 +68,9 @@ def test_lengths_can_be_kept(rng):
 
 def test_moves_that_make_no_sense_are_refused():
     with pytest.raises(InputError, match="expected how to be"):
-        StateMove(layer=0, vector=np.ones(3), how="multiply")
+        Intervention(layer=0, vector=np.ones(3), how="multiply")
     with pytest.raises(InputError, match="not finite"):
-        StateMove(layer=0, vector=np.array([1.0, np.nan]))
+        Intervention(layer=0, vector=np.array([1.0, np.nan]))
 
 
 def test_greedy_writing_is_the_models_own_arg_max():
@@ -96,8 +96,8 @@ def test_prompts_of_many_lengths_are_written_on_as_if_alone(family):
 def test_moved_states_write_what_states_moved_at_every_step_write(rng):
     """A cache of keys and values must not hide the move from later tokens."""
     space = tiny_space("gpt2")
-    move = StateMove(layer=1, vector=5 * rng.normal(size=32).astype(np.float32))
-    with space.moved([move]):
+    move = Intervention(layer=1, vector=5 * rng.normal(size=32).astype(np.float32))
+    with space.intervened([move]):
         (written,) = space.generate(["the cat"], max_new_tokens=4)
         ids = list(space.tokenizer("the cat").input_ids)
         start = len(ids)
@@ -147,13 +147,13 @@ def test_a_coarse_lens_differs_by_little_even_where_all_logits_are_large(rng):
         try:
             space = type(space)(space.model, tokenizer=space.tokenizer)
             inputs = rng.normal(size=(6, 32)).astype(np.float32)
-            exact, coarse = (space.lens_logits(inputs, precision=precision) for precision in ("float32", "bfloat16"))
+            exact, coarse = (space.lens.logits(inputs, precision=precision) for precision in ("float32", "bfloat16"))
         finally:
             weight.copy_(original)
     spread = (exact - exact.mean(1, keepdims=True)).std()
     assert 0 < np.abs(exact - coarse).max() < 0.03 * spread
     with pytest.raises(InputError, match="float32 or bfloat16"):
-        space.lens_logits(inputs, precision="int8")
+        space.lens.logits(inputs, precision="int8")
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -161,9 +161,9 @@ def test_a_move_of_the_last_state_reaches_the_models_own_logits(family, rng):
     """Some models run their decoder without their body around it."""
     space, vector = tiny_space(family), rng.normal(size=32).astype(np.float32)
     ids = torch.tensor([[5, 6, 7]])
-    with torch.no_grad(), space.moved([StateMove(layer=-1, vector=vector, how="replace")]):
+    with torch.no_grad(), space.intervened([Intervention(layer=-1, vector=vector, how="replace")]):
         found = space.model(input_ids=ids).logits[0, :, : space.n_vocab].numpy()
-    expected = space.lens_logits(space.lens_input(np.tile(vector, (3, 1)), layer=-1))
+    expected = space.lens.logits(space.lens.input(np.tile(vector, (3, 1)), layer=-1))
     np.testing.assert_allclose(found, expected, atol=1e-5 * max(1, np.abs(expected).max()))
 
 
@@ -171,7 +171,7 @@ def test_a_move_of_the_last_state_reaches_the_models_own_logits(family, rng):
 def test_where_texts_end_is_asked_anew_in_every_pass(family, rng):
     space = tiny_space(family)
     ids = torch.tensor([[5, 6, 7, 8, 9]])
-    with space.moved([StateMove(layer=1, vector=rng.normal(size=32).astype(np.float32), where="last")]), torch.no_grad():
+    with space.intervened([Intervention(layer=1, vector=rng.normal(size=32).astype(np.float32), where="last")]), torch.no_grad():
         before = space.model(input_ids=ids).logits
         space.encode(["one two three four five", "one two"])
         torch.testing.assert_close(space.model(input_ids=ids).logits, before)
@@ -179,7 +179,7 @@ def test_where_texts_end_is_asked_anew_in_every_pass(family, rng):
 
 def test_the_head_can_be_asked_for_while_the_last_state_moves():
     space = tiny_space("llama")
-    with space.moved([StateMove(layer=-1, vector=np.ones(32, dtype=np.float32))]):
+    with space.intervened([Intervention(layer=-1, vector=np.ones(32, dtype=np.float32))]):
         assert space.unembedding().shape == (space.n_vocab, 32)
 
 
@@ -196,4 +196,4 @@ def test_lens_logits_of_a_model_in_half_precision_keep_their_order(rng):
     space = type(tiny_space("llama"))(model.to(torch.bfloat16), tokenizer=tiny_space("llama").tokenizer)
     inputs = torch.from_numpy(3 * rng.normal(size=(8, 32)).astype(np.float32) + 3).bfloat16().float().numpy()
     expected = inputs @ space.unembedding().T
-    np.testing.assert_allclose(space.lens_logits(inputs), expected, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(space.lens.logits(inputs), expected, rtol=1e-5, atol=1e-4)

@@ -17,7 +17,7 @@ from torch import nn
 
 from lexframe.exceptions import DataError, InputError, ModelError
 from lexframe.instruments.classifiers.next_token_calibration import NextTokenCalibration, NextTokenHead, next_token_losses, tail_start
-from lexframe.intervals import Estimate
+from lexframe.intervals import Estimate, ratio_estimate
 from lexframe.provenance import Provenance
 from lexframe.spaces.base import Progress
 from lexframe.spaces.batching import length_batches
@@ -44,7 +44,7 @@ _BLOCK = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
-class GenerationScore:
+class NextTokenScore:
     """One method on the held-out text.
 
     Attributes
@@ -93,12 +93,12 @@ class GenerationScore:
 
 
 @dataclass(frozen=True, slots=True)
-class GenerationResult:
+class NextTokenComparison:
     """A language model in a domain, method by method, on the same held-out text.
 
     Attributes
     ----------
-    methods : dict of str to GenerationScore
+    methods : dict of str to NextTokenScore
         In the order asked for, the frozen model first.
     best_calibration : str or None
         The calibration with the smallest loss on the tail of the domain text; None where none was asked for.
@@ -117,7 +117,7 @@ class GenerationResult:
     provenance : Provenance
     """
 
-    methods: dict[str, GenerationScore]
+    methods: dict[str, NextTokenScore]
     best_calibration: str | None
     n_domain_tokens: int
     n_held_out_tokens: int
@@ -131,7 +131,7 @@ class GenerationResult:
     encode_seconds: float
     provenance: Provenance
 
-    def answer(self) -> str:
+    def summary(self) -> str:
         """The result in a sentence."""
         frozen = self.methods["frozen"].perplexity
         text = f"On {self.n_held_out_tokens:,} held-out tokens the frozen model has a perplexity of {frozen.value:.1f}"
@@ -147,7 +147,7 @@ class GenerationResult:
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON."""
         return {
-            "answer": self.answer(),
+            "summary": self.summary(),
             "methods": {name: score.to_dict() for name, score in self.methods.items()},
             "best_calibration": self.best_calibration,
             "n_domain_tokens": self.n_domain_tokens,
@@ -210,7 +210,7 @@ class _Fit:
     choices: dict[str, Any]
 
 
-def calibrate_generation(
+def compare_next_token(
     space: LanguageModelSpace,
     domain: str | Sequence[str],
     held_out: str | Sequence[str],
@@ -224,7 +224,7 @@ def calibrate_generation(
     batch_size: int = 16,
     seed: int = 0,
     progress: Progress = iter,
-) -> GenerationResult:
+) -> NextTokenComparison:
     r"""Fit every method on a small text of a domain and compare their predictions of held-out text.
 
     A document is read as the separator (the tokenizer's beginning-of-text token, or else its end-of-text token) and its
@@ -256,7 +256,7 @@ def calibrate_generation(
 
     Returns
     -------
-    GenerationResult
+    NextTokenComparison
 
     Raises
     ------
@@ -303,7 +303,7 @@ def calibrate_generation(
             name = "lora" if multiple == 1 else f"lora-{multiple:g}x"
             fits[name] = _fit_lora(space, head, windows, held_out, options, tail_share, budget * multiple, seed)
 
-    return GenerationResult(
+    return NextTokenComparison(
         methods={name: _score(name, fit, frozen, asked, units, seed) for name, fit in fits.items()},
         best_calibration=best,
         n_domain_tokens=len(known),
@@ -361,7 +361,7 @@ def read_next_tokens(
     documents : sequence of str
         Each begins with the document separator; empty ones have no position.
     context, stride, batch_size, progress
-        See :func:`calibrate_generation`.
+        See :func:`compare_next_token`.
 
     Returns
     -------
@@ -648,27 +648,15 @@ def _units(asked: NextTokenStates) -> tuple[np.ndarray, str]:
     raise DataError("The held-out text makes a single window, which leaves no interval. Give more text or documents, or a smaller context.")
 
 
-def ratio_estimate(
-    numerators: Float[np.ndarray, " n"], denominators: Float[np.ndarray, " n"], *, n_resamples: int = 1000, seed: int = 0
-) -> Estimate:
-    """``sum(numerators) / sum(denominators)`` with its 95% percentile interval when the n units are drawn anew.
-
-    Equal seeds draw equal units, so methods on one text are paired.
-    """
-    draws = np.random.default_rng(seed).integers(0, len(numerators), size=(n_resamples, len(numerators)))
-    low, high = np.percentile(numerators[draws].sum(axis=1) / denominators[draws].sum(axis=1), [2.5, 97.5])
-    return Estimate(float(numerators.sum() / denominators.sum()), float(low), float(high))
-
-
-def _score(name: str, fit: _Fit, frozen: np.ndarray, asked: NextTokenStates, units: np.ndarray, seed: int) -> GenerationScore:
+def _score(name: str, fit: _Fit, frozen: np.ndarray, asked: NextTokenStates, units: np.ndarray, seed: int) -> NextTokenScore:
     def by_unit(values: np.ndarray) -> np.ndarray:
-        return np.bincount(units, weights=values)
+        return np.bincount(units, weights=values).astype(np.float64)
 
     n_tokens, n_bytes = by_unit(np.ones(len(asked))), by_unit(asked.n_bytes)
     nats = ratio_estimate(by_unit(fit.losses), n_tokens, seed=seed)
-    return GenerationScore(
+    return NextTokenScore(
         method=name,
-        perplexity=Estimate(*(float(np.exp(value)) for value in (nats.value, nats.low, nats.high))),
+        perplexity=nats.mapped(np.exp),
         bits_per_byte=ratio_estimate(by_unit(fit.losses) / np.log(2), n_bytes, seed=seed),
         difference=ratio_estimate(by_unit(fit.losses - frozen) / np.log(2), n_bytes, seed=seed),
         fit_seconds=fit.fit_seconds,

@@ -1,0 +1,118 @@
+"""What every space does, and what one says of itself that is opened by the name of a model."""
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from jaxtyping import Int
+
+from lexframe.provenance import SpaceFingerprint
+from lexframe.typing import Points
+
+Progress = Callable[[Iterable[Any]], Iterable[Any]]
+"""Wraps an iteration, to show how far it is; ``iter`` shows nothing."""
+
+
+class Space(ABC):
+    """Turns texts into points of one fixed vector space."""
+
+    @property
+    @abstractmethod
+    def n_dims(self) -> int:
+        """Dimensions of a point."""
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> SpaceFingerprint:
+        """What decides which point a text becomes."""
+
+    @abstractmethod
+    def encode(self, texts: Sequence[str], *, batch_size: int | None = None, progress: Progress = iter) -> Points:
+        """Points of `texts`.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Any number, none included.
+        batch_size : int, optional
+            Texts in one forward pass. Never changes a row beyond the stated tolerance. Default: what suits the device.
+        progress : callable
+            Wraps the iteration over batches.
+
+        Returns
+        -------
+        ndarray of shape (n_texts, n_dims), float32
+            In the order of `texts`.
+        """
+
+    @property
+    def device(self) -> str:
+        """Where the model behind the space computes, such as ``cpu`` or ``cuda:0``."""
+        return "cpu"
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the model behind the space computes on a GPU."""
+        return self.device.startswith("cuda")
+
+    def networks(self) -> Sequence[Any]:
+        """Torch modules that the space computes with, so that processes can share their weights."""
+        return ()
+
+    @property
+    def max_length(self) -> int | None:
+        """Tokens after which a text is cut, those around it included; None where no text is cut."""
+        return None
+
+    def __sklearn_clone__(self) -> "Space":
+        """A space is frozen: clones of an estimator share it."""
+        return self
+
+    def truncated(self, texts: Sequence[str]) -> np.ndarray:
+        """Which texts are longer than the space can take and are cut: bool, shape (n_texts,)."""
+        return np.zeros(len(texts), dtype=bool)
+
+    def token_counts(self, texts: Sequence[str]) -> Int[np.ndarray, " n_texts"]:
+        """Tokens of each text as the space reads it; words, where the space has no tokens."""
+        return np.array([len(text.split()) for text in texts], dtype=np.int64)
+
+
+class OpenableSpace(Space):
+    """A space that is opened by the name of a model.
+
+    Its class says of itself all that is needed to open it; see :mod:`lexframe.spaces.registry` for how it is found. The model is
+    the first parameter of its constructor, and the keyword-only parameters are its options.
+    """
+
+    kind: ClassVar[str]
+    """What the space is asked for by, such as ``"language-model"``."""
+
+    @classmethod
+    @abstractmethod
+    def recognizes(cls, model: str) -> bool:
+        """Whether `model`, a name or a folder, is of this kind. Looks at names and files only, and opens nothing.
+
+        Parameters
+        ----------
+        model : str
+            As people give it; perhaps the name of nothing.
+        """
+
+    @classmethod
+    @abstractmethod
+    def reopening(cls, fingerprint: SpaceFingerprint) -> dict[str, Any]:
+        """Options that open the space of `fingerprint` again, but for the device.
+
+        Parameters
+        ----------
+        fingerprint : SpaceFingerprint
+            Of a space of this class.
+        """
+
+    @classmethod
+    def options(cls) -> dict[str, Any]:
+        """Options that the space takes, with their defaults: the keyword-only parameters of its constructor."""
+        parameters = inspect.signature(cls).parameters.values()
+        return {parameter.name: parameter.default for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}

@@ -1,0 +1,154 @@
+"""A loaded model with its tokenizer: what a space over a language model, its lens, its heads and its copies all read from."""
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from lexframe.exceptions import InputError, VocabularyError
+from lexframe.spaces.base import HeadIntervention, Intervention, Progress, Representation, TokenStates, resolve_layer
+from lexframe.spaces.batching import encode_batches
+from lexframe.spaces.language_model.layers import evaluation_mode, find_blocks, read_states
+from lexframe.spaces.language_model.output_head import OutputHead, output_head
+from lexframe.spaces.language_model.prefix import Prefix
+from lexframe.spaces.pooling import Pooling, pooling_function
+from lexframe.spaces.tokenization import Batch, Tokenization, TokenizedText, pad_batch
+
+Asked = tuple[int, Pooling]
+"""A layer, counted from the front, and what makes a point of its states."""
+
+
+class ModelReader:
+    """Reads states of chosen layers from a model, pooled or token by token.
+
+    Parameters
+    ----------
+    name : str
+        Of the model, for messages.
+    model : transformers.PreTrainedModel
+    tokenization : Tokenization
+
+    Attributes
+    ----------
+    n_layers : int
+        Blocks of the model.
+    interventions, head_interventions : tuple
+        Those that are in force.
+    """
+
+    def __init__(self, name: str, model: Any, tokenization: Tokenization):
+        self.name, self.model, self.tokenization = name, model, tokenization
+        self.n_layers = len(find_blocks(model))
+        self.interventions: tuple[Intervention, ...] = ()
+        self.head_interventions: tuple[HeadIntervention, ...] = ()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.model.parameters()).device
+
+    @cached_property
+    def head(self) -> OutputHead:
+        """The output head; a ModelError where there is none, or it is not understood."""
+        return output_head(self.model)
+
+    @property
+    def n_vocab(self) -> int:
+        """Vocabulary items the tokenizer knows; rows that only pad the head are left out."""
+        return min(len(self.tokenization.tokenizer), self.head.weight.shape[0])
+
+    def as_tensor(self, points: np.ndarray) -> torch.Tensor:
+        """Points where the head is, in its precision."""
+        return torch.from_numpy(np.ascontiguousarray(points)).to(self.device, self.head.weight.dtype)
+
+    def batch(self, texts: Sequence[TokenizedText]) -> Batch:
+        """Ids padded on the right, with their masks, where the model is."""
+        return pad_batch(texts, padding_id=padding_id(self.tokenization.tokenizer, self.model), device=self.device)
+
+    def asked(self, representations: Sequence[Representation]) -> list[Asked]:
+        """Layers and poolings; an InputError where there is no such layer or pooling."""
+        return [(resolve_layer(wanted.layer, self.n_layers), pooling_function(wanted.pooling)) for wanted in representations]
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        asked: Sequence[Asked],
+        *,
+        batch_size: int | None,
+        progress: Progress,
+        spans: Sequence[tuple[int, int]] | None,
+    ) -> np.ndarray:
+        """Points of texts, at least one, in one pass that stops at the deepest layer; shape (n_texts, n_asked, n_dims)."""
+        tokenized = self.tokenization(texts, spans=spans)
+        with evaluation_mode(self.model):
+            # The last token of a beginning that is read once is the last of no text.
+            shared = not (self.interventions or self.head_interventions)
+            prefix = Prefix.of(self.model, [text.ids for text in tokenized], [layer for layer, _ in asked], self.device) if shared else None
+
+            def forward(part: list[TokenizedText]) -> np.ndarray:
+                return self._pooled(self.batch(part), asked, prefix)
+
+            n_shared = prefix.n_tokens if prefix else 0
+            return encode_batches(tokenized, forward, device=self.device, n_shared=n_shared, most_texts=batch_size, progress=progress)
+
+    def _pooled(self, batch: Batch, asked: Sequence[Asked], prefix: Prefix | None) -> np.ndarray:
+        layers = [layer for layer, _ in asked]
+        if prefix is None:
+            states = read_states(self.model, batch.ids, batch.mask, layers)
+        else:
+            states = prefix.read_after(self.model, batch.ids[:, prefix.n_tokens :], batch.mask, layers)
+        pooled = [pool(states[layer].float(), batch.mask, batch.span) for layer, pool in asked]
+        refuse_widths(layers, [tensor.shape[-1] for tensor in pooled])
+        return torch.stack(pooled, dim=1).cpu().numpy()
+
+    def token_states(self, texts: Sequence[str], layers: Sequence[int] | None) -> list[TokenStates]:
+        """States of every token of some texts, in one pass."""
+        chosen = [resolve_layer(layer, self.n_layers) for layer in (range(self.n_layers + 1) if layers is None else layers)]
+        tokenized = self.tokenization(texts)
+        if not tokenized:
+            return []
+        batch = self.batch(tokenized)
+        with evaluation_mode(self.model):
+            read = read_states(self.model, batch.ids, batch.mask, chosen)
+        refuse_widths(chosen, [read[layer].shape[-1] for layer in chosen])
+        states = np.stack([read[layer].float().cpu().numpy() for layer in chosen])
+        return [
+            TokenStates(
+                tokens=tuple(self.token_texts(text.ids.tolist())),
+                ids=tuple(text.ids.tolist()),
+                layers=tuple(chosen),
+                states=np.ascontiguousarray(states[:, row, : len(text.ids)]),
+            )
+            for row, text in enumerate(tokenized)
+        ]
+
+    def word_ids(self, word: str) -> tuple[int, ...]:
+        """Ids of `word` as it continues a text: with a blank before it where the tokenizer marks word beginnings."""
+        word, tokenizer = word.strip(), self.tokenization.tokenizer
+        backend = tokenizer.backend_tokenizer
+        candidates = [backend.encode(form, add_special_tokens=False).ids for form in (f" {word}", word)]
+        ids = min(candidates, key=len) if word else []
+        if not ids or tokenizer.unk_token_id in ids:
+            raise VocabularyError(f"The vocabulary of {self.name} cannot write the label word {word!r}. Choose another word for the label.")
+        return tuple(ids)
+
+    def token_texts(self, ids: Iterable[int]) -> list[str]:
+        """What vocabulary items look like in a text, blanks included."""
+        return [self.tokenization.tokenizer.decode([int(i)], clean_up_tokenization_spaces=False) for i in ids]
+
+
+def padding_id(tokenizer: Any, model: nn.Module) -> int:
+    """Id that fills rows of a batch up: what tokenizer or model say, else 0. Masks keep it out of every state."""
+    known = (getattr(holder, "pad_token_id", None) for holder in (tokenizer, model.config))
+    return next((value for value in known if isinstance(value, int) and value >= 0), 0)
+
+
+def refuse_widths(layers: Sequence[int], widths: Sequence[int]) -> None:
+    """Stop where states of some layers are wider than those of others, as in OPT-350m."""
+    if len(set(widths)) > 1:
+        raise InputError(
+            f"The layers {sorted(set(layers))} of this model differ in width and do not fit in one array. Ask for them one by one."
+        )

@@ -1,0 +1,14 @@
+"""Random draws that depend on a seed and leave the caller's random state as it was."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw from torch's global generators, CPU and GPUs, as seeded by `seed`; afterwards they are as they were."""
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):  # manual_seed seeds them all
+        torch.manual_seed(seed)
+        yield
