@@ -3,14 +3,21 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# A worker a core, each of one thread: two of them do more than one with two threads.
+# worksteal hands out whole files and moves tests only at the end, so that what a file's tests share is made once.
+PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
 
-.PHONY: demo test lint docs format clean
+.PHONY: demo test test-long lint docs format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/lexframe demo --out lexframe-demo
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+# What takes minutes more: many examples of every property, and kills at random moments.
+test-long: $(VENV)/.installed-test
+	$(PYTEST) --long --hypothesis-profile thorough
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -21,9 +28,8 @@ format: $(VENV)/.installed-test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(VENV)/.installed
-	$(PIP) --editable '.[docs]'
-	$(BIN)/sphinx-build -W -b html docs docs/_build
+docs: $(VENV)/.installed-docs
+	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -33,6 +39,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(PIP) --editable '.[test,lint]'
+	touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(PIP) --editable '.[docs]'
 	touch $@
 
 clean:

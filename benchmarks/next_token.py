@@ -20,7 +20,9 @@ from common import SHARED, Claim, finish
 from lexframe import LanguageModelSpace, read_table
 from lexframe.instruments.classifiers.next_token_calibration import NextTokenCalibration
 from lexframe.spaces.language_model.output_head import output_head
-from lexframe.studies.next_token import METHODS, NextTokenComparison, NextTokenStates, compare_next_token, read_next_tokens
+from lexframe.studies.next_token import METHODS, compare_next_token
+from lexframe.studies.next_token_result import NextTokenComparison
+from lexframe.studies.next_token_states import NextTokenStates, read_next_tokens
 
 DOMAINS = ("coco_captions", "trec", "agnews", "subj")
 SEEDS = (0, 1, 2)
@@ -68,7 +70,7 @@ def main() -> None:
             rows[name].append({method: score.bits_per_byte.value for method, score in result.methods.items()} | controls)
     finish(
         [claim for name, found in rows.items() for claim in claims_of(name, found)],
-        keep_as=None if options.quick else "generation" if options.join == 1 else "generation_joined",
+        keep_as=None if options.quick else "next_token" if options.join == 1 else "next_token_joined",
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lexframe.drawing.page import svg
 from lexframe.files import write_text
-from lexframe.generative.charts import training_chart
+from lexframe.generative.training_chart import training_chart
 from lexframe.training.text_vae.log import read_training_log
 
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "text-vae-balance.svg"

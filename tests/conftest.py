@@ -1,14 +1,40 @@
-"""Fixtures for the whole suite."""
+"""Fixtures and options for the whole suite."""
+
+import os
+
+# Tests run side by side, a process a core; more threads would only wait for one another. Child processes inherit it.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 from pathlib import Path
 
 import jaxtyping
 import numpy as np
 import pytest
+import torch
+from hypothesis import HealthCheck, settings
 
 from lexframe.spaces import precision
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+torch.set_num_threads(1)
+# `quick` tries the same examples every time, so that a run that passed passes again; `--hypothesis-profile thorough` looks further.
+# Shapes and types are checked at every call, so that drawing examples may take long.
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", UNHURRIED, max_examples=20, derandomize=True)
+settings.register_profile("thorough", UNHURRIED, max_examples=300)
+settings.load_profile("quick")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="also run what takes minutes: kills at random moments")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--long"):
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="takes minutes; runs with --long (make test-long)"))
 
 
 @pytest.fixture

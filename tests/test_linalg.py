@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lexframe.linalg import cosine, gram_matrix, invert_gram, metric_root, rows_by_class, softmax, unit_rows
@@ -15,7 +15,6 @@ def random_matrix(n_rows, n_columns, seed):
 
 
 @given(shapes, st.integers(1, 50))
-@settings(max_examples=50, deadline=None)
 def test_gram_matrix_does_not_depend_on_the_blocks(shape, block):
     rows = random_matrix(*shape)
     np.testing.assert_allclose(gram_matrix(rows, block=block), rows.T @ rows, atol=1e-12)
@@ -29,7 +28,6 @@ def test_gram_matrix_adds_up_in_float64():
 
 
 @given(st.integers(1, 8), st.integers(0, 20), st.integers(0, 2**32 - 1))
-@settings(max_examples=50, deadline=None)
 def test_inverse_of_a_full_rank_gram_matrix(n_dims, extra, seed):
     rows = random_matrix(2 * n_dims + extra, n_dims, seed)
     result = invert_gram(rows.T @ rows)
@@ -78,7 +76,6 @@ def test_cosine_by_hand():
 
 
 @given(shapes, st.integers(1, 6), st.floats(1e-6, 1e6))
-@settings(max_examples=50, deadline=None)
 def test_cosine_is_bounded_symmetric_and_blind_to_length(shape, n_others, factor):
     points = random_matrix(*shape)
     others = random_matrix(n_others, shape[1], shape[2] + 1)
@@ -89,7 +86,6 @@ def test_cosine_is_bounded_symmetric_and_blind_to_length(shape, n_others, factor
 
 
 @given(shapes)
-@settings(max_examples=50, deadline=None)
 def test_the_root_of_a_metric_turns_it_into_the_euclidean_one(shape):
     points = random_matrix(*shape)
     n_dims, seed = shape[1], shape[2]

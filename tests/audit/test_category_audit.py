@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 from hypothesis import given as for_all
-from hypothesis import settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.metrics import average_precision_score
@@ -14,6 +13,7 @@ from lexframe import CategoryAudit, CategoryTree
 from lexframe.audit import Decisions
 from lexframe.exceptions import InputError
 from tests.audit.planted import gaussian_items
+from tests.strategies import COSTLY
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +140,7 @@ def test_it_is_an_estimator(items):
     assert result.provenance.parameters["n_neighbors"] == 5
 
 
-@settings(max_examples=15, deadline=None)
+@COSTLY
 @for_all(n=st.integers(4, 30), k=st.integers(2, 4), d=st.integers(1, 40), seed=st.integers(0, 100))
 def test_small_data_of_any_shape_give_probabilities(n, k, d, seed):
     rng = np.random.default_rng(seed)

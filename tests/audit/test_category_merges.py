@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import KNeighborsClassifier
@@ -12,7 +12,6 @@ from lexframe.audit.category_merges import auc_interval, find_merges, mean_score
 from lexframe.exceptions import InputError
 
 
-@settings(max_examples=80, deadline=None)
 @given(st.integers(2, 25), st.integers(2, 25), st.integers(0, 9999), st.booleans())
 def test_the_interval_against_scikit_learn_and_delong_term_by_term(n, m, seed, ties):
     rng = np.random.default_rng(seed)

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lexframe.audit.category_tree import CategoryTree
@@ -70,7 +70,6 @@ def test_numbers_that_json_has_typed_are_their_text(tmp_path):
     assert CategoryTree.from_file(tmp_path / "t.jsonl").parents == {"1": None, "7": "1"}
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(-1, 30), min_size=1, max_size=30), st.randoms())
 def test_random_forests_against_the_obvious_walk(draws, random):
     """Node i hangs under an earlier node, in shuffled order."""

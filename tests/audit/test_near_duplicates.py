@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lexframe.audit.memberships.memberships import multi_label, single_label
@@ -31,7 +31,6 @@ def slow_groups(n, is_pair):
     return tuple(tuple(rows) for rows in groups.values() if len(rows) > 1)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(1, 30), st.integers(0, 9999), st.booleans(), st.booleans())
 def test_against_all_pairs(n, seed, with_texts, search_before):
     rng = np.random.default_rng(seed)

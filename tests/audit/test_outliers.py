@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lexframe.audit.outliers import (
@@ -35,7 +35,6 @@ def slow_p_values(scores, numbers, reference):
     return np.array(result)
 
 
-@settings(max_examples=100, deadline=None)
 @given(draws)
 def test_category_p_values_against_the_definition(case):
     scores, numbers, reference = draw(*case)
@@ -47,7 +46,6 @@ def test_category_p_values_against_the_definition(case):
     np.testing.assert_allclose(alone[~reference], held_out)
 
 
-@settings(max_examples=100, deadline=None)
 @given(draws)
 def test_leave_one_out_standardisation_against_leaving_one_out(case):
     scores, numbers, reference = draw(*case)
@@ -64,7 +62,6 @@ def test_leave_one_out_standardisation_against_leaving_one_out(case):
             assert standard[i] == pytest.approx(expected, abs=1e-9)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.sampled_from(["bh", "by"]), st.integers(1, 4), st.integers(0, 99))
 def test_adjusted_against_scipy(values, method, k, seed):
     p = np.array(values)

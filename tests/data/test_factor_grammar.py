@@ -3,7 +3,7 @@
 from itertools import product
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lexframe.data import factor_grammar as grammar
@@ -28,7 +28,6 @@ BY_HAND = {
     ),
 }
 LANGUAGE = sentence_pattern()
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # types are checked at every sentence
 sentences = st.builds(FactorSentence, **{factor: st.sampled_from(values) for factor, values in FACTORS.items()})
 forms = [*SUBJECTS, *SUBJECTS.values(), *VERBS, *(form for pair in VERBS.values() for form in pair), *FACTORS["object"]]
 helpers = ["the", "will", "does", "do", "did", "not", "The", "see.", "chases"]
@@ -75,14 +74,12 @@ def test_every_combination_has_a_text_of_its_own_that_is_read_back(fewer, n, len
     assert all(map(LANGUAGE.fullmatch, texts))
 
 
-@UNHURRIED
 @given(sentences)
 def test_reading_undoes_writing(sentence):
     assert grammar.read(sentence.text) == sentence
     assert grammar.read(f"  {sentence.text.replace(' ', '   ')}\n") == sentence
 
 
-@UNHURRIED
 @given(sentences, st.data())
 def test_one_word_changed_left_out_or_put_in_is_read_as_the_language_says(sentence, data):
     text = sentence.text.split()
@@ -95,7 +92,6 @@ def test_one_word_changed_left_out_or_put_in_is_read_as_the_language_says(senten
     assert found is None or found.text == mutated
 
 
-@UNHURRIED
 @given(sentences, st.randoms(use_true_random=False))
 def test_no_other_order_of_the_words_is_a_sentence(sentence, random):
     shuffled = sentence.text.split()
@@ -104,7 +100,6 @@ def test_no_other_order_of_the_words_is_a_sentence(sentence, random):
     assert grammar.read(" ".join(shuffled)) is None
 
 
-@UNHURRIED
 @given(sentences, st.integers(0, 9))
 def test_cut_sentences_are_refused(sentence, n_words):
     kept = sentence.text.split()
@@ -113,13 +108,11 @@ def test_cut_sentences_are_refused(sentence, n_words):
     assert grammar.read(" ".join(kept[n_words + 1 :])) is None
 
 
-@UNHURRIED
 @given(sentences, sentences)
 def test_two_sentences_are_none(one, other):
     assert grammar.read(f"{one.text} {other.text}") is None
 
 
-@UNHURRIED
 @given(sentences)
 def test_agreement_is_required_in_the_present_and_only_there(sentence):
     singular, several = sentence.subject, SUBJECTS[sentence.subject]
@@ -174,7 +167,6 @@ def test_what_is_refused(text):
     assert not LANGUAGE.fullmatch(text)
 
 
-@UNHURRIED
 @given(sentences, st.sampled_from(sorted(FACTORS)), st.data())
 def test_an_edit_changes_its_factor_and_no_other(sentence, factor, data):
     target = data.draw(st.sampled_from(FACTORS[factor]))

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -62,7 +62,6 @@ def test_every_factor_is_uniform_and_independent_of_the_others(distinct):
         assert stats.chi2_contingency(counts).pvalue > 1e-4, (one, other)
 
 
-@settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32), n_held_out=st.integers(1, 13), slots=st.booleans())
 def test_parts_share_no_combination_but_all_words(seed, n_held_out, slots):
     split = split_sentences(200, 100, seed, n_held_out=n_held_out, slots=slots)
@@ -92,7 +91,6 @@ def test_the_split_depends_on_the_seed():
     assert held_out[0] != held_out[1]
 
 
-@settings(deadline=None)
 @given(st.sampled_from(sorted(FACTORS)), st.integers(0, 99), st.booleans(), st.data())
 def test_pairs_differ_in_one_factor(factor, seed, slots, data):
     from_value, to_value = data.draw(st.permutations(FACTORS[factor]))[:2]

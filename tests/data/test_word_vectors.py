@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lexframe.data import WordVectors
@@ -55,7 +55,6 @@ def test_what_is_refused(words, vectors, message):
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 3))
-@settings(max_examples=20, deadline=None)
 def test_transformations_keep_their_promise(seed, n_removed):
     vectors = some(60, 5, seed)
     vectors = vectors.with_vectors(vectors.vectors * [5, 3, 2, 1, 0.5] + 2, made_by={})

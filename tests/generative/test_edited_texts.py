@@ -33,11 +33,11 @@ def test_the_verb_changes_and_the_rest_stays(edit):
     assert (found.edited_probabilities > 0.5).all()
     assert (found.edited_point_probabilities > 0.5).all()
     np.testing.assert_allclose(found.shifts, np.linalg.norm(found.edited_points - found.points, axis=1), rtol=1e-6)
-    summary = found.summary()
-    assert summary["edit_in_target"] == 1
-    assert summary["edit_changed"] == 1
-    assert summary["reconstruction_in_target"] == 0
-    assert summary["control_in_target"] <= 0.5
+    rates = found.rates()
+    assert rates["edit_in_target"] == 1
+    assert rates["edit_changed"] == 1
+    assert rates["reconstruction_in_target"] == 0
+    assert rates["control_in_target"] <= 0.5
     assert space.decode_calls == 1
 
 
@@ -67,7 +67,7 @@ def test_strength_zero_changes_nothing(edit):
     assert found.edited == found.reconstructions == found.controls
     assert not found.shifts.any()
     np.testing.assert_array_equal(found.content_kept, 1)
-    assert found.summary()["edit_changed"] == 0
+    assert found.rates()["edit_changed"] == 0
 
 
 def test_a_decoder_that_does_not_follow_shows(edit):
@@ -78,7 +78,7 @@ def test_a_decoder_that_does_not_follow_shows(edit):
     found = edit_texts(Deaf(n_ignored=8), SPOKEN, edit)
     assert (found.edited_point_probabilities > 0.5).all()
     assert (found.edited_probabilities < 0.5).all()
-    assert found.summary()["edit_changed"] == 0
+    assert found.rates()["edit_changed"] == 0
 
 
 def direction_for(weights):
@@ -91,10 +91,10 @@ def test_a_direction_and_a_judge_of_ones_own():
     unjudged = edit_texts(space, SPOKEN, direction_for("toy-4"))
     assert all("sang" in text for text in unjudged.edited)
     assert np.isnan(unjudged.edited_probabilities).all()
-    assert unjudged.summary()["edit_in_target"] is None
+    assert unjudged.rates()["edit_in_target"] is None
     assert json.loads(json.dumps(unjudged.to_dict(), allow_nan=False))["probabilities"] == [None] * len(SPOKEN)
     judged = edit_texts(space, SPOKEN, direction_for("toy-4"), judge=lambda points: (points[:, 1] > 0).astype(np.float64))
-    assert judged.summary()["edit_in_target"] == 1
+    assert judged.rates()["edit_in_target"] == 1
     assert judged.provenance.parameters["direction"] == "'sang' against 'spoke'"
     with pytest.raises(FingerprintMismatch):
         edit_texts(space, SPOKEN, direction_for("another"))

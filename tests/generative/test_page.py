@@ -10,13 +10,15 @@ import vl_convert
 
 from lexframe.exceptions import InputError
 from lexframe.generative import page as page_module
-from lexframe.generative.charts import interpolation_chart, kl_chart, position_chart, rate_distortion_chart, training_chart
+from lexframe.generative.charts import interpolation_chart
 from lexframe.generative.interpolation import interpolate
 from lexframe.generative.page import headlines, number, text_vae_report, value_and_interval
 from lexframe.generative.score.active_units import count_active_units
+from lexframe.generative.score.charts import kl_chart, position_chart, rate_distortion_chart
 from lexframe.generative.score.rate_distortion import RateDistortion
 from lexframe.generative.score.vae_measures import Measure
 from lexframe.generative.score.vae_score import score_text_vae
+from lexframe.generative.training_chart import training_chart
 from lexframe.generative.traversal import traverse
 from lexframe.intervals import Estimate
 from lexframe.provenance import SpaceFingerprint

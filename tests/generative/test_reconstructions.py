@@ -23,7 +23,7 @@ def test_what_comes_back_is_compared_word_by_word():
     found = reconstruct_texts(CuttingWriter(), [*ALL_TEXTS, "she sang loudly today again", "he spoke loudly now"])
     assert found.reconstructions == (*ALL_TEXTS, "she sang loudly today", "he spoke loudly yesterday")
     np.testing.assert_allclose(found.word_accuracies, [*[1.0] * 16, 4 / 5, 3 / 4])
-    assert found.summary() == {
+    assert found.rates() == {
         "n_texts": 18,
         "n_cut": 1,
         "exact_share": pytest.approx(16 / 18),

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lexframe.exceptions import DataError, InputError
@@ -25,7 +25,6 @@ def scores_of(metric, queries, points):
     return -np.linalg.norm(q[:, None] - p[None], axis=2)
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     n=st.integers(1, 40), n_dims=st.integers(1, 6), k=st.integers(1, 50), metric=st.sampled_from(METRICS), seed=st.integers(0, 99),
     duplicates=st.booleans(), zeros=st.booleans(), kind=st.sampled_from(["exact", "graph"]),

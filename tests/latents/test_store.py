@@ -11,7 +11,7 @@ import lance
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lexframe.exceptions import DataError, FingerprintMismatch, InputError
@@ -236,7 +236,6 @@ def test_ids_that_stand_twice_are_found(store):
     assert result.problems == ("2 ids stand more than once, such as 'row 0'",)
 
 
-@settings(max_examples=30, deadline=None)
 @given(texts=st.lists(st.text(max_size=12), min_size=2, max_size=5, unique=True))
 def test_checksums_tell_rows_apart(texts):
     schema = store_schema([COLUMN], {"text": pa.string()}, {})

@@ -10,16 +10,9 @@ from tokenizers import processors
 
 from lexframe.exceptions import DataError, InputError, MissingExtraError, ModelError
 from lexframe.studies.lora_language_model import train_lora
-from lexframe.studies.next_token import (
-    METHODS,
-    NeighborPrediction,
-    compare_next_token,
-    fit_neighbors,
-    mixed_losses,
-    nearest_states,
-    neighbor_probability,
-    read_next_tokens,
-)
+from lexframe.studies.nearest_states import NeighborPrediction, fit_neighbors, mixed_losses, nearest_states, neighbor_probability
+from lexframe.studies.next_token import METHODS, compare_next_token
+from lexframe.studies.next_token_states import read_next_tokens
 from lexframe.training.language_model.evaluation import bits_per_byte
 from tests.tiny_models import tiny_model, tiny_space, tiny_tokenizer
 

@@ -20,7 +20,7 @@ from lexframe.audit.neighbor_votes import choose_neighborhood, cosines
 from lexframe.audit.outliers import conformal_p_values, outlier_p_values
 from lexframe.audit.planting import PlantedCheck, planted_check
 from lexframe.audit.relations import CategoryRelation, find_overlaps
-from lexframe.audit.result import AuditResult, expected_counts
+from lexframe.audit.result import NOTHING_KNOWN, AuditResult, expected_counts
 from lexframe.audit.review.decisions import Decisions
 from lexframe.audit.review.review_learning import corrected_probability
 from lexframe.exceptions import InputError
@@ -30,10 +30,6 @@ from lexframe.typing import Points
 
 MAX_FOR_RELATIONS = 20_000
 FEWEST_ITEMS = 4
-NOTHING_KNOWN = (
-    "The points say no more about these categories than their sizes do, so no label is called wrong. Check the label column, or try "
-    "another model."
-)
 
 
 class CategoryAudit(BaseEstimator):

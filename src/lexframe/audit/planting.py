@@ -5,8 +5,8 @@ looked for. What is learnt: how many reviews find how many errors on this data, 
 the items that were not moved as doubtful as the first audit found them.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.optimize
@@ -14,13 +14,18 @@ from jaxtyping import Bool, Float, Int
 
 from lexframe.audit.category_posterior import OPEN, CategoryPosterior, fit_posterior
 from lexframe.audit.neighbor_votes import Neighborhood
+from lexframe.provenance import Provenance
+from lexframe.results import Result
 from lexframe.typing import Points
+
+if TYPE_CHECKING:
+    import pandas
 
 LEAST_RATE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class PlantedCheck:
+class PlantedCheck(Result):
     """What the audit finds of wrong labels that were planted.
 
     Attributes
@@ -32,6 +37,7 @@ class PlantedCheck:
         Share of the planted labels among as many first items of the ranking, without items that were suspect before.
     slope, intercept : float
         Of the log-odds: 1 and 0 where the probabilities hold as they are.
+    provenance : Provenance
     """
 
     n_planted: int
@@ -39,10 +45,20 @@ class PlantedCheck:
     found: Float[np.ndarray, " n"]
     slope: float
     intercept: float
+    provenance: Provenance = field(default_factory=Provenance)
 
     def corrected(self, probability: Float[np.ndarray, " n_items"]) -> Float[np.ndarray, " n_items"]:
         """Probabilities after the correction."""
         return np.asarray(1 / (1 + np.exp(-(self.slope * _log_odds(probability) + self.intercept))))
+
+    def summary(self) -> str:
+        """How many reviews find half of the planted labels, and whether the probabilities hold."""
+        if not self.n_planted:
+            return "No wrong label was planted, so nothing is known of how many are found."
+        at = int(np.searchsorted(self.found, 0.5))
+        half = f"half of them stand among the first {self.reviews[at]:,}" if at < len(self.found) else "fewer than half of them are found"
+        text = f"{self.n_planted:,} wrong labels were planted: {half} of the ranking."
+        return text if self.n_planted >= 30 else f"{text} With so few of them this is a rough figure."
 
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON."""
@@ -52,7 +68,14 @@ class PlantedCheck:
             "found": self.found.tolist(),
             "slope": self.slope,
             "intercept": self.intercept,
+            "provenance": self.provenance.to_dict(),
         }
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """A row a number of reviews, with the share of the planted labels that they find."""
+        import pandas as pd
+
+        return pd.DataFrame({"reviews": self.reviews, "found": self.found})
 
 
 def planted_check(
@@ -104,7 +127,8 @@ def planted_check(
     order = order[is_moved[order] | (doubtful[order] < 0.5)]  # what was suspect before would stand in the way of what was planted
     hits = np.cumsum(is_moved[order])
     reviews = np.unique(np.geomspace(1, len(order), 40).astype(np.int64))
-    return PlantedCheck(len(moved), reviews, hits[reviews - 1] / max(len(moved), 1), slope, intercept)
+    provenance = Provenance(seed=seed, parameters={"n_items": len(given), "n_categories": n_categories, "rate": rate})
+    return PlantedCheck(len(moved), reviews, hits[reviews - 1] / max(len(moved), 1), slope, intercept, provenance)
 
 
 def _log_odds(probability: np.ndarray) -> np.ndarray:

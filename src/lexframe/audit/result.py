@@ -1,7 +1,7 @@
 """What an audit of categories found, item by item and category by category."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse
@@ -15,12 +15,21 @@ from lexframe.audit.planting import PlantedCheck
 from lexframe.audit.relations import CategoryRelation
 from lexframe.audit.review_curve import review_curve_chart
 from lexframe.provenance import Provenance
+from lexframe.results import Result
+
+if TYPE_CHECKING:
+    import altair
+    import pandas
 
 MAX_SHOWN = 200
+NOTHING_KNOWN = (
+    "The points say no more about these categories than their sizes do, so no label is called wrong. Check the label column, or try "
+    "another model."
+)
 
 
 @dataclass(frozen=True, slots=True)
-class AuditResult:
+class AuditResult(Result):
     """An audit of items with one category each.
 
     Attributes
@@ -157,7 +166,7 @@ class AuditResult:
             parts.append(f"a near duplicate is in {', '.join(map(repr, names[:3]))}")
         return "; ".join(parts)
 
-    def to_frame(self, n_items: int | None = None) -> Any:
+    def to_frame(self, n_items: int | None = None) -> "pandas.DataFrame":
         """A row an item, in the order of the ranking, as a pandas table."""
         import pandas as pd
 
@@ -214,31 +223,30 @@ class AuditResult:
         }
 
     def summary(self) -> str:
-        """What was found, in a few lines."""
+        """What was found, in a few sentences, and whether the points say anything about the categories."""
         first = min(100, len(self.ranked()))
         kinds: dict[str, int] = {}
         for relation in self.relations:
             kinds[relation.kind] = kinds.get(relation.kind, 0) + 1
-        lines = [
+        said = [
             f"{len(self):,} items in {len(self.categories):,} categories: about {self.expected_errors():,.0f} wrong labels expected, "
             f"{self.expected_errors(first):,.0f} of them among the first {first} of the ranking."
         ]
+        if not self.posterior.informative:
+            said.append(NOTHING_KNOWN)
         if self.duplicates is not None and self.duplicates.groups:
-            lines.append(
+            said.append(
                 f"{len(self.duplicates.groups):,} groups of duplicates, {len(self.duplicates.conflicting):,} with different labels."
             )
         if kinds:
-            lines.append("Categories that " + ", ".join(f"{kind}: {number}" for kind, number in sorted(kinds.items())) + ".")
-        return "\n".join(lines)
+            said.append("Categories that " + ", ".join(f"{kind}: {number}" for kind, number in sorted(kinds.items())) + ".")
+        return " ".join(said)
 
-    def chart(self) -> Any:
+    def chart(self) -> "altair.LayerChart":
         """How many reviews find how many errors, an Altair chart."""
         check = self.check
         planted = None if check is None else (check.reviews, check.found, check.n_planted)
         return review_curve_chart(*self.review_curve(), planted)
-
-    def _repr_html_(self) -> str:
-        return str(self.to_frame(20).to_html(float_format="{:.3f}".format, escape=True))
 
 
 def expected_counts(

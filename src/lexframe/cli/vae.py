@@ -52,10 +52,10 @@ def reconstruct(
         return
     for before, after, accuracy in zip(found.texts, found.reconstructions, found.word_accuracies, strict=True):
         typer.echo(f"        {show.one_line(before)}\n  {accuracy:4.2f}  {show.one_line(after)}")
-    summary = found.summary()
+    rates = found.rates()
     show.note(
-        f"\nThe number is the share of places with the right word. {summary['exact_share']:.1%} of {len(given):,} texts came back exactly; "
-        f"word accuracy {summary['word_accuracy']:.3f} on average."
+        f"\nThe number is the share of places with the right word. {rates['exact_share']:.1%} of {len(given):,} texts came back exactly; "
+        f"word accuracy {rates['word_accuracy']:.3f} on average."
     )
 
 
@@ -138,16 +138,16 @@ def _print_samples(found: Any, check: Any) -> None:
     )
     if check is None:
         return
-    summary = check.samples.summary()
+    rates = check.samples.rates()
     show.note(
-        f"Of {check.n_training:,} training texts: {summary['copied_share']:.0%} of the samples are copies; the nearest has a similarity of "
-        f"{summary['similarity_median']:.2f} (median), the longest shared run is {summary['run_largest']} words."
+        f"Of {check.n_training:,} training texts: {rates['copied_share']:.0%} of the samples are copies; the nearest has a similarity of "
+        f"{rates['similarity_median']:.2f} (median), the longest shared run is {rates['run_largest']} words."
     )
     if check.held_out is None:
         show.note("Real texts resemble each other too: --held-out FILE says how much.")
     else:
         show.note(
-            f"Real texts that were held out: {check.held_out.summary()['similarity_median']:.2f}. A sample is nearer than one of them with "
+            f"Real texts that were held out: {check.held_out.rates()['similarity_median']:.2f}. A sample is nearer than one of them with "
             f"probability {check.nearer_probability:.2f} (0.5: as real texts)."
         )
 

@@ -121,21 +121,21 @@ def _print_edits(found: Any) -> None:
         typer.echo(show.one_line(row["texts"]))
         for name, column in (("decoded", "reconstructions"), ("edited", "edited"), ("random", "controls")):
             typer.echo(f"  {name:7s}  {show.one_line(row[column])}")
-    summary = found.summary()
+    rates = found.rates()
     typer.echo("")
     show.table(
         ["over the texts", "changed", "in target", "words kept"],
         [
-            ["decoded", "", _share(summary["reconstruction_in_target"]), ""],
+            ["decoded", "", _share(rates["reconstruction_in_target"]), ""],
             *(
-                [name, *(_share(summary[f"{kind}_{measure}"]) for measure in ("changed", "in_target", "content_kept"))]
+                [name, *(_share(rates[f"{kind}_{measure}"]) for measure in ("changed", "in_target", "content_kept"))]
                 for name, kind in (("edited", "edit"), ("random", "control"))
             ),
         ],
     )
     judged = (
         " In target: texts that a classifier of the labeled texts takes for the class moved towards, once they are read again."
-        if summary["edit_in_target"] is not None
+        if rates["edit_in_target"] is not None
         else ""
     )
     show.note(

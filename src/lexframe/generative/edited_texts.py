@@ -13,6 +13,7 @@ from lexframe.generative.texts.word_edits import word_overlap
 from lexframe.instruments.directions.direction import Direction
 from lexframe.instruments.edits.attribute_edit import PointEdit, edit_on
 from lexframe.provenance import Provenance
+from lexframe.results import Result
 from lexframe.spaces.base import DecodableSpace, Progress
 from lexframe.text_forms import normalized
 from lexframe.typing import Points
@@ -25,7 +26,7 @@ Judge = Callable[[Points], Float[np.ndarray, " n_points"] | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class EditedTexts:
+class EditedTexts(Result):
     """What an edit made of some texts.
 
     Probabilities are of the value edited towards, at the points of the decoded texts, encoded anew; they are NaN where nobody judges.
@@ -71,7 +72,7 @@ class EditedTexts:
     control_content_kept: Float[np.ndarray, " n_texts"]
     provenance: Provenance
 
-    def summary(self) -> dict[str, float | None]:
+    def rates(self) -> dict[str, float | None]:
         """Over the texts, for reconstructions, edits and controls.
 
         ``*_changed`` is the share whose text is another than the reconstruction, ``*_in_target`` the share with a probability above
@@ -86,10 +87,24 @@ class EditedTexts:
             found[f"{name}_in_target"] = float((values > 0.5).mean()) if np.isfinite(values).all() else None
         return found
 
+    def summary(self) -> str:
+        """What the edit changes, beside a random move of the same length."""
+        rates = self.rates()
+        text = (
+            f"The edit changes {rates['edit_changed']:.0%} of {len(self.texts):,} texts and keeps {rates['edit_content_kept']:.0%} of "
+            f"their words; a random move of the same length changes {rates['control_changed']:.0%} and keeps "
+            f"{rates['control_content_kept']:.0%}."
+        )
+        edit, control = rates["edit_in_target"], rates["control_in_target"]
+        if edit is None or control is None:
+            return text
+        text += f" In target: {edit:.0%} after the edit, {control:.0%} after the random move."
+        return text if edit > control else f"{text} The edit does no more than a random move."
+
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON, without the points."""
         found = {name: plain(getattr(self, name)) for name in (*_TEXTS, *_NUMBERS)}
-        return found | {"summary": self.summary(), "provenance": self.provenance.to_dict()}
+        return found | {"rates": self.rates(), "provenance": self.provenance.to_dict()}
 
     def to_frame(self) -> "pandas.DataFrame":
         """A row a text."""

@@ -14,15 +14,17 @@ from lexframe.exceptions import InputError
 from lexframe.generative.texts.word_edits import word_distance
 from lexframe.instruments.edits.paths import PATHS, has_great_circle, linear_path, require_steps, spherical_path
 from lexframe.provenance import Provenance
+from lexframe.results import Result
 from lexframe.spaces.base import DecodableSpace, Progress
 from lexframe.typing import Points
 
 if TYPE_CHECKING:
+    import altair
     import pandas
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Interpolation:
+class Interpolation(Result):
     """The texts on the way from one text to another.
 
     Distances are word edit distances over the length of the longer text, in [0, 1]. What a measure cannot say is NaN: where all
@@ -75,6 +77,16 @@ class Interpolation:
         """Every text once, in the order in which they come."""
         return tuple(dict.fromkeys(self.texts))
 
+    def summary(self) -> str:
+        """How many texts lie on the path, and how evenly they change."""
+        text = f"{len(self.distinct_texts)} different texts on a {self.path} path of {len(self.texts)} points"
+        if self.same_ends or len(self.distinct_texts) == 1:
+            return f"{text}: the path writes one text, so it shows nothing of the way between two."
+        return (
+            f"{text}: {self.monotone_share:.0%} of the changes lead away from the start and towards the end, and the largest holds "
+            f"{self.largest_step:.0%} of all change."
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON, without the points."""
         names = ("start_text", "end_text", "path", "same_ends", "fractions", "texts", "distances_to_start", "distances_to_end")
@@ -88,6 +100,12 @@ class Interpolation:
 
         names = {"fraction": "fractions", "text": "texts", "distance_to_start": "distances_to_start", "distance_to_end": "distances_to_end"}
         return pd.DataFrame({column: list(getattr(self, name)) for column, name in names.items()})
+
+    def chart(self) -> "altair.LayerChart":
+        """Distances of the texts to both ends."""
+        from lexframe.generative.charts import interpolation_chart
+
+        return interpolation_chart(self)
 
 
 def interpolate(

@@ -7,10 +7,12 @@ from typing import Any
 from lexframe.drawing.marked_text import readable
 from lexframe.drawing.page import as_json, svg, write_page
 from lexframe.drawing.theme import shortened
-from lexframe.generative.charts import interpolation_chart, kl_chart, position_chart, rate_distortion_chart, training_chart
+from lexframe.generative.charts import interpolation_chart
 from lexframe.generative.interpolation import Interpolation
+from lexframe.generative.score.charts import kl_chart, position_chart, rate_distortion_chart
 from lexframe.generative.score.vae_measures import Measure, vae_measures
 from lexframe.generative.score.vae_score_result import TextVAEScore
+from lexframe.generative.training_chart import training_chart
 from lexframe.generative.traversal import Traversal
 
 MAX_PAIRS = 14

@@ -12,6 +12,7 @@ from lexframe.generative.texts.bleu import bleu_counts
 from lexframe.generative.texts.reconstruction import exact_match, word_accuracy
 from lexframe.intervals import Estimate, mean_estimate
 from lexframe.provenance import Provenance
+from lexframe.results import Result
 from lexframe.spaces.base import DecodableSpace, Progress
 from lexframe.typing import Points
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Reconstructions:
+class Reconstructions(Result):
     """Texts, each with what its own point is decoded to.
 
     Attributes
@@ -58,7 +59,7 @@ class Reconstructions:
         """Of all texts together, in [0, 1]; see :func:`~lexframe.generative.texts.bleu.bleu`."""
         return bleu_counts(self.texts, self.reconstructions).corpus_estimate(seed=self.provenance.seed or 0)
 
-    def summary(self) -> dict[str, int | float]:
+    def rates(self) -> dict[str, int | float]:
         """How many texts, how many of them cut, share of exact ones and mean word accuracy, cut ones included."""
         return {
             "n_texts": len(self.texts),
@@ -67,10 +68,20 @@ class Reconstructions:
             "word_accuracy": float(self.word_accuracies.mean()),
         }
 
+    def summary(self) -> str:
+        """How many texts come back, and whether that is anything."""
+        rates = self.rates()
+        text = (
+            f"{rates['exact_share']:.1%} of {rates['n_texts']:,} texts come back exactly; {rates['word_accuracy']:.1%} of the words stand "
+            f"in their place."
+        )
+        text += f" {rates['n_cut']:,} texts were cut, as longer than the space takes." if rates["n_cut"] else ""
+        return text if rates["word_accuracy"] > 0.1 else f"{text} The decoder does not write what the points stand for."
+
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON."""
         return {name: plain(getattr(self, name)) for name in _COLUMNS} | {
-            "summary": self.summary(),
+            "rates": self.rates(),
             "provenance": self.provenance.to_dict(),
         }
 

@@ -13,6 +13,7 @@ from lexframe.instruments.directions.direction import Direction
 from lexframe.instruments.edits.attribute_edit import PointEdit, edit_on
 from lexframe.instruments.edits.class_sampling import ClassGaussians
 from lexframe.provenance import Provenance
+from lexframe.results import Result
 from lexframe.spaces.base import DecodableSpace, LatentVariableSpace, Progress
 from lexframe.text_forms import normalized
 from lexframe.typing import Points, Vectors
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Samples:
+class Samples(Result):
     """Texts written from drawn points, and the points that these texts are encoded to.
 
     Attributes
@@ -61,6 +62,15 @@ class Samples:
     def empty_share(self) -> float:
         """Share of texts that hold nothing but white space."""
         return sum(not text.strip() for text in self.texts) / len(self.texts)
+
+    def summary(self) -> str:
+        """How many texts, how many are different, and whether their points are read back from them."""
+        read = "R² is not defined" if np.isnan(self.r2) else f"R² {self.r2:.2f}"
+        text = (
+            f"{len(self.texts):,} texts from {'the prior' if self.label is None else f'the class {self.label}'}: {self.distinct_share:.0%} "
+            f"different, {self.empty_share:.0%} blank; points are read back with a mean cosine of {self.cosines.mean():.2f} ({read})."
+        )
+        return text if np.isnan(self.r2) or self.r2 > 0 else f"{text} The texts do not show the points that they were written from."
 
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON, without the points."""

@@ -11,6 +11,7 @@ from lexframe.checks import checked_points, checked_texts, checked_vector, plain
 from lexframe.exceptions import InputError
 from lexframe.generative.texts.word_edits import word_distance
 from lexframe.provenance import Provenance
+from lexframe.results import Result
 from lexframe.spaces.base import DecodableSpace, Progress
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Traversal:
+class Traversal(Result):
     """Texts along some axes through the point of one text.
 
     Attributes
@@ -53,6 +54,17 @@ class Traversal:
     texts: tuple[tuple[str, ...], ...]
     changes: Float[np.ndarray, "n_axes n_amounts"]
     provenance: Provenance
+
+    def summary(self) -> str:
+        """The axis that changes the text most, and how many change nothing."""
+        means = self.changes.mean(axis=1)
+        still = int((self.changes == 0).all(axis=1).sum())
+        if still == len(self.axes):
+            return f"None of {len(self.axes)} axes changes the text within {max(map(abs, self.amounts)):g} standard deviations."
+        return (
+            f"Of {len(self.axes)} axes {self.axes[int(means.argmax())]} changes the text most ({means.max():.0%} of its words on average); "
+            f"{still} change nothing."
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON, without the points."""

@@ -5,20 +5,24 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 from jaxtyping import Bool, UInt64
 
+from lexframe.checks import plain
 from lexframe.exceptions import InputError
 from lexframe.latents.blocks import N_TOKENS, TRUNCATED, BlockResult, Recipe, TextBlock, encode_block, vector_columns
 from lexframe.latents.schema import CHECKSUM, ID, TEXT, VectorColumn, store_schema
 from lexframe.latents.store import LatentStore
 from lexframe.latents.workers import WorkerPool
 from lexframe.linalg import unit_rows
+from lexframe.provenance import Provenance
+from lexframe.results import Result
 from lexframe.spaces.base import Representation, Space, TokenSpace
 
 IDS_IN_A_SET = 65_536
@@ -26,7 +30,7 @@ ENGINES = ("local", "ray")
 
 
 @dataclass(frozen=True, slots=True)
-class EncodingResult:
+class EncodingResult(Result):
     """What a run of :func:`encode_to_store` did.
 
     Attributes
@@ -45,6 +49,7 @@ class EncodingResult:
         0: in the process itself.
     engine : str
     seconds : float
+    provenance : Provenance
     """
 
     store: str
@@ -57,6 +62,7 @@ class EncodingResult:
     n_workers: int
     engine: str
     seconds: float
+    provenance: Provenance = field(default_factory=Provenance)
 
     @property
     def texts_per_second(self) -> float:
@@ -70,7 +76,24 @@ class EncodingResult:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON."""
-        return asdict(self) | {"texts_per_second": self.texts_per_second, "tokens_per_second": self.tokens_per_second}
+        return self._figures() | {"provenance": self.provenance.to_dict()}
+
+    def summary(self) -> str:
+        """What the run did and how fast."""
+        text = (
+            f"{self.n_encoded:,} texts encoded in {self.seconds:.1f} s, {self.n_kept:,} were in {self.store} already "
+            f"({self.texts_per_second:,.1f} texts and {self.tokens_per_second:,.0f} tokens a second)."
+        )
+        return f"{text} {self.n_truncated:,} texts were longer than the model takes and were cut." if self.n_truncated else text
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row: what was done."""
+        return pd.DataFrame([self._figures()])
+
+    def _figures(self) -> dict[str, Any]:
+        names = ("store", "version", "n_texts", "n_encoded", "n_kept", "n_tokens", "n_truncated", "n_workers", "engine", "seconds")
+        found = {name: getattr(self, name) for name in (*names, "texts_per_second", "tokens_per_second")}
+        return plain(found)
 
 
 def encode_to_store(
@@ -142,7 +165,8 @@ def encode_to_store(
         tuple(Representation(column.fingerprint.layer, column.fingerprint.pooling) for column in columns) if representations else (),
         tuple((storage_options or {}).items()),
     )
-    done = EncodingResult(store.path, store.version, 0, 0, 0, 0, 0, n_workers, engine, 0.0)
+    provenance = Provenance(space=space.fingerprint, parameters={"columns": [column.name for column in columns], "precision": precision})
+    done = EncodingResult(store.path, store.version, 0, 0, 0, 0, 0, n_workers, engine, 0.0, provenance)
     with ExitStack() as stack:
         write = stack.enter_context(store.writer())
         missing = _Missing(store, [] if first is None else [first], source)  # while the store is held: nobody adds rows behind our back

@@ -7,21 +7,25 @@ the space it comes from and refuses others, every row carries a checksum, and th
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 
+from lexframe.checks import plain
 from lexframe.exceptions import DataError, FingerprintMismatch, InputError
 from lexframe.latents.files import UNFINISHED, cannot_write, first_line, held_for_writing, is_empty, is_remote, write_fragment
 from lexframe.latents.reading import StoredRows
 from lexframe.latents.schema import CHECKSUM, VectorColumn, read_document, store_schema
-from lexframe.latents.verification import Verification, verified
+from lexframe.latents.verification import Verification, provenance_of, verified
+from lexframe.provenance import Provenance
+from lexframe.results import Result
 
 
 @dataclass(frozen=True, slots=True)
-class StoreInfo:
+class StoreInfo(Result):
     """What a store holds.
 
     Attributes
@@ -36,6 +40,8 @@ class StoreInfo:
         The other columns and their types.
     facts : dict
         What the writer noted, such as how far bfloat16 strays from float32.
+    provenance : Provenance
+        Of the first column of points.
     """
 
     path: str
@@ -47,10 +53,27 @@ class StoreInfo:
     vectors: tuple[VectorColumn, ...]
     metadata: dict[str, str]
     facts: dict[str, Any]
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def summary(self) -> str:
+        """Rows, columns of points and size."""
+        columns = ", ".join(column.name for column in self.vectors)
+        size = f"{self.n_bytes / 1e6:,.1f} MB, version {self.version}"
+        return f"{self.path}: {self.n_rows:,} rows with points in {columns or 'no column'}, {size}."
 
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON."""
-        return {**asdict(self), "vectors": [column.to_dict() for column in self.vectors]}
+        names = ("path", "n_rows", "version", "n_versions", "n_fragments", "n_bytes", "metadata", "facts")
+        found = {name: plain(getattr(self, name)) for name in names}
+        return found | {"vectors": [column.to_dict() for column in self.vectors], "provenance": self.provenance.to_dict()}
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row a column, of points or of metadata."""
+        rows: list[dict[str, Any]] = [
+            {"column": column.name, "type": "points", "space": str(column.fingerprint)} for column in self.vectors
+        ]
+        rows += [{"column": name, "type": kind, "space": None} for name, kind in self.metadata.items()]
+        return pd.DataFrame(rows, columns=["column", "type", "space"])
 
 
 class LatentStore(StoredRows):
@@ -316,6 +339,7 @@ class LatentStore(StoredRows):
             vectors=tuple(self.vectors.values()),
             metadata={name: str(kind) for name, kind in self.metadata.items()},
             facts=self._document["facts"],
+            provenance=provenance_of(self.vectors, self.path, self.version),
         )
 
     def digest(self, column: str | None = None) -> str:

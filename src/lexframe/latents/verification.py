@@ -6,15 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from lexframe.latents.files import first_line, is_remote
 from lexframe.latents.rows import ROWS_AT_ONCE, checksums
 from lexframe.latents.schema import CHECKSUM, ID, VectorColumn
+from lexframe.provenance import Provenance
+from lexframe.results import Result
 
 
 @dataclass(frozen=True, slots=True)
-class Verification:
+class Verification(Result):
     """What reading every value of a store showed.
 
     Attributes
@@ -25,11 +28,14 @@ class Verification:
         A line each: the file or the row, and what is wrong with it.
     damaged : tuple of str
         Ids of the damaged rows that can be named.
+    provenance : Provenance
+        Of the first column of points.
     """
 
     n_rows: int
     problems: tuple[str, ...] = ()
     damaged: tuple[str, ...] = field(default=(), repr=False)
+    provenance: Provenance = field(default_factory=Provenance)
 
     @property
     def holds(self) -> bool:
@@ -38,7 +44,24 @@ class Verification:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON."""
-        return {"n_rows": self.n_rows, "holds": self.holds, "problems": list(self.problems), "damaged": list(self.damaged)}
+        found = {"n_rows": self.n_rows, "holds": self.holds, "problems": list(self.problems), "damaged": list(self.damaged)}
+        return found | {"provenance": self.provenance.to_dict()}
+
+    def summary(self) -> str:
+        """Whether the rows are as they were written, and what is wrong first."""
+        if self.holds:
+            return f"All {self.n_rows:,} rows are as they were written."
+        return f"{self.n_rows:,} rows are as they were written, and {len(self.problems)} things are wrong: {self.problems[0]}."
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row a problem."""
+        return pd.DataFrame({"problem": list(self.problems)}, dtype=object)
+
+
+def provenance_of(vectors: Mapping[str, VectorColumn], path: str, version: int) -> Provenance:
+    """Of the first column of points in one version of a store."""
+    first = next(iter(vectors.values()), None)
+    return Provenance(space=None if first is None else first.fingerprint, parameters={"store": path, "version": version})
 
 
 def verified(dataset: Any, path: str, vectors: Mapping[str, VectorColumn]) -> Verification:
@@ -88,7 +111,7 @@ def verified(dataset: Any, path: str, vectors: Mapping[str, VectorColumn]) -> Ve
     twice = [identifier for identifier, number in seen.items() if number > 1]
     if twice:
         problems.append(f"{len(twice)} ids stand more than once, such as {twice[0]!r}")
-    return Verification(n_rows, tuple(problems), tuple(damaged))
+    return Verification(n_rows, tuple(problems), tuple(damaged), provenance_of(vectors, path, dataset.version))
 
 
 def _lost_files(fragment: Any, store: str) -> list[str]:

@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.cluster import KMeans
@@ -25,13 +25,18 @@ from lexframe.adaptation.comparison import compare
 from lexframe.adaptation.draws import class_numbers, content_digest, part_of_table
 from lexframe.adaptation.methods import make_methods
 from lexframe.adaptation.problem import EncodedTexts, default_representations
+from lexframe.checks import plain
 from lexframe.data.readers import Table, read_table
 from lexframe.exceptions import DataError
 from lexframe.files import replacing
 from lexframe.instruments.classifiers.semantic_calibration import SemanticCalibration
 from lexframe.instruments.frame.vocabulary_frame import VocabularyFrame
 from lexframe.provenance import Provenance
+from lexframe.results import Result
 from lexframe.spaces.base import Progress, VocabularySpace
+
+if TYPE_CHECKING:
+    import pandas
 
 SETS = ("agnews", "carer", "mr", "mrpc", "sst5", "subj", "trec")
 PAIRS = {"mrpc": "text_b"}
@@ -48,7 +53,7 @@ PUBLISHED_NEIGHBOR = {"agnews": (0.704, 0.915)}
 
 
 @dataclass(frozen=True, slots=True)
-class Reproduction:
+class Reproduction(Result):
     """The paper's tables, measured.
 
     Attributes
@@ -70,24 +75,46 @@ class Reproduction:
     skipped: dict[str, str]
     provenance: Provenance
 
+    def summary(self) -> str:
+        """The paper's method beside the others, on the mean of the sets."""
+        means = {method: float(np.mean(list(found.values()))) for method, found in self.main.items() if found}
+        listed = ", ".join(f"{method} {mean:.3f}" for method, mean in sorted(means.items(), key=lambda item: -item[1]))
+        n_sets = max(map(len, self.main.values()), default=0)
+        text = f"Mean over {n_sets} sets: {listed}."
+        return f"{text} Left out: {', '.join(self.skipped)}." if self.skipped else text
+
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON, with the published figures beside."""
-        return {
-            "main": self.main,
-            "ablation": self.ablation,
-            "clusters": self.clusters,
-            "skipped": self.skipped,
-            "published": {
-                "note": "figures of other models; compare differences between methods, not values",
-                "model": PUBLISHED_MODEL,
-                "main": PUBLISHED,
-                "means over eight sets": PUBLISHED_MEANS,
-                "ablation (Llama 3 8B, mean over eight sets)": PUBLISHED_ABLATION,
-                "rand": PUBLISHED_RAND,
-                "neighbor": PUBLISHED_NEIGHBOR,
-            },
-            "provenance": self.provenance.to_dict(),
-        }
+        return plain(
+            {
+                "main": self.main,
+                "ablation": self.ablation,
+                "clusters": self.clusters,
+                "skipped": self.skipped,
+                "published": {
+                    "note": "figures of other models; compare differences between methods, not values",
+                    "model": PUBLISHED_MODEL,
+                    "main": PUBLISHED,
+                    "means over eight sets": PUBLISHED_MEANS,
+                    "ablation (Llama 3 8B, mean over eight sets)": PUBLISHED_ABLATION,
+                    "rand": PUBLISHED_RAND,
+                    "neighbor": PUBLISHED_NEIGHBOR,
+                },
+                "provenance": self.provenance.to_dict(),
+            }
+        )
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """A row a table, method and set."""
+        import pandas as pd
+
+        rows = [
+            {"table": table, "method": method, "set": name, "value": value}
+            for table, methods in (("main", self.main), ("ablation", self.ablation))
+            for method, found in methods.items()
+            for name, value in found.items()
+        ]
+        return pd.DataFrame(rows, columns=["table", "method", "set", "value"])
 
 
 def reproduce(

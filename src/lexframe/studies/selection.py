@@ -9,15 +9,18 @@ shuffled and a model that has learned nothing say how much of the answer needs o
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from lexframe.checks import plain
 from lexframe.exceptions import InputError, VocabularyError
 from lexframe.intervals import Estimate, mean_over_items
 from lexframe.linalg import softmax
+from lexframe.provenance import Provenance
+from lexframe.results import Result
 from lexframe.spaces.base import LensSpace
 from lexframe.studies.state_parts import LastStates, StateParts, fit_state_parts, last_states
 from lexframe.studies.subspace import principal_axes, share_inside
@@ -119,9 +122,14 @@ class SelectionScore:
     other: Estimate
     selection: Estimate
 
+    def to_dict(self) -> dict[str, Any]:
+        """Every field as plain types, for JSON."""
+        found = {name: getattr(self, name).to_dict() for name in ("own", "other", "selection")}
+        return {"condition": self.condition, "measure": self.measure} | found
+
 
 @dataclass(frozen=True, slots=True)
-class SelectionStudy:
+class SelectionStudy(Result):
     """What prompts select, beside what their controls select.
 
     Attributes
@@ -136,6 +144,7 @@ class SelectionStudy:
     margins : dict of str to dict of str to Estimate
         By measure and control: selection of the prompts less that of the control, paired by prompt. Above 0 the control does not
         explain it.
+    provenance : Provenance
     """
 
     topics: tuple[str, ...]
@@ -145,6 +154,7 @@ class SelectionStudy:
     words: dict[str, tuple[str, ...]]
     scores: tuple[SelectionScore, ...]
     margins: dict[str, dict[str, Estimate]]
+    provenance: Provenance = field(default_factory=Provenance)
 
     def score(self, condition: str, measure: str) -> SelectionScore:
         """One of the scores.
@@ -156,10 +166,24 @@ class SelectionStudy:
         """
         return {(each.condition, each.measure): each for each in self.scores}[condition, measure]
 
+    def summary(self) -> str:
+        """Measure by measure, whether prompts select their topic, and whether a control explains it."""
+        said = []
+        for measure in MEASURES:
+            found = self.score("prompt", measure).selection
+            explained = [name for name, margin in self.margins[measure].items() if margin.low <= 0]
+            verdict = (
+                "no selection" if found.low <= 0 else f"no more than {', '.join(explained)}" if explained else "more than every control"
+            )
+            said.append(f"{measure} {found} ({verdict})")
+        return f"Of {self.n_prompts:,} prompts on {len(self.topics)} topics, selection by " + "; ".join(said) + "."
+
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON."""
+        found = {name: plain(getattr(self, name)) for name in ("topics", "n_prompts", "layer", "n_axes", "words")}
         margins = {measure: {name: each.to_dict() for name, each in row.items()} for measure, row in self.margins.items()}
-        return asdict(self) | {"topics": list(self.topics), "scores": [asdict(score) for score in self.scores], "margins": margins}
+        scores = [score.to_dict() for score in self.scores]
+        return found | {"scores": scores, "margins": margins, "provenance": self.provenance.to_dict()}
 
     def to_frame(self) -> "pandas.DataFrame":
         """A row a condition and measure, with the intervals of the selection."""
@@ -259,7 +283,9 @@ def measure_selection(
     for (condition, measure), gain in gains.items():
         if condition != "prompt":
             margins[measure][condition] = mean_over_items(gains["prompt", measure] - gain, seed=seed)
-    return SelectionStudy(topics, len(prompts), layer, n_axes, words, scores, margins)
+    parameters = {"layer": layer, "n_axes": n_axes, "n_words": n_words, "max_words": max_words, "max_read": max_read}
+    provenance = Provenance(space=space.fingerprint, seed=seed, parameters=parameters)
+    return SelectionStudy(topics, len(prompts), layer, n_axes, words, scores, margins, provenance)
 
 
 def _check(prompts: Sequence[str], labels: Sequence[str], words: Mapping[str, tuple[str, ...]], continuations: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ family (the null) and of random subspaces (k over the dimensions).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,9 +14,12 @@ import scipy.linalg
 import scipy.stats
 from jaxtyping import Float, Int
 
+from lexframe.checks import plain
 from lexframe.exceptions import InputError
 from lexframe.instruments.frame.vocabulary_frame import VocabularyFrame
 from lexframe.instruments.traces.trace import effective_rank
+from lexframe.provenance import Provenance
+from lexframe.results import Result
 from lexframe.typing import Vectors
 
 if TYPE_CHECKING:
@@ -216,7 +219,7 @@ def words_in_subspace(axes: Float[np.ndarray, "n_dims n_axes"], frame: Vocabular
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SubspaceComparison:
+class SubspaceComparison(Result):
     """Whether families of prompts fill different subspaces, layer by layer. All overlaps are of groups of the same size.
 
     Attributes
@@ -237,6 +240,7 @@ class SubspaceComparison:
         Of a gap as large, if families did not matter; plain, and after Holm's correction over the layers.
     effective_rank : ndarray of shape (n_layers, n_families)
         Participation ratio of the variances of each family.
+    provenance : Provenance
     """
 
     families: tuple[str, ...]
@@ -252,11 +256,25 @@ class SubspaceComparison:
     p_value: Float[np.ndarray, " n_layers"]
     p_holm: Float[np.ndarray, " n_layers"]
     effective_rank: Float[np.ndarray, "n_layers n_families"]
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def summary(self) -> str:
+        """At how many layers the families fill different subspaces."""
+        apart = np.flatnonzero(self.p_holm <= 0.05)
+        text = f"{len(self.families)} families of {self.n_prompts} prompts fill different subspaces"
+        text += f" at {len(apart)} of {len(self.layers)} layers"
+        if not len(apart):
+            return f"{text}: what tells them apart is no more than chance."
+        widest = int(apart[np.argmax((self.ceiling - self.between)[apart])])
+        return (
+            f"{text} (p at most 0.05 after Holm); the most at layer {self.layers[widest]}, where halves of one family overlap by "
+            f"{self.ceiling[widest]:.2f} and of two by {self.between[widest]:.2f}."
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON."""
-        arrays = {name: getattr(self, name).tolist() for name in ("n_axes", "overlap", *_CURVES, "gap_null", "effective_rank")}
-        return {"families": list(self.families), "layers": list(self.layers), "n_prompts": self.n_prompts, **arrays}
+        names = ("families", "layers", "n_prompts", "n_axes", "overlap", *_CURVES, "gap_null", "effective_rank")
+        return {name: plain(getattr(self, name)) for name in names} | {"provenance": self.provenance.to_dict()}
 
     def to_frame(self) -> "pandas.DataFrame":
         """A row a layer."""
@@ -342,7 +360,8 @@ def compare_families(
         for name, value in found.items():
             columns[name].append(value)
     arrays = {name: np.array(values) for name, values in columns.items()}
-    return SubspaceComparison(names, tuple(layers), n, p_holm=holm(arrays["p_value"]), **arrays)
+    provenance = Provenance(seed=seed, parameters={"n_axes": n_axes, "n_permutations": n_permutations})
+    return SubspaceComparison(names, tuple(layers), n, p_holm=holm(arrays["p_value"]), provenance=provenance, **arrays)
 
 
 def _check(names: tuple[str, ...], tables: list[np.ndarray], layers: Sequence[int], n_permutations: int) -> None:

@@ -9,7 +9,7 @@ a ridge map with an intercept, the mean of the layer, and no map at all.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,10 @@ import scipy.linalg
 import scipy.stats
 from jaxtyping import Float, Int
 
+from lexframe.checks import plain
 from lexframe.exceptions import InputError
+from lexframe.provenance import Provenance
+from lexframe.results import Result
 
 if TYPE_CHECKING:
     import altair
@@ -160,7 +163,7 @@ def noise_growth(variances: Float[np.ndarray, " n"], depths: Int[np.ndarray, " n
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TransportStudy:
+class TransportStudy(Result):
     """How well one map for all prompts carries states from layer to layer, on prompts it was not fitted on.
 
     Attributes
@@ -175,6 +178,7 @@ class TransportStudy:
         Mean squared error a coordinate, in the units of the states squared.
     growth : dict of str to NoiseGrowth
         By fitted map, over the steps from each layer to the next.
+    provenance : Provenance
     """
 
     layers: tuple[int, ...]
@@ -183,24 +187,30 @@ class TransportStudy:
     errors: dict[str, Float[np.ndarray, "n_layers n_layers"]]
     variances: dict[str, Float[np.ndarray, "n_layers n_layers"]]
     growth: dict[str, NoiseGrowth]
+    provenance: Provenance = field(default_factory=Provenance)
 
     @property
     def one_step(self) -> dict[str, Float[np.ndarray, " n_steps"]]:
         """Errors from each layer to the next, by map."""
         return {name: np.diagonal(table, offset=1).copy() for name, table in self.errors.items()}
 
+    def summary(self) -> str:
+        """What each map leaves unexplained from a layer to the next, beside the layer's mean."""
+        left = {name: float(np.nanmean(errors)) for name, errors in self.one_step.items()}
+        best = min(left, key=lambda name: left[name])
+        listed = ", ".join(f"{name} {value:.3f}" for name, value in left.items())
+        text = f"From a layer to the next, on {self.n_test} held-out prompts, maps leave unexplained: {listed} (1 is the layer's mean)."
+        return text if left[best] < 1 else f"{text} No map carries states on."
+
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON; what is not defined is None."""
-        frame = self.to_frame()
-        growth = {
-            name: {key: value if np.isfinite(value) else None for key, value in asdict(fit).items()} for name, fit in self.growth.items()
-        }
         return {
             "layers": list(self.layers),
             "n_train": self.n_train,
             "n_test": self.n_test,
-            "steps": frame.to_dict(orient="records"),
-            "growth": growth,
+            "steps": plain(self.to_frame().to_dict(orient="records")),
+            "growth": {name: plain(asdict(fit)) for name, fit in self.growth.items()},
+            "provenance": self.provenance.to_dict(),
         }
 
     def to_frame(self) -> "pandas.DataFrame":
@@ -283,7 +293,9 @@ def study_transport(
     ends = np.array([layer for layer in layers[1:] if growth_until is None or layer <= growth_until])
     steps = {name: np.diagonal(variances[name], offset=1)[: len(ends)] for name in ("ridge", "paired")}
     growth = {name: noise_growth(values, ends) for name, values in steps.items() if len(ends) > 1 and (values > 0).all()}
-    return TransportStudy(tuple(layers), n_texts - n_test, n_test, errors, variances, growth)
+    parameters = {"test_share": test_share, "growth_until": growth_until, "every_pair": every_pair}
+    provenance = Provenance(seed=seed, parameters=parameters)
+    return TransportStudy(tuple(layers), n_texts - n_test, n_test, errors, variances, growth, provenance)
 
 
 def singular_axes(states: Float[np.ndarray, "n_layers n n_dims"]) -> Float[np.ndarray, "n_layers n_dims n_axes"]:

@@ -1,21 +1,27 @@
 """How many directions of each layer the next word depends on: states cut to the first K, and what that costs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
 
+from lexframe.checks import plain
 from lexframe.exceptions import InputError
 from lexframe.linalg import softmax
+from lexframe.provenance import Provenance
+from lexframe.results import Result
 from lexframe.spaces.base import Intervention, PatchableSpace, Representation
+
+if TYPE_CHECKING:
+    import pandas
 
 _TINY = 1e-38
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TruncationCost:
+class TruncationCost(Result):
     """What cutting the last token's state to K directions after every layer costs in the next-word distribution.
 
     Attributes
@@ -26,11 +32,13 @@ class TruncationCost:
         KL of the cut model's distribution from the whole one's, in nats, by K and prompt.
     unrelated : ndarray of shape (n_texts,)
         Mean KL of the distributions of the other prompts from each prompt's, in nats: what losing the prompt altogether costs.
+    provenance : Provenance
     """
 
     n_axes: tuple[int, ...]
     divergence: Float[np.ndarray, "n_cuts n_texts"]
     unrelated: Float[np.ndarray, " n_texts"]
+    provenance: Provenance = field(default_factory=Provenance)
 
     def smallest(self, share: float = 0.1) -> int | None:
         """Fewest directions whose mean divergence is at most `share` of that of unrelated prompts; None if no K of these is enough.
@@ -43,9 +51,27 @@ class TruncationCost:
         cheap = self.divergence.mean(axis=1) <= share * self.unrelated.mean()
         return min((k for k, enough in zip(self.n_axes, cheap, strict=True) if enough), default=None)
 
+    def summary(self) -> str:
+        """How few directions are enough, beside losing the prompt altogether."""
+        fewest, lost = self.smallest(), float(self.unrelated.mean())
+        if fewest is None:
+            tried = ", ".join(map(str, self.n_axes))
+            return f"None of {tried} directions keeps the next word within a tenth of the {lost:.2f} nats to another prompt."
+        cost = float(self.divergence.mean(axis=1)[self.n_axes.index(fewest)])
+        return f"{fewest} directions a layer keep the next word within {cost:.3f} nats; another prompt would be {lost:.2f} away."
+
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON."""
-        return {"n_axes": list(self.n_axes), "divergence": self.divergence.tolist(), "unrelated": self.unrelated.tolist()}
+        found = {name: plain(getattr(self, name)) for name in ("n_axes", "divergence", "unrelated")}
+        return found | {"provenance": self.provenance.to_dict()}
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """A row a number of directions: mean and largest divergence, and the mean as a share of that of another prompt."""
+        import pandas as pd
+
+        mean = self.divergence.mean(axis=1)
+        columns = {"n_axes": list(self.n_axes), "divergence": mean, "largest": self.divergence.max(axis=1)}
+        return pd.DataFrame(columns | {"share_of_unrelated": mean / self.unrelated.mean()})
 
 
 def truncation_cost(
@@ -97,7 +123,8 @@ def truncation_cost(
         ]
         with space.intervened(moves):
             costs.append(_divergence(whole, _next_words(space, texts)))
-    return TruncationCost(tuple(n_axes), np.stack(costs), _unrelated(whole))
+    provenance = Provenance(space=space.fingerprint, parameters={"layers": list(layers), "n_texts": len(texts)})
+    return TruncationCost(tuple(n_axes), np.stack(costs), _unrelated(whole), provenance)
 
 
 def _next_words(space: PatchableSpace, texts: Sequence[str]) -> Float[np.ndarray, "n_texts n_vocab"]:

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 import scipy.sparse
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.preprocessing import LabelEncoder, MultiLabelBinarizer
 
@@ -15,7 +15,6 @@ from lexframe.exceptions import InputError
 labels = st.sampled_from(["a", "b", "10", "2", "a, b", "x\ny", " a", "A", "é"])
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(labels, min_size=2, max_size=30).filter(lambda chosen: len(set(chosen)) > 1))
 def test_single_labels_against_scikit_learn(chosen):
     found = single_label(tuple(chosen))
@@ -29,7 +28,6 @@ def test_single_labels_against_scikit_learn(chosen):
     assert [found.of(row) for row in range(len(chosen))] == [(label,) for label in chosen]
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.lists(labels, max_size=5), min_size=1, max_size=20).filter(lambda rows: len({x for row in rows for x in row}) > 1))
 def test_several_labels_against_scikit_learn(rows):
     found = multi_label(rows)

@@ -2,7 +2,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial import ConvexHull, HalfspaceIntersection
 
@@ -67,13 +67,11 @@ def test_the_corners_and_the_area_of_qhull(shape, rng):
 
 
 @given(few_points)
-@settings(max_examples=150, deadline=None)
 def test_the_corners_are_exactly_those_of_the_definition(points):
     assert {tuple(p) for p in convex_hull(points).vertices} == slow_corners(points)
 
 
 @given(any_points)
-@settings(max_examples=150, deadline=None)
 def test_the_hull_turns_left_holds_its_points_and_is_its_own_hull(points):
     hull = convex_hull(points)
     corners = exact(hull.vertices)
@@ -129,7 +127,6 @@ def test_degenerate_hulls(points, vertices):
 
 
 @given(few_points, st.lists(st.tuples(whole, whole), min_size=1, max_size=20))
-@settings(max_examples=150, deadline=None)
 def test_a_point_is_inside_where_the_hull_does_not_grow_by_it(points, asked):
     inside = convex_hull(points).contains(np.array(asked, dtype=np.float64))
     corners = slow_corners(points)

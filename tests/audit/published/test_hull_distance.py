@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import scipy.optimize
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lexframe.audit.published.hull import convex_hull
@@ -88,7 +88,6 @@ def test_known_distances():
 
 
 @given(st.integers(0, 10_000), st.floats(0.01, 100), st.integers(1, 5))
-@settings(max_examples=60, deadline=None)
 def test_moving_turning_and_scaling_all(seed, scale, n_dims):
     rng = np.random.default_rng(seed)
     members, points, shift = rng.normal(size=(9, n_dims)), rng.normal(size=(4, n_dims)), rng.normal(size=n_dims) * 10

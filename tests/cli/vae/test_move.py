@@ -49,7 +49,7 @@ def test_edits(model, labeled, poles, tmp_path, capsys):
     assert run("vae", "edit", model, *texts, "--direction", saved, "--json") == 0
     again = json.loads(capsys.readouterr().out)
     assert again["edited"] == document["edited"]
-    assert again["summary"]["edit_in_target"] is None
+    assert again["rates"]["edit_in_target"] is None
     drawn = ("vae", "sample", model, "-n", 5, "--json")
     assert run(*drawn, "--direction", saved, "--strength", 2.5) == 0
     moved = json.loads(capsys.readouterr().out)

@@ -18,7 +18,7 @@ def test_reconstruct(model, trained, tmp_path, capsys):
     space = TextVAESpace(str(model))
     assert document["reconstructions"] == space.decode(space.encode(document["texts"]))
     assert document["is_cut"] == [False, False, False, True]
-    assert document["summary"]["n_cut"] == 1
+    assert document["rates"]["n_cut"] == 1
     assert "1 of 4 texts are longer than the 20 tokens" in err
     file = lines_file(tmp_path / "texts.txt", texts)
     assert run("vae", "reconstruct", trained, "--input", file) == 0
@@ -66,7 +66,7 @@ def test_samples_of_the_prior_and_of_a_class(model, corpus, labeled, capsys):
     document = json.loads(capsys.readouterr().out)
     assert document["label"] == "dog"
     assert len(document["memorization"]["samples"]["nearest"]) == 6
-    assert document["memorization"]["held_out"]["summary"]["copied_share"] == 1.0
+    assert document["memorization"]["held_out"]["rates"]["copied_share"] == 1.0
     assert run("vae", "sample", model, "-n", 1, "--nearest", corpus) == 0
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == 2

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lexframe.exceptions import DataError, InputError
@@ -40,7 +40,6 @@ def test_the_threshold_is_passed_and_not_reached():
 
 
 @given(st.integers(2, 20), st.integers(1, 6), st.floats(0, 0.3), st.integers(0, 2**32 - 1))
-@settings(max_examples=100, deadline=None)
 def test_no_dimension_is_active_and_unused(n_texts, n_dims, spread, seed):
     rng = np.random.default_rng(seed)
     means = rng.normal(0, spread, size=(n_texts, n_dims)).astype(np.float32)

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import mutual_info_score
 
@@ -66,14 +66,12 @@ def test_unused_and_single_dimensions():
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3)), min_size=1, max_size=60))
-@settings(max_examples=100, deadline=None)
 def test_information_against_scikit_learn(pairs):
     left, right = np.array(pairs).T
     assert discrete_information(left.copy(), right.copy()) == pytest.approx(max(mutual_info_score(left, right), 0), abs=1e-12)
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=40), st.integers(2, 20))
-@settings(max_examples=100, deadline=None)
 def test_bins_keep_the_order_and_the_range(values, n_bins):
     bins = equal_width_bins(np.array(values), n_bins)
     assert bins.min() >= 0

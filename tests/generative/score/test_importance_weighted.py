@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import logsumexp
@@ -25,7 +25,6 @@ tables = arrays(np.float64, st.tuples(st.integers(1, 5), st.integers(1, 12)), el
 
 
 @given(tables)
-@settings(max_examples=100, deadline=None)
 def test_log_mean_exp_against_scipy(weights):
     found = importance_weighted_log_likelihood(weights)
     np.testing.assert_allclose(found, logsumexp(weights, axis=1) - np.log(weights.shape[1]), rtol=1e-12, atol=1e-12)
@@ -33,7 +32,6 @@ def test_log_mean_exp_against_scipy(weights):
 
 
 @given(tables, st.data())
-@settings(max_examples=100, deadline=None)
 def test_bounds_of_one_set_of_samples_rise_where_groups_nest(weights, data):
     """Jensen: the log of a mean over groups is above the mean of logs, whatever the weights are."""
     size = data.draw(st.sampled_from([k for k in range(1, weights.shape[1] + 1) if weights.shape[1] % k == 0]))

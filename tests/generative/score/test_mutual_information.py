@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import logsumexp
 
@@ -75,7 +75,6 @@ def test_the_exact_value_of_a_mixture_of_two():
 
 
 @given(st.integers(2, 12), st.integers(1, 5), st.integers(0, 2**32 - 1), st.booleans())
-@settings(max_examples=25, deadline=None)
 def test_sums_against_a_loop_by_product_and_by_differences(n_texts, n_dims, seed, narrow):
     posterior = normal_posterior(n_texts, n_dims, seed % 1000)
     means, log_variances = (array.astype(np.float64) for array in (posterior.means, posterior.log_variances))

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
@@ -77,7 +77,6 @@ def test_verdicts(gain, first, last, verdict):
 
 
 @given(st.lists(st.lists(st.floats(-5, 5), min_size=1, max_size=9), min_size=1, max_size=5), st.integers(1, 7))
-@settings(max_examples=100, deadline=None)
 def test_stretches_share_out_all_tokens(rows, n_stretches):
     values = [np.array(row) for row in rows]
     parts = within(values, np.linspace(0, 1, n_stretches + 1))
@@ -88,7 +87,6 @@ def test_stretches_share_out_all_tokens(rows, n_stretches):
 
 
 @given(st.lists(st.integers(0, 5), min_size=3, max_size=12))
-@settings(max_examples=100, deadline=None)
 def test_the_trend_is_spearmans(values):
     found = spearman_trend(np.array([values], dtype=float))[0]
     expected = 0.0 if len(set(values)) == 1 else spearmanr(np.arange(len(values)), values)[0]

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lexframe.exceptions import DataError, InputError
@@ -40,7 +40,6 @@ def test_the_ends_of_the_path():
 
 
 @given(st.floats(-90, 5, width=32), st.floats(-5, 5, width=32), st.floats(0, 1), st.floats(0, 1))
-@settings(max_examples=200, deadline=None)
 def test_the_rate_rises_with_the_weight_up_to_one(log_variance, mean, first, second):
     posterior = Posterior(np.full((1, 1), mean, np.float32), np.full((1, 1), log_variance, np.float32))
     low, high = (float(kl_per_dimension(tempered(posterior, weight))[0, 0]) for weight in sorted((first, second)))
@@ -48,7 +47,6 @@ def test_the_rate_rises_with_the_weight_up_to_one(log_variance, mean, first, sec
 
 
 @given(st.floats(-90, 0, width=32), st.floats(1, 1e4), st.floats(1, 1e4))
-@settings(max_examples=200, deadline=None)
 def test_the_rate_rises_above_one_as_well(log_variance, first, second):
     posterior = Posterior(np.ones((1, 1), np.float32), np.full((1, 1), log_variance, np.float32))
     low, high = (float(kl_per_dimension(tempered(posterior, weight))[0, 0]) for weight in sorted((first, second)))
@@ -131,7 +129,6 @@ def test_a_frontier_by_hand():
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=12))
-@settings(max_examples=100, deadline=None)
 def test_a_frontier_against_a_loop(pairs):
     rates, distortions = np.array(pairs, dtype=float).T
     expected = [not any(r <= rate and d <= loss and (r, d) != (rate, loss) for r, d in pairs) for rate, loss in pairs]

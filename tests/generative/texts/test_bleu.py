@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lexframe.exceptions import DataError, InputError
@@ -58,7 +58,6 @@ def test_short_texts_against_themselves():
     assert sentence_bleu(["", "a"], ["", ""]).tolist() == [0, 0]
 
 
-@settings(deadline=None)
 @given(corpora, st.integers(1, 5))
 def test_a_corpus_against_the_slow_reference(corpus, max_n):
     candidates, references = [candidate for candidate, _ in corpus], [given for _, given in corpus]
@@ -68,7 +67,6 @@ def test_a_corpus_against_the_slow_reference(corpus, max_n):
     assert bleu(references[::-1], candidates[::-1], max_n=max_n) == pytest.approx(found)
 
 
-@settings(deadline=None)
 @given(corpora, st.integers(1, 5), st.sampled_from(SMOOTHINGS))
 def test_each_text_against_the_slow_reference(corpus, max_n, smoothing):
     candidates, references = [candidate for candidate, _ in corpus], [given for _, given in corpus]
@@ -76,7 +74,6 @@ def test_each_text_against_the_slow_reference(corpus, max_n, smoothing):
     np.testing.assert_allclose(sentence_bleu(references, candidates, max_n=max_n, smoothing=smoothing), expected, atol=1e-12)
 
 
-@settings(deadline=None)
 @given(st.lists(texts.filter(lambda text: len(text.split()) >= 4), min_size=1, max_size=4))
 def test_a_corpus_is_like_itself(corpus):
     assert bleu(corpus, corpus) == pytest.approx(1)

@@ -1,7 +1,7 @@
 """Shares of words that come back, by hand and against the distance over words."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lexframe.exceptions import InputError
@@ -27,7 +27,6 @@ def test_worked_examples():
     assert exact_match(one, other).tolist() == [distance == 0 for distance in distances]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(texts, texts), max_size=8))
 def test_places_are_one_way_to_edit(batch):
     one, other = [pair[0] for pair in batch], [pair[1] for pair in batch]

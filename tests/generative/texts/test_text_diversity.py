@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lexframe.data.factor_sentences import sample_sentences
@@ -21,7 +21,6 @@ def test_distinct_n_grams_by_hand():
     assert distinct_n(["a b c"] * 10, 3) == 0.1
 
 
-@settings(deadline=None)
 @given(st.lists(texts, min_size=2, max_size=6), st.integers(1, 5), st.sampled_from(["add-one", "epsilon", "none"]))
 def test_self_bleu_is_each_text_against_all_others(corpus, n, smoothing):
     expected = slow.self_bleu(corpus, n, smoothing)

@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lexframe.generative.texts.word_edits import edit_distance, edit_distances, word_distance, word_overlap, words_of
@@ -25,7 +25,6 @@ def slow_distance(first, second):
     return cost(len(first), len(second))
 
 
-@settings(max_examples=150, deadline=None)
 @given(first=SEQUENCES, others=st.lists(SEQUENCES, min_size=1, max_size=5))
 def test_all_distances_at_once_are_those_of_the_definition(first, others):
     longest = max(map(len, others))
@@ -39,7 +38,6 @@ def test_all_distances_at_once_are_those_of_the_definition(first, others):
     assert [edit_distance(first, other) for other in others] == expected
 
 
-@settings(max_examples=80, deadline=None)
 @given(first=SEQUENCES, second=SEQUENCES, third=SEQUENCES)
 def test_it_is_a_metric_and_above_the_bound_that_the_index_uses(first, second, third):
     distance = edit_distance(first, second)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lexframe.exceptions import InputError
@@ -15,6 +15,7 @@ from lexframe.instruments.directions.concept_direction import (
     whitened_difference,
 )
 from tests.reference.concept_direction import axis_of_all_pairs
+from tests.strategies import COSTLY
 
 each = pytest.mark.parametrize("method", METHODS)
 
@@ -72,7 +73,7 @@ def test_whitening_reads_the_concept_alone(rng):
 
 
 @each
-@settings(max_examples=8, deadline=None)
+@COSTLY
 @given(seed=st.integers(0, 50), factor=st.floats(1e-3, 1e3), shift=st.floats(-100, 100))
 def test_swapping_negates_shifting_and_scaling_leave_alone(method, seed, factor, shift):
     positive, negative, _ = planted(seed, n=12, n_dims=4)

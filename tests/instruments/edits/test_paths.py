@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial import geometric_slerp
 
@@ -14,7 +14,6 @@ def vectors(seed, n_dims):
     return np.random.default_rng(seed).normal(size=(2, n_dims)).astype(np.float32)
 
 
-@settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 999), n_dims=st.integers(2, 40), n_steps=st.integers(2, 15))
 def test_spherical_against_scipy(seed, n_dims, n_steps):
     start, end = vectors(seed, n_dims)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lexframe.exceptions import InputError
@@ -45,7 +45,6 @@ def test_tasks_that_make_no_sense_are_refused(pairs, options, message):
         Task("odd", pairs, **options)
 
 
-@settings(max_examples=30, deadline=None)
 @given(n_shots=st.integers(1, 5), seed=st.integers(0, 100))
 def test_a_split_parts_the_pairs_and_a_question_is_never_shown(n_shots, seed):
     rng = np.random.default_rng(seed)

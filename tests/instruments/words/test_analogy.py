@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
@@ -17,6 +17,7 @@ from lexframe.instruments.words.analogy_evaluation import ALL_METHODS
 from lexframe.instruments.words.analogy_relations import RELATION_METHODS, RelationPairs, leave_out_logistic
 from lexframe.instruments.words.analogy_result import TOTAL
 from tests.reference import analogy as reference
+from tests.strategies import COSTLY
 
 
 def draws(n, n_dims=12, seed=0):
@@ -152,8 +153,8 @@ def test_lrcos_beats_addition_where_targets_are_a_class():
     assert np.mean(leads) > 0.03
 
 
+@COSTLY
 @given(st.integers(0, 2**32 - 1), st.floats(0.01, 100))
-@settings(max_examples=10, deadline=None)
 def test_rotation_and_scaling_change_nothing(seed, factor):
     vectors, questions = structured(seed, 6, 30, 8)
     rotation = np.linalg.qr(np.random.default_rng(seed).normal(size=(8, 8)))[0]

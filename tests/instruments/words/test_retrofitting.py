@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -37,7 +37,6 @@ graphs = st.lists(
 
 
 @given(graphs, st.sampled_from([0.1, 1.0, 5.0]))
-@settings(max_examples=40, deadline=None)
 def test_equal_to_the_papers_iteration(graph, alpha):
     vectors = words(10)
     edges = [Edge(f"w{i}", f"w{j}", weight=weight) for i, j, weight in graph]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,11 +12,15 @@ from lexframe.audit.memberships.memberships import Memberships, multi_label, spl
 from lexframe.audit.neighbor_votes import find_neighborhood
 from lexframe.exceptions import InputError
 from lexframe.provenance import Provenance, SpaceFingerprint
+from lexframe.results import Result
 from lexframe.typing import Points
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True, slots=True)
-class MembershipAudit:
+class MembershipAudit(Result):
     """An audit of items with any number of categories each.
 
     Attributes
@@ -63,7 +67,7 @@ class MembershipAudit:
             for kind, row, category, probability in listed[:n_findings]
         ]
 
-    def to_frame(self, n_findings: int = 1000) -> Any:
+    def to_frame(self, n_findings: int = 1000) -> "pandas.DataFrame":
         """The findings as a pandas table."""
         import pandas as pd
 

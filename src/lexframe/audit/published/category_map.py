@@ -5,7 +5,7 @@ changes with its seed: :func:`~lexframe.audit.published.map_stability.hull_stabi
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -13,6 +13,11 @@ from jaxtyping import Float64, Int64
 from lexframe.audit.published.category_rows import CategoryRows, Given, category_rows, check_rows
 from lexframe.audit.published.hull import ConvexHull2D, convex_hull, overlap_area
 from lexframe.audit.published.point_map import PointMap
+from lexframe.provenance import Provenance
+from lexframe.results import Result
+
+if TYPE_CHECKING:
+    import pandas
 
 _ROWS_AT_ONCE = 256
 
@@ -41,7 +46,7 @@ class HullOverlaps:
 
 
 @dataclass(frozen=True, slots=True)
-class CategoryMap:
+class CategoryMap(Result):
     """A map with the hull of every category.
 
     Attributes
@@ -54,12 +59,14 @@ class CategoryMap:
         One a category, in the order of their numbers.
     by_x : ndarray of int64, shape (n_texts,)
         Rows from left to right.
+    provenance : Provenance
     """
 
     points_map: PointMap
     members: CategoryRows
     hulls: tuple[ConvexHull2D, ...]
     by_x: Int64[np.ndarray, " n_texts"] = field(repr=False)
+    provenance: Provenance = field(default_factory=Provenance)
 
     @property
     def coordinates(self) -> Float64[np.ndarray, "n_texts 2"]:
@@ -102,6 +109,14 @@ class CategoryMap:
         table = np.array(rows, dtype=np.float64).reshape(-1, 4)
         return HullOverlaps(pairs=table[:, :2].astype(np.int64), areas=table[:, 2], jaccards=table[:, 3])
 
+    def summary(self) -> str:
+        """How many rows lie in the hull of a category that is not theirs."""
+        flagged = np.unique(self.flagged()[:, 0])
+        return (
+            f"{len(flagged):,} of {len(self.coordinates):,} rows lie within the hull of a category that is not theirs, on a map of "
+            f"{len(self.hulls):,} categories by {self.points_map.method}. Two dimensions are left of many: look, and do not count on it."
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON."""
         return {
@@ -109,7 +124,16 @@ class CategoryMap:
             "categories": [
                 {"rows": self.members.of(category).tolist(), "hull": hull.to_dict()} for category, hull in enumerate(self.hulls)
             ],
+            "provenance": self.provenance.to_dict(),
         }
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """A row a category: its members, the area of its hull, and how many rows of others lie inside."""
+        import pandas as pd
+
+        inside = np.bincount(self.flagged()[:, 1], minlength=len(self.hulls))
+        areas = [hull.area for hull in self.hulls]
+        return pd.DataFrame({"category": np.arange(len(self.hulls)), "n_members": self.members.sizes, "area": areas, "n_flagged": inside})
 
     def _intruders(self, category: int, x_sorted: np.ndarray) -> np.ndarray:
         hull = self.hulls[category]
@@ -150,7 +174,9 @@ def category_map(points_map: PointMap, given: Given, n_categories: int | None = 
     members = category_rows(given, n_categories)
     check_rows(coordinates, members)
     hulls = tuple(convex_hull(coordinates[members.of(category)], peel=peel) for category in range(members.n_categories))
-    return CategoryMap(points_map, members, hulls, by_x=np.argsort(coordinates[:, 0], kind="stable"))
+    settings = {"method": points_map.method, "n_neighbors": points_map.n_neighbors, "min_dist": points_map.min_dist, "peel": peel}
+    by_x = np.argsort(coordinates[:, 0], kind="stable")
+    return CategoryMap(points_map, members, hulls, by_x, Provenance(seed=points_map.seed, parameters=settings))
 
 
 def _pairs_that_may(hulls: list[ConvexHull2D], areas: np.ndarray, least: float) -> list[tuple[int, int]]:

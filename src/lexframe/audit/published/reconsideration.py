@@ -11,13 +11,18 @@ References
 Bettouche, Safi and Fischer (2024), Contextual Categorization Enhancement through LLMs Latent-Space, arXiv:2404.16442.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Float64
 
 from lexframe.exceptions import InputError
+from lexframe.provenance import Provenance
+from lexframe.results import Result
+
+if TYPE_CHECKING:
+    import pandas
 
 EXTENT_RULES = ("median", "quantile", "max")
 UPPER_QUANTILES = (0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
@@ -25,7 +30,7 @@ _LARGEST_EXPONENT = float(np.log(np.finfo(np.float64).max / 100))
 
 
 @dataclass(frozen=True, slots=True)
-class PublishedReconsideration:
+class PublishedReconsideration(Result):
     """Reconsideration probabilities of external items for one category, in percent.
 
     Attributes
@@ -45,6 +50,7 @@ class PublishedReconsideration:
         Which quantile of the external distances the reference is: 0.5 as published, or a higher one.
     note : str
         Where and why `guarded` leaves the paper, beyond cutting off above 100; empty where it does not.
+    provenance : Provenance
     """
 
     raw: Float64[np.ndarray, " n"] | None
@@ -54,6 +60,13 @@ class PublishedReconsideration:
     reference: float | None
     quantile: float | None
     note: str
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def summary(self) -> str:
+        """How many items have 50% or more, and where the value leaves the paper."""
+        n_likely = int((self.guarded >= 50).sum())
+        text = f"{n_likely:,} of {len(self.guarded):,} external items have a reconsideration probability of 50% or more."
+        return f"{text} {self.note}" if self.note else text
 
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON."""
@@ -65,7 +78,15 @@ class PublishedReconsideration:
             "reference": self.reference,
             "quantile": self.quantile,
             "note": self.note,
+            "provenance": self.provenance.to_dict(),
         }
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """A row an item: the value as published, NaN where it is not defined, and the guarded one."""
+        import pandas as pd
+
+        raw = np.full(len(self.guarded), np.nan) if self.raw is None else self.raw
+        return pd.DataFrame({"raw": raw, "guarded": self.guarded})
 
 
 def published_reconsideration(
@@ -95,17 +116,18 @@ def published_reconsideration(
         If a distance or the extent is negative or not finite.
     """
     distances = _checked(distances_of_external, "distances_of_external")
+    provenance = Provenance(parameters={"extent": float(extent), "n_population": len(distances if population is None else population)})
     others = distances if population is None else _checked(population, "population")
     if not (np.isfinite(extent) and extent >= 0):
         raise InputError(f"The extent is {extent}; expected a finite distance of 0 or more.")
     if not len(others):
         note = "There is no external item to take the median of: 100 up to the extent, 0 beyond."
-        return PublishedReconsideration(None, _step(distances, extent), extent, None, None, None, note)
+        return PublishedReconsideration(None, _step(distances, extent), extent, None, None, None, note, provenance)
     median = float(np.median(others))
     raw = None if median == extent else _decay(distances, extent, median)
     if median > extent:
         assert raw is not None
-        return PublishedReconsideration(raw, np.clip(raw, 0.0, 100.0), extent, median, median, 0.5, "")
+        return PublishedReconsideration(raw, np.clip(raw, 0.0, 100.0), extent, median, median, 0.5, "", provenance)
     problem = (
         "The median external item lies at the extent: the published formula divides by zero"
         if raw is None
@@ -116,10 +138,10 @@ def published_reconsideration(
         if reference > extent:
             guarded = np.clip(_decay(distances, extent, reference), 0.0, 100.0)
             return PublishedReconsideration(
-                raw, guarded, extent, median, reference, quantile, f"{problem}. 50 is put at the {quantile} quantile instead."
+                raw, guarded, extent, median, reference, quantile, f"{problem}. 50 is put at the {quantile} quantile instead.", provenance
             )
     note = f"{problem}. No external item lies beyond the extent either: 100 up to the extent, 0 beyond."
-    return PublishedReconsideration(raw, _step(distances, extent), extent, median, None, None, note)
+    return PublishedReconsideration(raw, _step(distances, extent), extent, median, None, None, note, provenance)
 
 
 def category_extent(member_distances: Float[np.ndarray, " n_members"], rule: str = "quantile", *, quantile: float = 0.9) -> float:

@@ -1,7 +1,7 @@
 """Which dimensions of a latent say something about the text, which are switched off, and which cost nats for nothing."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -9,14 +9,20 @@ from jaxtyping import Bool, Float
 from lexframe.exceptions import InputError
 from lexframe.generative.score.diagonal_gaussian import checked_moments
 from lexframe.generative.score.kl_divergence import kl_per_dimension
+from lexframe.provenance import Provenance
+from lexframe.results import Result
 from lexframe.spaces.base import Posterior
+
+if TYPE_CHECKING:
+    import altair
+    import pandas
 
 THRESHOLDS = (0.01, 0.2)
 UNUSED_BELOW = 0.005
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ActiveUnits:
+class ActiveUnits(Result):
     """How the dimensions of a latent are used over some texts.
 
     Attributes
@@ -36,6 +42,7 @@ class ActiveUnits:
         Of the posterior means over the texts.
     mean_kl : ndarray of shape (n_dims,)
         In nats.
+    provenance : Provenance
     """
 
     n_texts: int
@@ -47,11 +54,20 @@ class ActiveUnits:
     unused_below: float
     variances: Float[np.ndarray, " n_dims"]
     mean_kl: Float[np.ndarray, " n_dims"]
+    provenance: Provenance = field(default_factory=Provenance)
 
     @property
     def settled_share(self) -> float:
         """Share of the dimensions that are active at the lowest threshold or unused; see :attr:`n_active` for a collapse, which has 1."""
         return 1.0 - self.n_idle / self.n_dims
+
+    def summary(self) -> str:
+        """How many dimensions are used, and whether the latent has collapsed."""
+        text = (
+            f"{self.n_active[0]} of {self.n_dims} dimensions are active over {self.n_texts:,} texts, {self.n_unused} unused and "
+            f"{self.n_idle} idle; the KL is {self.mean_kl.sum():.2f} nats a text."
+        )
+        return text if self.n_active[0] else f"{text} The latent has collapsed: it says nothing about the text."
 
     def to_dict(self) -> dict[str, Any]:
         """Every field and the settled share, for JSON."""
@@ -66,7 +82,20 @@ class ActiveUnits:
             "settled_share": self.settled_share,
             "variances": self.variances.tolist(),
             "mean_kl": self.mean_kl.tolist(),
+            "provenance": self.provenance.to_dict(),
         }
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """A row a dimension."""
+        import pandas as pd
+
+        return pd.DataFrame({"dimension": np.arange(self.n_dims), "variance": self.variances, "mean_kl": self.mean_kl})
+
+    def chart(self) -> "altair.LayerChart":
+        """KL of every dimension, the largest first."""
+        from lexframe.generative.score.charts import kl_chart
+
+        return kl_chart(self)
 
 
 def active_units(posterior: Posterior, threshold: float = 0.01) -> Bool[np.ndarray, " n_dims"]:
@@ -145,6 +174,7 @@ def count_active_units(
         unused_below=unused_below,
         variances=variances,
         mean_kl=mean_kl,
+        provenance=Provenance(parameters={"thresholds": list(thresholds), "unused_below": unused_below}),
     )
 
 

@@ -1,20 +1,25 @@
 """Whether single dimensions of a latent stand for single factors, by the information that each has on each."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from lexframe.exceptions import InputError
 from lexframe.generative.score.factors import checked_factors
+from lexframe.provenance import Provenance
+from lexframe.results import Result
+
+if TYPE_CHECKING:
+    import pandas
 
 N_BINS = 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Disentanglement:
+class Disentanglement(Result):
     """How dimensions and factors belong together.
 
     Attributes
@@ -34,6 +39,7 @@ class Disentanglement:
         Mutual information of binned dimension and factor as a share of the factor's entropy.
     n_texts : int
         That have all factors.
+    provenance : Provenance
     """
 
     factors: tuple[str, ...]
@@ -44,6 +50,14 @@ class Disentanglement:
     completeness: float
     information: Float[np.ndarray, "n_dims n_factors"]
     n_texts: int
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def summary(self) -> str:
+        """The three measures in a sentence."""
+        return (
+            f"Over {len(self.factors)} factors and {self.n_texts:,} texts: mutual information gap {self.gap:.2f}, disentanglement "
+            f"{self.disentanglement:.2f}, completeness {self.completeness:.2f} (1 is a dimension a factor, 0 is none)."
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Every field, for JSON."""
@@ -56,7 +70,16 @@ class Disentanglement:
             "completeness": self.completeness,
             "information": self.information.tolist(),
             "n_texts": self.n_texts,
+            "provenance": self.provenance.to_dict(),
         }
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """A row a factor: its gap, the dimension that tells most of it, and how much."""
+        import pandas as pd
+
+        told = self.information.max(axis=0)
+        columns = {"factor": self.factors, "gap": self.gaps, "best_dimension": self.best_dimensions, "information": told}
+        return pd.DataFrame({name: list(values) for name, values in columns.items()})
 
 
 def disentanglement(
@@ -119,6 +142,7 @@ def disentanglement(
         completeness=mean_sharpness(information.T, weights=np.ones(len(checked))),
         information=information,
         n_texts=len(rows),
+        provenance=Provenance(parameters={"n_bins": n_bins}),
     )
 
 

@@ -1,8 +1,8 @@
 """What a linear reader finds in a latent about known factors of the texts, beside what it would find in no latent at all."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -10,7 +10,12 @@ from jaxtyping import Float, Int
 from lexframe.exceptions import DataError, InputError
 from lexframe.generative.score.factors import Factor, checked_factors
 from lexframe.intervals import Estimate, estimates, mean_estimate
+from lexframe.provenance import Provenance
+from lexframe.results import Result
 from lexframe.spaces.base import Progress
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,7 @@ class FactorScore:
 
 
 @dataclass(frozen=True, slots=True)
-class FactorProbes:
+class FactorProbes(Result):
     """Probes of several factors on the same points.
 
     Attributes
@@ -64,12 +69,23 @@ class FactorProbes:
     scores : tuple of FactorScore
         In the order of the factors.
     n_texts, n_dims, n_folds : int
+    provenance : Provenance
     """
 
     scores: tuple[FactorScore, ...]
     n_texts: int
     n_dims: int
     n_folds: int
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def summary(self) -> str:
+        """How many factors a linear reader finds, and the one that it reads best."""
+        read = [score for score in self.scores if score.score.low > max(score.baseline, score.shuffled)]
+        text = f"{len(read)} of {len(self.scores)} factors are read off the points better than without them"
+        if not read:
+            return f"{text}: a linear reader finds none of them here."
+        best = max(read, key=lambda score: score.score.value - score.baseline)
+        return f"{text}; best is {best.name} ({best.metric} {best.score}, {best.baseline:.3f} without the points)."
 
     def to_dict(self) -> dict[str, Any]:
         """Every field, for JSON."""
@@ -78,7 +94,18 @@ class FactorProbes:
             "n_texts": self.n_texts,
             "n_dims": self.n_dims,
             "n_folds": self.n_folds,
+            "provenance": self.provenance.to_dict(),
         }
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """A row a factor."""
+        import pandas as pd
+
+        rows = []
+        for score in self.scores:
+            found = score.to_dict()
+            rows.append(found | {"score": score.score.value, "low": score.score.low, "high": score.score.high})
+        return pd.DataFrame(rows)
 
 
 def probe_factors(
@@ -129,7 +156,8 @@ def probe_factors(
         _check_counts(factor, n_folds)
     table = points.astype(np.float64)
     scores = tuple(_score(table[factor.present], factor, n_folds, seed) for factor in progress(checked))
-    return FactorProbes(scores=scores, n_texts=len(points), n_dims=points.shape[1], n_folds=n_folds)
+    provenance = Provenance(seed=seed, parameters={"n_folds": n_folds})
+    return FactorProbes(scores=scores, n_texts=len(points), n_dims=points.shape[1], n_folds=n_folds, provenance=provenance)
 
 
 def _check_counts(factor: Factor, n_folds: int) -> None:

@@ -1,8 +1,8 @@
 """How likely a latent-variable model finds texts: bounds that draw near the truth as more z are weighed, and perplexities."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -10,7 +10,12 @@ from jaxtyping import Float, Int
 from lexframe.exceptions import DataError, InputError
 from lexframe.generative.score.importance_weighted import effective_sample_size, grouped_log_likelihood, largest_weight_share, log_weights
 from lexframe.intervals import Estimate, mean_estimate, ratio_estimate
+from lexframe.provenance import Provenance
+from lexframe.results import Result
 from lexframe.spaces.base import LatentVariableSpace, Posterior, Progress
+
+if TYPE_CHECKING:
+    import pandas
 
 N_SAMPLES = (1, 10, 100, 1000)
 
@@ -48,7 +53,7 @@ class LikelihoodBound:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ImportanceWeighted:
+class ImportanceWeighted(Result):
     """Importance-weighted likelihood of some texts.
 
     Attributes
@@ -64,6 +69,7 @@ class ImportanceWeighted:
         raise them.
     n_texts, n_tokens, n_words, n_cut : int
         Texts, their tokens with the ends, words with the ends of the texts that are not cut, and texts that are cut.
+    provenance : Provenance
     """
 
     bounds: tuple[LikelihoodBound, ...]
@@ -74,6 +80,18 @@ class ImportanceWeighted:
     n_tokens: int
     n_words: int
     n_cut: int
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def summary(self) -> str:
+        """The bound of the most samples, and whether it can be relied on."""
+        last = self.bounds[-1]
+        text = (
+            f"At most {last.nats_per_text.value:.2f} nats a text [{last.nats_per_text.low:.2f}, {last.nats_per_text.high:.2f}] with "
+            f"{last.n_samples:,} samples over {self.n_texts:,} texts, perplexity {last.perplexity_per_token.value:.1f} a token."
+        )
+        if self.dominated_share <= 0.1 or last.n_samples == 1:
+            return text
+        return f"{text} In {self.dominated_share:.0%} of texts one sample decides, so more samples would still lower the nats."
 
     def to_dict(self) -> dict[str, Any]:
         """The bounds and what they rest on, for JSON; without the numbers of each text."""
@@ -85,7 +103,20 @@ class ImportanceWeighted:
             "n_tokens": self.n_tokens,
             "n_words": self.n_words,
             "n_cut": self.n_cut,
+            "provenance": self.provenance.to_dict(),
         }
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """A row a number of samples."""
+        import pandas as pd
+
+        rows: list[dict[str, Any]] = []
+        for bound in self.bounds:
+            nats, word = bound.nats_per_text, bound.perplexity_per_word
+            row = {"n_samples": bound.n_samples, "nats_per_text": nats.value, "low": nats.low, "high": nats.high}
+            row["perplexity_per_token"] = bound.perplexity_per_token.value
+            rows.append(row | {"perplexity_per_word": np.nan if word is None else word.value})
+        return pd.DataFrame(rows)
 
 
 def importance_weighted(
@@ -163,6 +194,7 @@ def importance_weighted(
         n_tokens=int(n_tokens.sum()),
         n_words=int(n_words[whole].sum()),
         n_cut=int((~whole).sum()),
+        provenance=Provenance(space=space.fingerprint, seed=seed, parameters={"n_samples": counts}),
     )
 
 

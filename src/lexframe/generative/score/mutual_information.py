@@ -1,7 +1,7 @@
 """How much a latent knows about which text it is of, between a bound from below that ends at ln N and one from above."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -10,7 +10,12 @@ from lexframe.exceptions import InputError
 from lexframe.generative.score.diagonal_gaussian import LOG_2_PI, checked_moments
 from lexframe.generative.score.kl_divergence import kl_per_dimension
 from lexframe.intervals import Estimate, mean_estimate
+from lexframe.provenance import Provenance
+from lexframe.results import Result
 from lexframe.spaces.base import Posterior
+
+if TYPE_CHECKING:
+    import pandas
 
 NEAR_CEILING = 1.0
 CELLS_A_BLOCK = 2**21  # 16 MB of float64: long enough for a fast product, short enough for the cache to help
@@ -18,7 +23,7 @@ LARGEST_RATIO = 1e8  # squared spread over variance up to which the product form
 
 
 @dataclass(frozen=True, slots=True)
-class MutualInformation:
+class MutualInformation(Result):
     """Mutual information of text and latent under q, over N texts.
 
     Attributes
@@ -37,6 +42,7 @@ class MutualInformation:
     aggregate_kl : float
         KL(q(z) ‖ p(z)) of the aggregate, in nats: `mean_kl` less `nats`. Too high where `nats` is too low, and up to
         the noise of `nats` below 0 where the aggregate is the prior.
+    provenance : Provenance
     """
 
     nats: Estimate
@@ -46,6 +52,7 @@ class MutualInformation:
     n_samples: int
     mean_kl: float
     aggregate_kl: float
+    provenance: Provenance = field(default_factory=Provenance)
 
     @property
     def at_ceiling(self) -> bool:
@@ -63,6 +70,10 @@ class MutualInformation:
         """The smaller of `upper` and `mean_kl`, in nats: the information can exceed neither. To be quoted beside `nats`."""
         return min(self.upper, self.mean_kl)
 
+    def summary(self) -> str:
+        """The information in a sentence, and whether it is at its ceiling."""
+        return f"The latent tells {self} of which of {self.n_texts:,} texts it is of."
+
     def to_dict(self) -> dict[str, Any]:
         """Every field, and whether the value is at its ceiling, for JSON."""
         return {
@@ -75,7 +86,17 @@ class MutualInformation:
             "n_samples": self.n_samples,
             "mean_kl": self.mean_kl,
             "aggregate_kl": self.aggregate_kl,
+            "provenance": self.provenance.to_dict(),
         }
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """A row a measure, in nats."""
+        import pandas as pd
+
+        nats = self.nats
+        rows: list[dict[str, Any]] = [{"measure": "information", "value": nats.value, "low": nats.low, "high": nats.high}]
+        rows += [{"measure": name, "value": getattr(self, name)} for name in ("upper", "at_most", "ceiling", "mean_kl", "aggregate_kl")]
+        return pd.DataFrame(rows)
 
     def __str__(self) -> str:
         ceiling = f"ln {self.n_texts} = {self.ceiling:.2f}"
@@ -139,6 +160,7 @@ def mutual_information(posterior: Posterior, *, n_samples: int = 1, seed: int = 
         n_samples=n_samples,
         mean_kl=mean_kl,
         aggregate_kl=mean_kl - nats.value,
+        provenance=Provenance(seed=seed, parameters={"n_samples": n_samples}),
     )
 
 

@@ -2,8 +2,8 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Float32
@@ -11,7 +11,13 @@ from jaxtyping import Float, Float32
 from lexframe.exceptions import DataError, InputError
 from lexframe.generative.score.derangement import derangements
 from lexframe.intervals import Estimate, estimates
+from lexframe.provenance import Provenance
+from lexframe.results import Result
 from lexframe.spaces.base import LatentVariableSpace, Progress
+
+if TYPE_CHECKING:
+    import altair
+    import pandas
 
 LOADED = 2.0  # a quarter of the text with twice its part of the gain holds half of it
 SMALLEST_GAIN = 0.01
@@ -44,7 +50,7 @@ class PositionPoint:
 
 
 @dataclass(frozen=True, slots=True)
-class PositionGain:
+class PositionGain(Result):
     """What the z of a text, put in place of another text's, adds to the log-likelihood of its tokens, and where.
 
     A concentration is the part of the whole gain that lies in a stretch over the part of the tokens that lie there: for a quarter of
@@ -66,6 +72,7 @@ class PositionGain:
         Spearman correlation of place and gain over the stretches: -1 falls all the way, 0 has no direction. None as above.
     n_texts, n_derangements : int
         Texts, and how many other texts lent each their z.
+    provenance : Provenance
     """
 
     gain_per_text: Estimate
@@ -77,6 +84,7 @@ class PositionGain:
     trend: Estimate | None
     n_texts: int
     n_derangements: int
+    provenance: Provenance = field(default_factory=Provenance)
 
     @property
     def verdict(self) -> str:
@@ -94,6 +102,19 @@ class PositionGain:
             return "end-loaded"
         return "spread" if max(self.first_quarter.high, self.last_quarter.high) < LOADED else "undecided"
 
+    def summary(self) -> str:
+        """What the right z adds, where, and the verdict."""
+        found = self.gain_per_text
+        text = f"A text's own z is worth {found.value:.2f} nats more than another text's [{found.low:.2f}, {found.high:.2f}]"
+        said = {
+            "none": "that is no gain, so the decoder does not listen to the latent",
+            "front-loaded": "most of it in the first quarter of a text",
+            "end-loaded": "most of it in the last quarter of a text",
+            "spread": "spread over the text",
+            "undecided": "it is not sure whether it is spread over the text",
+        }
+        return f"{text}: {said[self.verdict]}."
+
     def to_dict(self) -> dict[str, Any]:
         """Every field and the verdict, for JSON."""
         named = {name: getattr(self, name) for name in ("first_quarter", "last_quarter", "end_share", "trend")}
@@ -105,7 +126,24 @@ class PositionGain:
             "verdict": self.verdict,
             "n_texts": self.n_texts,
             "n_derangements": self.n_derangements,
+            "provenance": self.provenance.to_dict(),
         }
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """A row a stretch of the text, from its beginning to its end."""
+        import pandas as pd
+
+        rows = [
+            {"position": point.position, "gain": point.gain.value, "low": point.gain.low, "high": point.gain.high, "loss": point.loss}
+            for point in self.by_share
+        ]
+        return pd.DataFrame(rows)
+
+    def chart(self) -> "altair.LayerChart":
+        """The gain over the length of a text."""
+        from lexframe.generative.score.charts import position_chart
+
+        return position_chart(self)
 
 
 def position_gain(
@@ -180,7 +218,9 @@ def position_gain(
             foreign[row] += tokens / len(partners)
     _check_tokens(texts, own, foreign)
     gains = [with_own - without for with_own, without in zip(own, foreign, strict=True)]
-    return _measured(gains, [-tokens for tokens in foreign], len(partners), n_stretches, least_texts, seed)
+    counts = {"n_derangements": n_derangements, "n_stretches": n_stretches, "least_texts": least_texts}
+    found = _measured(gains, [-tokens for tokens in foreign], len(partners), n_stretches, least_texts, seed)
+    return replace(found, provenance=Provenance(space=space.fingerprint, seed=seed, parameters=counts))
 
 
 def _check_tokens(texts: Sequence[str], own: list[np.ndarray], foreign: list[np.ndarray]) -> None:

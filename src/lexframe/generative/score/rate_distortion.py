@@ -1,8 +1,8 @@
 """The trade between what a latent costs and what it saves: rate and distortion of one model along a path of posteriors, and of several."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -12,7 +12,13 @@ from lexframe.generative.score.diagonal_gaussian import checked_moments
 from lexframe.generative.score.kl_divergence import kl_per_dimension
 from lexframe.generative.score.likelihoods import checked_likelihoods, checked_posterior_of
 from lexframe.intervals import Estimate, mean_estimate
+from lexframe.provenance import Provenance
+from lexframe.results import Result
 from lexframe.spaces.base import LatentVariableSpace, Posterior, Progress
+
+if TYPE_CHECKING:
+    import altair
+    import pandas
 
 WEIGHTS = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 PAIRS_A_BLOCK = 2**16  # of text and z that are held at once
@@ -54,7 +60,7 @@ class RatePoint:
 
 
 @dataclass(frozen=True, slots=True)
-class RateDistortion:
+class RateDistortion(Result):
     """Points of one model or several, on the same texts.
 
     Attributes
@@ -64,10 +70,12 @@ class RateDistortion:
     plain_language_model : Estimate or None
         Nats a text of a language model without a latent. It stands at rate 0, and the line rate + distortion = this is where a latent
         begins to pay: below it the ELBO alone beats the language model.
+    provenance : Provenance
     """
 
     points: tuple[RatePoint, ...]
     plain_language_model: Estimate | None = None
+    provenance: Provenance = field(default_factory=Provenance)
 
     @property
     def frontier(self) -> tuple[RatePoint, ...]:
@@ -77,13 +85,48 @@ class RateDistortion:
         )
         return tuple(sorted((p for p, keep in zip(self.points, kept, strict=True) if keep), key=lambda point: point.rate.value))
 
+    def summary(self) -> str:
+        """The least cost of a text, and whether the latent pays against a plain language model."""
+        if not self.points:
+            return "There is no point to compare."
+        best = min(self.points, key=lambda point: point.total.value)
+        text = (
+            f"Rate and distortion add up to {best.total.value:.2f} nats a text at the least ({best.model}, texts weighted {best.weight:g}: "
+            f"rate {best.rate.value:.2f})."
+        )
+        plain = self.plain_language_model
+        if plain is None:
+            return text
+        pays = "the latent pays" if best.total.value < plain.value else "the latent does not pay by this bound"
+        return f"{text} A plain language model needs {plain.value:.2f}: {pays}."
+
     def to_dict(self) -> dict[str, Any]:
         """The points, which of them are on the frontier, and the reference, for JSON."""
         frontier = self.frontier
         return {
             "points": [point.to_dict() | {"on_frontier": point in frontier} for point in self.points],
             "plain_language_model": None if self.plain_language_model is None else self.plain_language_model.to_dict(),
+            "provenance": self.provenance.to_dict(),
         }
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """A row a model and weight."""
+        import pandas as pd
+
+        rows = []
+        for point in self.points:
+            row: dict[str, Any] = {"model": point.model, "weight": point.weight}
+            for name in ("rate", "distortion", "total"):
+                found = getattr(point, name)
+                row |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+    def chart(self) -> "altair.LayerChart":
+        """Distortion against rate."""
+        from lexframe.generative.score.charts import rate_distortion_chart
+
+        return rate_distortion_chart(self)
 
 
 def pareto_frontier(rates: Float[np.ndarray, " n_points"], distortions: Float[np.ndarray, " n_points"]) -> Bool[np.ndarray, " n_points"]:

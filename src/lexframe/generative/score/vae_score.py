@@ -125,7 +125,11 @@ def score_text_vae(
         plain=None if plain is None else compare_with_plain(likelihood, plain[: len(bounded)], n_tokens, seed=seed),
         reconstructions=reconstruct_texts(space, decoded, points=posterior.means[: len(decoded)], **common),
         gain=position_gain(space, decoded, points=posterior.means[: len(decoded)], **common),
-        rate_distortion=RateDistortion(path, None if plain is None else mean_estimate(plain[: len(decoded)], seed=seed)),
+        rate_distortion=RateDistortion(
+            path,
+            None if plain is None else mean_estimate(plain[: len(decoded)], seed=seed),
+            Provenance(space=space.fingerprint, seed=seed, parameters={"weights": list(weights)}),
+        ),
         samples=samples,
         diversity=compare_diversity(samples.texts, compared),
         sample_perplexity=perplexities[0],

@@ -1,19 +1,21 @@
 """What a text VAE is worth, and how it is read."""
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lexframe.checks import plain
 from lexframe.generative.score.vae_measures import vae_measures
 from lexframe.generative.score.vae_score_parts import VAEScoreParts
 from lexframe.generative.score.vae_warnings import vae_warnings
+from lexframe.results import Result
 
 if TYPE_CHECKING:
+    import altair
     import pandas
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TextVAEScore(VAEScoreParts):
+class TextVAEScore(VAEScoreParts, Result):
     """What a text VAE is worth, from all sides.
 
     Attributes
@@ -48,6 +50,18 @@ class TextVAEScore(VAEScoreParts):
         """What the numbers warn of, in sentences, the gravest first; empty where there is nothing."""
         return vae_warnings(self)
 
+    def summary(self) -> str:
+        """The gravest warning, or what the latent costs, tells and saves where there is none."""
+        own = self.own_point
+        text = (
+            f"{len(self.rows):,} texts: minus the ELBO {own.total.value:.2f} nats a text, KL {self.kl.value:.2f}, {self.units.n_active[0]} "
+            f"of {self.units.n_dims} dimensions active, {self.reconstructions.rates()['word_accuracy']:.0%} of words reconstructed."
+        )
+        warnings = self.warnings
+        if not warnings:
+            return f"{text} Nothing to warn of."
+        return f"{text} {warnings[0]}" + (f" There are {len(warnings) - 1} more warnings." if len(warnings) > 1 else "")
+
     def to_dict(self) -> dict[str, Any]:
         """Every measure and the warnings as plain types, for JSON; what is not finite is None."""
         parts = ("kl", "units", "information", "likelihood", "plain", "reconstructions", "gain", "rate_distortion", "samples", "diversity")
@@ -55,7 +69,7 @@ class TextVAEScore(VAEScoreParts):
         return {
             "n_texts": len(self.rows),
             "warnings": list(self.warnings),
-            **{name: None if part is None else _finite(part.to_dict()) for name, part in found.items()},
+            **{name: None if part is None else plain(part.to_dict()) for name, part in found.items()},
             "provenance": self.provenance.to_dict(),
         }
 
@@ -65,20 +79,8 @@ class TextVAEScore(VAEScoreParts):
 
         return pd.DataFrame([measure.to_dict() for measure in vae_measures(self)])
 
-    def chart(self) -> Any:
+    def chart(self) -> "altair.VConcatChart":
         """KL per dimension, gain by position, rate and distortion: an Altair chart."""
-        from lexframe.generative.charts import score_chart
+        from lexframe.generative.score.charts import score_chart
 
         return score_chart(self)
-
-    def _repr_html_(self) -> str:
-        return str(self.to_frame().to_html(float_format="{:.3f}".format, escape=True, index=False))
-
-
-def _finite(value: Any) -> Any:
-    """JSON knows neither NaN nor infinity."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -5,7 +5,7 @@ whether samples are nearer than real texts which the model has not seen.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from jaxtyping import Bool, Float, Int64
 from lexframe.checks import checked_texts, plain
 from lexframe.generative.texts.shared_runs import longest_shared_runs
 from lexframe.generative.texts.word_index import WordIndex
+from lexframe.provenance import Provenance
+from lexframe.results import Result
 from lexframe.spaces.base import Progress
 from lexframe.text_forms import normalized
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class NearestTexts:
+class NearestTexts(Result):
     """For each text the nearest training text, and what both have in common word for word.
 
     Attributes
@@ -40,6 +42,7 @@ class NearestTexts:
         The longest run of words that stands in any training text, not in the nearest alone.
     run_lengths : ndarray of int64, shape (n_texts,)
         Words of these runs.
+    provenance : Provenance
     """
 
     texts: tuple[str, ...]
@@ -49,8 +52,9 @@ class NearestTexts:
     is_copy: Bool[np.ndarray, " n_texts"]
     longest_runs: tuple[str, ...]
     run_lengths: Int64[np.ndarray, " n_texts"]
+    provenance: Provenance = field(default_factory=Provenance)
 
-    def summary(self) -> dict[str, float]:
+    def rates(self) -> dict[str, float]:
         """Over the texts: shares of copies, quartiles of the similarity, mean and largest run."""
         low, middle, high = np.quantile(self.similarities, [0.25, 0.5, 0.75]).tolist()
         return {
@@ -62,9 +66,18 @@ class NearestTexts:
             "run_largest": int(self.run_lengths.max()),
         }
 
+    def summary(self) -> str:
+        """Copies, the median similarity and the longest run, in a sentence."""
+        rates = self.rates()
+        return (
+            f"{rates['copied_share']:.0%} of {len(self.texts):,} texts are copies of training texts; the nearest has a similarity of "
+            f"{rates['similarity_median']:.2f} (median), the longest shared run is {rates['run_largest']} words."
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON."""
-        return {name: plain(getattr(self, name)) for name in _COLUMNS} | {"summary": self.summary()}
+        found = {name: plain(getattr(self, name)) for name in _COLUMNS}
+        return found | {"rates": self.rates(), "provenance": self.provenance.to_dict()}
 
     def to_frame(self) -> "pandas.DataFrame":
         """A row a text."""
@@ -77,7 +90,7 @@ _COLUMNS = ("texts", "nearest", "nearest_rows", "similarities", "is_copy", "long
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MemorizationCheck:
+class MemorizationCheck(Result):
     """Samples against training texts, beside real texts against the same.
 
     Attributes
@@ -90,12 +103,25 @@ class MemorizationCheck:
     nearer_probability : float
         That a sample is nearer to its nearest training text than a held-out text is to its own, ties counting half: 0.5 where samples
         resemble training texts as real texts do, 1 where all are nearer. NaN without held-out texts.
+    provenance : Provenance
     """
 
     samples: NearestTexts
     held_out: NearestTexts | None
     n_training: int
     nearer_probability: float
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def summary(self) -> str:
+        """Samples beside held-out texts, and what that says."""
+        text = f"Of {self.n_training:,} training texts: {self.samples.summary()}"
+        if self.held_out is None:
+            return f"{text} Without held-out texts nobody can say whether that is much: real texts resemble each other too."
+        usual = self.held_out.rates()["similarity_median"]
+        return (
+            f"{text} For held-out texts the median similarity is {usual:.2f}; a sample is nearer than one of them with probability "
+            f"{self.nearer_probability:.2f} (0.5 is no memorization, 1 is all)."
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON."""
@@ -104,6 +130,7 @@ class MemorizationCheck:
             "held_out": self.held_out.to_dict() if self.held_out else None,
             "n_training": self.n_training,
             "nearer_probability": plain(self.nearer_probability),
+            "provenance": self.provenance.to_dict(),
         }
 
     def to_frame(self) -> "pandas.DataFrame":
@@ -167,7 +194,7 @@ def memorization_check(
     both = _nearest([*written, *real], training, progress)
     found, baseline = _rows(both, slice(0, len(written))), _rows(both, slice(len(written), None)) if real else None
     nearer = np.nan if baseline is None else _probability_above(found.similarities, baseline.similarities)
-    return MemorizationCheck(found, baseline, len(training), nearer)
+    return MemorizationCheck(found, baseline, len(training), nearer, Provenance(parameters=_sizes(written, training, real)))
 
 
 def _nearest(texts: Sequence[str], training: Sequence[str], progress: Progress) -> NearestTexts:
@@ -183,11 +210,17 @@ def _nearest(texts: Sequence[str], training: Sequence[str], progress: Progress) 
         is_copy=np.array([normalized(text) in exact for text in texts]),
         longest_runs=tuple(" ".join(run) for run in runs),
         run_lengths=np.array([len(run) for run in runs], dtype=np.int64),
+        provenance=Provenance(parameters=_sizes(texts, training)),
     )
 
 
 def _rows(found: NearestTexts, rows: slice) -> NearestTexts:
-    return NearestTexts(**{name: getattr(found, name)[rows] for name in _COLUMNS})
+    parts = {name: getattr(found, name)[rows] for name in _COLUMNS}
+    return NearestTexts(**parts, provenance=found.provenance)
+
+
+def _sizes(texts: Sequence[str], training: Sequence[str], held_out: Sequence[str] = ()) -> dict[str, int]:
+    return {"n_texts": len(texts), "n_training": len(training)} | ({"n_held_out": len(held_out)} if held_out else {})
 
 
 def _probability_above(first: Float[np.ndarray, " n"], second: Float[np.ndarray, " m"]) -> float:

@@ -1,13 +1,18 @@
 """How different samples are from each other, beside as many real texts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from lexframe.checks import checked_texts
 from lexframe.exceptions import DataError
 from lexframe.generative.texts.text_diversity import distinct_n, self_bleu
+from lexframe.provenance import Provenance
+from lexframe.results import Result
 from lexframe.text_forms import normalized
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +42,37 @@ class Diversity:
 
 
 @dataclass(frozen=True, slots=True)
-class SampleDiversity:
+class SampleDiversity(Result):
     """Samples and as many real texts.
 
     Attributes
     ----------
     samples, real : Diversity
+    provenance : Provenance
     """
 
     samples: Diversity
     real: Diversity
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def summary(self) -> str:
+        """Different texts and self-BLEU of both sides."""
+        said = [
+            f"{found.distinct_texts:.0%} of {found.n_texts:,} {name} are different"
+            + ("" if found.self_bleu is None else f" (self-BLEU {found.self_bleu:.2f})")
+            for name, found in (("samples", self.samples), ("real texts", self.real))
+        ]
+        return f"{said[0]}; {said[1]}."
 
     def to_dict(self) -> dict[str, Any]:
         """Both, for JSON."""
-        return {"samples": self.samples.to_dict(), "real": self.real.to_dict()}
+        return {"samples": self.samples.to_dict(), "real": self.real.to_dict(), "provenance": self.provenance.to_dict()}
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """A row for the samples and one for the real texts."""
+        import pandas as pd
+
+        return pd.DataFrame([{"texts": name} | getattr(self, name).to_dict() for name in ("samples", "real")])
 
 
 def diversity(texts: Sequence[str]) -> Diversity:
@@ -88,7 +110,7 @@ def compare_diversity(samples: Sequence[str], real: Sequence[str]) -> SampleDive
         If there is none on one side, or one is no string.
     """
     n = min(len(samples), len(real))
-    return SampleDiversity(diversity(samples[:n]), diversity(real[:n]))
+    return SampleDiversity(diversity(samples[:n]), diversity(real[:n]), Provenance(parameters={"n_texts": n}))
 
 
 def _distinct(texts: Sequence[str], n: int) -> float | None:

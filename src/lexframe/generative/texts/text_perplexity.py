@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,15 +13,19 @@ from lexframe.checks import plain
 from lexframe.exceptions import DataError, ModelError
 from lexframe.intervals import Estimate, ratio_over_items
 from lexframe.provenance import Provenance
+from lexframe.results import Result
 from lexframe.spaces.base import Progress
 from lexframe.spaces.language_model.layers import longest_input
 from lexframe.spaces.language_model.sequence_scores import separated_ids, sequence_log_probabilities
+
+if TYPE_CHECKING:
+    import pandas
 
 MAX_CONTEXT = 512
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TextPerplexity:
+class TextPerplexity(Result):
     """How probable a model finds some texts, each and together.
 
     Attributes
@@ -50,6 +54,14 @@ class TextPerplexity:
         """Texts that were not scored."""
         return int((self.n_words == 0).sum())
 
+    def summary(self) -> str:
+        """Both perplexities in a sentence."""
+        model = self.provenance.parameters.get("model") or "the model"
+        return (
+            f"Perplexity of {len(self.nats) - self.n_without_words:,} texts under {model}: {self.per_word} a word and "
+            f"{self.per_token} a token."
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """The figures as plain types, for JSON; of the texts only how many there are."""
         return {
@@ -63,6 +75,12 @@ class TextPerplexity:
             "perplexity_per_word_interval": plain(self.per_word.interval),
             "provenance": self.provenance.to_dict(),
         }
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """A row a text."""
+        import pandas as pd
+
+        return pd.DataFrame({"nats": self.nats, "n_tokens": self.n_tokens, "n_words": self.n_words})
 
 
 def language_model_perplexity(

@@ -5,18 +5,23 @@ whose logits come closest to "this word and no other". On the input side the bas
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
 
+from lexframe.checks import plain
 from lexframe.exceptions import InputError
 from lexframe.linalg import GramInverse, cosine, gram_matrix, invert_gram
 from lexframe.provenance import Provenance
+from lexframe.results import Result
 from lexframe.spaces.base import VocabularySpace
 from lexframe.typing import Matrix, Vectors
+
+if TYPE_CHECKING:
+    import pandas
 
 READOUTS = ("invariant", "cosine")
 
@@ -96,7 +101,7 @@ class LabelBases:
 
 
 @dataclass(frozen=True, slots=True)
-class WordCard:
+class WordCard(Result):
     """What the frame says of one word.
 
     Attributes
@@ -114,6 +119,7 @@ class WordCard:
     basis_side_effect, row_side_effect : float
         When the word's logit is raised by 1 along the basis, or along the plain row: the mean absolute change of
         all other logits. Smaller is cleaner.
+    provenance : Provenance
     """
 
     word: str
@@ -124,12 +130,28 @@ class WordCard:
     row_norm: float
     basis_side_effect: float
     row_side_effect: float
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def summary(self) -> str:
+        """What lies nearest, and how clean a step along the basis is."""
+        near = ", ".join(token.strip() or repr(token) for token, _ in self.nearest[:3]) or "nothing"
+        return (
+            f"{self.word} ({len(self.tokens)} tokens): nearest are {near}. A step along its basis that raises its logit by 1 moves "
+            f"the others by {self.basis_side_effect:.3f} on average, one along its row by {self.row_side_effect:.3f}."
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON."""
-        document = asdict(self)
-        document["nearest"] = [{"token": token, "similarity": value} for token, value in self.nearest]
-        return document
+        names = ("word", "tokens", "leverage", "basis_norm", "row_norm", "basis_side_effect", "row_side_effect")
+        document = {name: plain(getattr(self, name)) for name in names}
+        document["nearest"] = [{"token": token, "similarity": plain(value)} for token, value in self.nearest]
+        return document | {"provenance": self.provenance.to_dict()}
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """A row a near vocabulary item."""
+        import pandas as pd
+
+        return pd.DataFrame(list(self.nearest), columns=["token", "similarity"])
 
 
 class VocabularyFrame:
@@ -263,6 +285,7 @@ class VocabularyFrame:
             row_norm=float(np.linalg.norm(row)),
             basis_side_effect=side_effect(self.rows, ids, basis),
             row_side_effect=side_effect(self.rows, ids, row),
+            provenance=replace(self.provenance, parameters=self.provenance.parameters | {"readout": readout}),
         )
 
 

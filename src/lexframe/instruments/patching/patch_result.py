@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
+from lexframe.checks import plain
 from lexframe.exceptions import InputError
 from lexframe.instruments.patching.answer_scores import AnswerScores
 from lexframe.instruments.patching.task import Pair
 from lexframe.intervals import Estimate, estimates, mean_over_items
 from lexframe.provenance import Provenance
+from lexframe.results import Result
 
 if TYPE_CHECKING:
     import altair as alt
@@ -53,6 +55,12 @@ class ConditionScore:
     n_prompts: int
     n_pairs: int
 
+    def to_dict(self) -> dict[str, Any]:
+        """Every field as plain types, for JSON."""
+        found = {name: getattr(self, name) for name in ("task", "condition", "probability", "median_rank", "n_prompts", "n_pairs")}
+        estimates_of = {name: getattr(self, name) for name in ("accuracy", "other_accuracy", "few_shot_share")}
+        return plain(found) | {name: None if each is None else each.to_dict() for name, each in estimates_of.items()}
+
 
 @dataclass(frozen=True, slots=True)
 class LayerChoice:
@@ -66,7 +74,7 @@ class LayerChoice:
 
 
 @dataclass(frozen=True, slots=True)
-class PatchResult:
+class PatchResult(Result):
     """Vectors put into zero-shot questions, beside the controls.
 
     Attributes
@@ -106,11 +114,25 @@ class PatchResult:
                 return score
         raise InputError(f"There is no score of {condition!r} for {task!r}. Conditions are {', '.join(self.conditions)}.")
 
+    def summary(self) -> str:
+        """The best patched condition between zero-shot and few-shot."""
+        task = self.scores[-1].task  # all tasks together stand last
+        found = {condition: self.score(condition, task).accuracy for condition in self.conditions}
+        few, zero = found.get("few-shot"), found.get("zero-shot")
+        patched = {name: each for name, each in found.items() if name not in ("few-shot", "zero-shot")}
+        if few is None or zero is None or not patched:
+            return f"{self.title}: " + ", ".join(f"{name} {each}" for name, each in found.items()) + "."
+        best = max(patched, key=lambda name: patched[name].value)
+        text = (
+            f"{self.title}: zero-shot {zero.value:.1%} right, few-shot {few.value:.1%}; best in between is {best!r} with {patched[best]}."
+        )
+        return text if patched[best].low > zero.high else f"{text} That is not reliably more than zero-shot."
+
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON."""
         return {
-            "scores": [asdict(score) for score in self.scores],
-            "choices": [asdict(choice) for choice in self.choices],
+            "scores": [score.to_dict() for score in self.scores],
+            "choices": [plain(asdict(choice)) for choice in self.choices],
             "words": {task: [{"token": token, "probability": share} for token, share in words] for task, words in self.words.items()},
             "provenance": self.provenance.to_dict(),
         }
@@ -134,9 +156,6 @@ class PatchResult:
         from lexframe.instruments.patching.charts import patch_chart
 
         return patch_chart(self)
-
-    def _repr_html_(self) -> str:
-        return self.to_frame().to_html(index=False, float_format="{:.3f}".format)
 
 
 @dataclass(slots=True)

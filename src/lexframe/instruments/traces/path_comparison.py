@@ -1,8 +1,8 @@
 """Several prompts side by side: where along the layers their paths part, and a plane to draw them in."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,11 +13,17 @@ from lexframe.instruments.frame.vocabulary_frame import VocabularyFrame
 from lexframe.instruments.traces.lens import Lens, LogitLens
 from lexframe.instruments.traces.trace import PromptTrace
 from lexframe.linalg import metric_root, unit_rows
+from lexframe.provenance import Provenance
+from lexframe.results import Result
 from lexframe.spaces.base import LensSpace
+
+if TYPE_CHECKING:
+    import altair
+    import pandas
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PathComparison:
+class PathComparison(Result):
     """How far the paths of several prompts lie apart at their last tokens.
 
     Attributes
@@ -29,12 +35,26 @@ class PathComparison:
     path_distance : ndarray of shape (n_prompts, n_prompts)
         Dynamic time warping along the layers, with the root of the divergence as the distance of two points: the mean over the
         steps of the cheapest alignment. Two paths that pass the same words at other layers are near.
+    provenance : Provenance
     """
 
     prompts: tuple[str, ...]
     layers: tuple[int, ...]
     divergence: Float[np.ndarray, "n_layers n_prompts n_prompts"]
     path_distance: Float[np.ndarray, "n_prompts n_prompts"]
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def summary(self) -> str:
+        """The two prompts whose paths are farthest apart, and where they part."""
+        i, j = np.unravel_index(int(self.path_distance.argmax()), self.path_distance.shape)
+        apart = self.divergence[:, i, j]
+        if not apart.max() > 1e-6:
+            return f"The paths of {len(self.prompts)} prompts are one path."
+        widest = self.layers[int(apart.argmax())]
+        return (
+            f"Of {len(self.prompts)} prompts, {min(i, j) + 1} and {max(i, j) + 1} go the farthest apart: {apart.max():.2f} nats at layer "
+            f"{widest}, where ln 2 = 0.69 is the most, and {apart[-1]:.2f} at the end."
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON."""
@@ -43,7 +63,26 @@ class PathComparison:
             "layers": list(self.layers),
             "divergence": self.divergence.tolist(),
             "path_distance": self.path_distance.tolist(),
+            "provenance": self.provenance.to_dict(),
         }
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """A row a layer and pair of prompts; prompts count from 1."""
+        import pandas as pd
+
+        pairs = [(i, j) for j in range(len(self.prompts)) for i in range(j)]
+        rows = [
+            {"layer": layer, "one": i + 1, "other": j + 1, "divergence": float(self.divergence[row, i, j])}
+            for row, layer in enumerate(self.layers)
+            for i, j in pairs
+        ]
+        return pd.DataFrame(rows)
+
+    def chart(self) -> "altair.Chart":
+        """Divergence of every pair along the layers."""
+        from lexframe.instruments.traces.charts import parting_chart
+
+        return parting_chart(self)
 
 
 def compare_paths(space: LensSpace, traces: Sequence[PromptTrace], *, lens: Lens | None = None) -> PathComparison:
@@ -83,7 +122,8 @@ def compare_paths(space: LensSpace, traces: Sequence[PromptTrace], *, lens: Lens
     same_layer = np.arange(len(layers))
     distance = np.array([[align(roots[i, j]) if i != j else 0.0 for j in range(n)] for i in range(n)])
     divergence = (roots[:, :, same_layer, same_layer] ** 2).transpose(2, 0, 1)
-    return PathComparison(tuple(trace.prompt for trace in traces), layers, divergence, distance)
+    provenance = Provenance(space=space.fingerprint, parameters={"lens": lens.name})
+    return PathComparison(tuple(trace.prompt for trace in traces), layers, divergence, distance, provenance)
 
 
 def _distributions(space: LensSpace, lens: Lens, trace: PromptTrace) -> torch.Tensor:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from lexframe.checks import plain
 from lexframe.exceptions import InputError
 from lexframe.instruments.traces.lens import Lens, LensStatistics, LogitLens, read_through
 from lexframe.provenance import Provenance
+from lexframe.results import Result
 from lexframe.spaces.base import LensSpace
 
 if TYPE_CHECKING:
@@ -115,7 +117,7 @@ def settle_depth(top_ids: Int[np.ndarray, "n_layers n_tokens"]) -> Int[np.ndarra
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PromptTrace:
+class PromptTrace(Result):
     """The path of one prompt.
 
     Attributes
@@ -174,6 +176,16 @@ class PromptTrace:
             (self.layers[row], self.top_tokens[row][token][0], float(self.statistics.top_probabilities[row, token, 0])) for row in changes
         ]
 
+    def summary(self) -> str:
+        """What the model says next, and from which layer on."""
+        said, share = self.top_tokens[-1][-1][0], float(self.statistics.top_probabilities[-1, -1, 0])
+        depth = self.layers[int(self.settle_depth[-1])]
+        text = (
+            f"After {len(self.tokens)} tokens the likeliest next one is {said.strip() or said!r} ({share:.0%}), from layer {depth} of "
+            f"{self.layers[-1]} on by the {self.lens} lens."
+        )
+        return f"{text} The prompt was longer than the model takes and was cut." if self.truncated else text
+
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON; what is not defined is None."""
         return {
@@ -182,7 +194,7 @@ class PromptTrace:
             "layers": list(self.layers),
             "lens": self.lens,
             "answer": self.answer,
-            **{name: getattr(self.statistics, name).tolist() for name in STATISTICS},
+            **{name: plain(getattr(self.statistics, name)) for name in STATISTICS},
             "top": [
                 [
                     [{"token": item, "probability": value} for item, value in zip(items, values, strict=True)]
@@ -191,10 +203,10 @@ class PromptTrace:
                 for row, probabilities in zip(self.top_tokens, self.statistics.top_probabilities, strict=True)
             ],
             "settle_depth": self.settle_depth.tolist(),
-            "step_length": self.step_length.tolist(),
-            "turning_angle_deg": _without_nan(self.turning_angle_deg),
-            "token_curvature_deg": _without_nan(self.token_curvature_deg),
-            "effective_rank": self.effective_rank.tolist(),
+            "step_length": plain(self.step_length),
+            "turning_angle_deg": plain(self.turning_angle_deg),
+            "token_curvature_deg": plain(self.token_curvature_deg),
+            "effective_rank": plain(self.effective_rank),
             "truncated": self.truncated,
             "provenance": self.provenance.to_dict(),
         }
@@ -215,12 +227,6 @@ class PromptTrace:
         from lexframe.instruments.traces.charts import trace_chart
 
         return trace_chart(self, statistic)
-
-
-def _without_nan(values: np.ndarray) -> Any:
-    plain = values.astype(object)
-    plain[~np.isfinite(values)] = None
-    return plain.tolist()
 
 
 def trace(

@@ -15,8 +15,9 @@ costs the sum of three rows.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float32, Int
@@ -24,6 +25,11 @@ from jaxtyping import Float32, Int
 from lexframe.data.analogy_questions import AnalogyQuestion
 from lexframe.data.word_vectors import WordVectors
 from lexframe.exceptions import InputError, VocabularyError
+from lexframe.provenance import Provenance
+from lexframe.results import Result
+
+if TYPE_CHECKING:
+    import pandas
 
 EPSILON = 0.001
 """Keeps the denominator of 3CosMul from zero; the paper's value."""
@@ -162,7 +168,7 @@ class Vocabulary:
 
 
 @dataclass(frozen=True, slots=True)
-class Analogy:
+class Analogy(Result):
     """What a method answers to one question.
 
     Attributes
@@ -175,18 +181,35 @@ class Analogy:
         Words by falling score. For PairDirection the score is the cosine times the length of a' − a.
     exclude : bool
         Whether a, a' and b were left out.
+    provenance : Provenance
     """
 
     question: AnalogyQuestion
     method: str
     ranked: tuple[tuple[str, float], ...]
     exclude: bool
+    provenance: Provenance = field(default_factory=Provenance)
 
-    def to_dict(self) -> dict[str, object]:
+    def summary(self) -> str:
+        """The question and its answer."""
+        asked = f"{self.question.a} is to {self.question.a_} as {self.question.b} is to"
+        if not self.ranked:
+            return f"{asked} … no word is left to answer."
+        word, score = self.ranked[0]
+        return f"{asked} {word} ({self.method}, {score:.3f}){'' if self.exclude else '; every word was allowed'}."
+
+    def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON."""
         asked = {"a": self.question.a, "a_": self.question.a_, "b": self.question.b}
         ranked = [{"word": word, "score": score} for word, score in self.ranked]
-        return {**asked, "method": self.method, "exclude": self.exclude, "ranked": ranked}
+        found = {**asked, "method": self.method, "exclude": self.exclude, "ranked": ranked}
+        return found | {"provenance": self.provenance.to_dict()}
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """A row a word, the best first."""
+        import pandas as pd
+
+        return pd.DataFrame(list(self.ranked), columns=["word", "score"])
 
 
 def solve_analogy(
@@ -239,7 +262,8 @@ def solve_analogy(
     if exclude:
         order = order[~np.isin(order, [row for word in (a, a_, b) for row in vocabulary.rows(word)])]
     ranked = tuple((vectors.words[row], float(scores[row])) for row in order[:n].tolist())
-    return Analogy(AnalogyQuestion(a, a_, b), method, ranked, exclude)
+    parameters = {**vectors.provenance.parameters, "source": vectors.source, "lower": lower}
+    return Analogy(AnalogyQuestion(a, a_, b), method, ranked, exclude, Provenance(space=vectors.provenance.space, parameters=parameters))
 
 
 def cosines(
