@@ -8,37 +8,19 @@ random weights (what the architecture and the tokenizer alone give). Three seeds
 
 import argparse
 import sys
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 
 from common import SHARED, Claim, finish
 from lexframe import LanguageModelSpace, adapt, desk, read_table
-from lexframe.adaptation import METHODS
+from lexframe.adaptation import method_names
 from lexframe.cli.adapt import DEFAULT_TEMPLATE
 from lexframe.data import Table
-from lexframe.spaces.base import Representation
+from lexframe.latents import Reading, TextReader
 
 SETS = ("trec", "subj", "agnews", "mr", "carer")
 SEEDS = (0, 1, 2)
-
-
-class RememberingSpace(LanguageModelSpace):
-    """Encodes a text once, however many comparisons it takes part in."""
-
-    def encode(self, texts: Sequence[str], **options: Any) -> np.ndarray:
-        known: dict[str, np.ndarray] = self.__dict__.setdefault("known", {})
-        new = list(dict.fromkeys(text for text in texts if text not in known))
-        known.update(zip(new, super().encode(new, **options), strict=True))
-        return np.stack([known[text] for text in texts])
-
-    def encode_representations(self, texts: Sequence[str], representations: Sequence[Representation], **options: Any) -> np.ndarray:
-        known: dict[str, np.ndarray] = self.__dict__.setdefault("known " + " ".join(map(str, representations)), {})
-        new = list(dict.fromkeys(text for text in texts if text not in known))
-        known.update(zip(new, super().encode_representations(new, representations, **options), strict=True))
-        return np.stack([known[text] for text in texts])
 
 
 def main() -> None:
@@ -59,10 +41,11 @@ def main() -> None:
         else:
             sys.stderr.write(f"{name}: {folder} is absent; left out\n")
 
-    space = RememberingSpace(options.model, template=DEFAULT_TEMPLATE)
-    untrained = RememberingSpace(random_weights(space.model), tokenizer=space.tokenizer, template=DEFAULT_TEMPLATE)
+    model = LanguageModelSpace(options.model, template=DEFAULT_TEMPLATE)
+    other = LanguageModelSpace(random_weights(model.model), tokenizer=model.tokenizer, template=DEFAULT_TEMPLATE)
+    space, untrained = (TextReader(opened, Reading.thirds(opened)) for opened in (model, other))  # a text is read once for all seeds
     claims = []
-    print(f"{'set':8s} {'labels':>6s} {'seed':>4s}  " + "  ".join(f"{name:>13s}" for name in METHODS) + "  controls")
+    print(f"{'set':8s} {'labels':>6s} {'seed':>4s}  " + "  ".join(f"{name:>13s}" for name in method_names("default")) + "  controls")
     for name, (train, test) in sets.items():
         gains, posterior_gains, above_untrained = [], [], []
         for seed in seeds:
@@ -80,11 +63,11 @@ def main() -> None:
                 f"{name:8s} {len(drawn):6d} {seed:4d}  " + "  ".join(f"{value:13.3f}" for value in values.values()) + f"  {control}",
                 flush=True,
             )
-            gains.append(values["vds"] - max(values["lda"], values["logistic"]))
+            gains.append(values["semantic-calibration"] - max(values["lda"], values["logistic"]))
             posterior_gains.append(values["posterior"] - max(values["lda"], values["logistic"]))
             above_untrained.append(values["lda"] - random.methods["lda"].accuracy.value)
         claims += [
-            Claim(f"{name}: vds minus the better plain control, accuracy", *mean_and_range(gains), "> 0", min(gains) > 0),
+            Claim(f"{name}: semantic-calibration minus the better plain control, accuracy", *mean_and_range(gains), "> 0", min(gains) > 0),
             Claim(
                 f"{name}: posterior minus the better plain control, accuracy",
                 *mean_and_range(posterior_gains),

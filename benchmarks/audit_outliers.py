@@ -7,9 +7,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from audit_bench import Bench
 from common import Claim
-from lexframe.adaptation.metrics import mean_over_items
 from lexframe.audit.category_audit import CategoryAudit
 from lexframe.audit.outliers import adjusted_p, conformal_p_values
+from lexframe.intervals import mean_over_items
 
 
 def nowhere(bench: Bench) -> list[Claim]:

@@ -5,9 +5,9 @@ import numpy as np
 from audit_bench import FIRST, KINDS, PLANTED, Bench, plant
 from audit_scores import measured, ours
 from common import Claim
-from lexframe.adaptation.metrics import mean_over_items
 from lexframe.audit.category_audit import CategoryAudit
 from lexframe.audit.review.decisions import Decisions
+from lexframe.intervals import mean_over_items
 
 
 def hierarchy(bench: Bench) -> list[Claim]:

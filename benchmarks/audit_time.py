@@ -13,8 +13,8 @@ from sklearn.metrics import average_precision_score
 from audit_bench import Bench
 from audit_scores import dense
 from common import Claim
-from lexframe.adaptation.metrics import mean_over_items
 from lexframe.audit.category_audit import CategoryAudit
+from lexframe.intervals import mean_over_items
 
 
 def speed(bench: Bench) -> list[Claim]:

@@ -15,9 +15,8 @@ import numpy as np
 import pandas as pd
 
 from common import SHARED, Claim, finish
-from lexframe.adaptation import ComparisonResult, compare
+from lexframe.adaptation import ComparisonResult, Draws, compare
 from lexframe.adaptation.draws import rows_of
-from lexframe.adaptation.methods import make_methods
 from lexframe.cli.adapt import DEFAULT_TEMPLATE
 from lexframe.cli.compare import parse_shots
 from lexframe.data import Table, read_table
@@ -53,9 +52,9 @@ def main() -> None:
     results: dict[str, ComparisonResult] = {}
     for name in options.sets.split(","):
         found = [run(name, part, options) for part in parts]
-        families = {method: family for result in found for method, family in result.families.items()}
-        results[name] = replace(found[0], cells=tuple(cell for result in found for cell in result.cells), families=families)
-        for line in results[name].advice():
+        about = tuple({method.name: method for result in found for method in result.about}.values())
+        results[name] = replace(found[0], cells=tuple(cell for result in found for cell in result.cells), about=about)
+        for line in results[name].summary().splitlines():
             print(f"{name:8s} {line}", flush=True)
     table = means(results)
     print(table.to_string(float_format="{:.3f}".format))
@@ -89,10 +88,8 @@ def run(name: str, part: tuple[str, str, int], options: argparse.Namespace) -> C
         {"model": open_model(options.model)},
         train,
         test,
-        methods=make_methods(methods),
-        shots=parse_shots(shots),
-        seeds=range(seeds),
-        max_test=options.max_test,
+        methods=methods,
+        draws=Draws(parse_shots(shots), range(seeds), options.max_test),
         folder=options.out / name,
     )
 

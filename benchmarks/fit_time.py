@@ -16,9 +16,10 @@ import numpy as np
 from common import Claim, finish
 from compare import open_model, read_set
 from lexframe.adaptation.methods.peft import IA3, LoRA
-from lexframe.adaptation.methods.posterior import Posterior
+from lexframe.adaptation.methods.posterior import PosteriorMethod
 from lexframe.adaptation.methods.weights import Course, WeightMethod, label_readout, optimize
-from lexframe.adaptation.problem import EncodedTexts, Problem, default_representations
+from lexframe.adaptation.problem import EncodedTexts, Problem
+from lexframe.latents import Reading, TextReader
 
 TIMED_STEPS = 100
 
@@ -37,11 +38,11 @@ def main() -> None:
     space = open_model("embedded")
     words = {label: [label] for label in labels}
     found = {}
-    for name, representations in (("its own points", ()), ("six representations", default_representations(space))):
-        encoded = EncodedTexts(space, [table.texts[i] for i in order], representations=representations)
+    for name, reading in (("its own points", Reading.own()), ("six representations", Reading.thirds(space))):
+        encoded = EncodedTexts(TextReader(space, reading), [table.texts[i] for i in order])
         problem = Problem(encoded, labels, words, np.arange(len(order)), y)
         encoded.label_scores(problem.words())
-        seconds = [timed(lambda problem=problem: Posterior().fit(problem)) for _ in range(5)]
+        seconds = [timed(lambda problem=problem: PosteriorMethod().fit(problem)) for _ in range(5)]
         found[name] = float(np.median(seconds))
         width = sum(block.shape[1] for block in encoded.blocks())
         print(f"posterior on {len(order):,} x {width}: {found[name]:.2f} s (encoding {encoded.encode_seconds:.1f} s)", flush=True)

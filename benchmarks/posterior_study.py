@@ -19,7 +19,8 @@ from common import Claim, finish
 from compare import SETS, open_model, read_set
 from lexframe.adaptation.draws import draw_labels
 from lexframe.adaptation.methods import make_methods
-from lexframe.adaptation.problem import EncodedTexts, Problem, default_representations
+from lexframe.adaptation.problem import EncodedTexts, Problem
+from lexframe.adaptation.task import reader_of
 from lexframe.instruments import PosteriorCalibration
 from lexframe.instruments.classifiers import posterior_calibration as module
 from lexframe.spaces.base import Space, VocabularySpace
@@ -56,7 +57,7 @@ def main() -> None:
         order = np.random.default_rng(99).permutation(len(table))[:n_texts]
         labels = tuple(sorted(set(table.labels)))
         y = np.searchsorted(labels, [table.labels[i] for i in order])
-        encoded = EncodedTexts(space, [table.texts[i] for i in order], representations=default_representations(space), folder=options.out)
+        encoded = EncodedTexts(reader_of(space, options.out), [table.texts[i] for i in order])
         n_pool = 3 * len(order) // 4
         for variant, predict in variants(space).items():
             for shots in all_shots:

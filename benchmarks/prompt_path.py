@@ -18,10 +18,10 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from common import SHARED, Claim, finish
-from lexframe.adaptation.metrics import mean_over_items
 from lexframe.data import read_table
 from lexframe.instruments.frame.vocabulary_frame import VocabularyFrame
 from lexframe.instruments.traces.trace import token_curvature_deg
+from lexframe.intervals import mean_over_items
 from lexframe.spaces import LanguageModelSpace
 from lexframe.studies.selection import CONTINUATIONS, MEASURES, measure_selection
 from lexframe.studies.state_parts import LastStates, fit_state_parts, last_states

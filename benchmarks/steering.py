@@ -31,12 +31,11 @@ import torch
 
 from common import SHARED, Claim, finish
 from lexframe import LanguageModelSpace, LogisticProbe, SentenceEncoderSpace, find_direction, frame_direction, read_table
-from lexframe.adaptation.metrics import mean_over_items
 from lexframe.instruments import Direction, TargetTexts, random_direction, steered
 from lexframe.instruments.directions.concept_direction import concept_direction
 from lexframe.instruments.directions.neutral_texts import NEUTRAL_PROMPTS, NEUTRAL_TEXTS
 from lexframe.instruments.directions.side_effects import NeutralReading, continuation_log_loss, distinct_share
-from lexframe.intervals import Estimate
+from lexframe.intervals import Estimate, mean_over_items
 from lexframe.spaces.base import Representation
 
 METHODS = ("mean_difference", "whitened", "pca", "probe", "frame")

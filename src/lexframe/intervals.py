@@ -113,6 +113,25 @@ def _interval(drawn: Float[np.ndarray, " n_resamples"]) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def mean_over_draws(values: Float[np.ndarray, "n_draws n_items"], *, n_resamples: int = 1000, seed: int = 0) -> Estimate:
+    """Mean of what several draws, such as of training labels, give on the same items; both draws and items are drawn anew.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_draws, n_items)
+        1 where an item was classified rightly, or a difference of two such tables.
+    n_resamples, seed : int
+        Of the bootstrap. Equal seeds draw equal items, so comparisons on one set of items are paired.
+    """
+    rng = np.random.default_rng(seed)
+    n_draws, n_items = values.shape
+    means = np.empty(n_resamples)
+    for number in range(n_resamples):
+        over_draws = values[rng.integers(0, n_draws, n_draws)].mean(axis=0)
+        means[number] = over_draws[rng.integers(0, n_items, n_items)].mean()
+    return Estimate(float(values.mean()), *_interval(means))
+
+
 def ratio_estimate(
     numerators: Float[np.ndarray, " n_units"], denominators: Float[np.ndarray, " n_units"], *, n_resamples: int = 1000, seed: int = 0
 ) -> Estimate:

@@ -5,11 +5,12 @@ from lexframe.lazy_names import lazy_names
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
-        "adaptation": ["AdaptationResult", "METHODS", "MethodResult", "adapt"],
+        "adaptation": ["AdaptationResult", "MethodResult", "adapt"],
         "adapter": ["Adapter", "Predictions", "load_adapter"],
         "cells": ["Cell", "CellStore"],
         "comparison": ["ComparisonResult", "compare"],
-        "metrics": ["bootstrap", "paired_difference"],
-        "problem": ["Classifier", "EncodedTexts", "Method", "Problem"],
+        "draws": ["Draws"],
+        "methods.registry": ["make_methods", "method_names", "require_savable"],
+        "problem": ["Classifier", "EncodedTexts", "Fitted", "Method", "Problem", "SavableClassifier"],
     },
 )

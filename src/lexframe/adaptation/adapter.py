@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from lexframe.adaptation.problem import EncodedTexts
+from lexframe.adaptation.problem import EncodedTexts, Fitted
 from lexframe.exceptions import DataError, InputError
 from lexframe.instruments.classifiers.persistence import load_instrument, save_instrument
+from lexframe.latents.text_reader import Reading, TextReader
 from lexframe.provenance import Provenance, SpaceFingerprint
-from lexframe.spaces.base import Progress, Representation, Space
+from lexframe.spaces.base import Progress, Space
 from lexframe.spaces.registry import reopen_space
 
 
@@ -58,46 +59,47 @@ class Adapter:
     space : Space
     instrument
         Fitted on points of that space.
-    representations : tuple of Representation or None
-        What the instrument reads beside the space's own points, for one that also reads zero-shot scores
-        (:class:`~lexframe.instruments.PosteriorCalibration`); None for one that reads the points alone.
+    reading : Reading
+        The points that it reads.
     label_words : mapping of str to sequence of str
-        Words of these scores, by label.
+        Words whose zero-shot scores it reads in front of the points, by label; none for an instrument that reads points alone.
     """
 
     space: Space
     instrument: Any
-    representations: tuple[Representation, ...] | None = None
+    reading: Reading = field(default_factory=Reading.own)
     label_words: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, space: Space, fitted: Fitted) -> "Adapter":
+        """What a method has fitted, with its space."""
+        return cls(space, fitted.instrument, fitted.reading, fitted.label_words)
 
     def predict(self, texts: Any, *, batch_size: int | None = None, progress: Progress = iter) -> Predictions:
         """Labels and probabilities of `texts`, in their order."""
-        encoded = EncodedTexts(
-            self.space, list(texts), representations=self.representations or (), batch_size=batch_size, progress=progress
-        )
+        reader = TextReader(self.space, self.reading, batch_size=batch_size, remember=False)
+        encoded = EncodedTexts(reader, list(texts), progress=progress)
         classes = tuple(str(label) for label in self.instrument.classes_)
         provenance = Provenance(space=self.space.fingerprint, parameters={"instrument": type(self.instrument).__name__})
         if not len(encoded):
             return Predictions((), np.zeros((0, len(classes))), classes, provenance)
-        probabilities = self.instrument.predict_proba(self.columns(encoded))
+        probabilities = self.instrument.predict_proba(self._columns(encoded))
         return Predictions(tuple(classes[column] for column in probabilities.argmax(axis=1)), probabilities, classes, provenance)
 
-    def columns(self, encoded: EncodedTexts) -> np.ndarray:
-        """What the instrument reads of texts: their points, or zero-shot scores and all representations."""
-        if self.representations is None:
-            return encoded.points
-        return np.concatenate([encoded.label_scores(list(self.label_words.values())), *encoded.blocks()], axis=1)
+    def _columns(self, encoded: EncodedTexts) -> np.ndarray:
+        """What the instrument reads of texts: their points, after the zero-shot scores of the label words if there are any."""
+        scores = [encoded.label_scores(list(self.label_words.values()))] if self.label_words else []
+        return np.concatenate([*scores, *encoded.blocks()], axis=1)
 
     def save(self, folder: str | Path, *, facts: dict[str, Any] | None = None) -> None:
         """Write the instrument and the fingerprint of its space as safetensors and JSON."""
-        reading = None if self.representations is None else [str(asked) for asked in self.representations]
         save_instrument(
             self.instrument,
             folder,
             facts={
                 **(facts or {}),
                 "space": self.space.fingerprint.to_dict(),
-                "representations": reading,
+                "reading": self.reading.to_dict(),
                 "label_words": {label: list(words) for label, words in self.label_words.items()},
             },
         )
@@ -131,8 +133,7 @@ def load_adapter(folder: str | Path, *, model: str | None = None, space: Space |
     instrument, facts = load_instrument(folder)
     try:
         expected = SpaceFingerprint.from_dict(facts["space"])
-        asked = facts.get("representations")
-        representations = None if asked is None else tuple(Representation.parse(text) for text in asked)
+        reading = Reading.from_dict(facts["reading"])
         label_words = {str(label): [str(word) for word in words] for label, words in facts.get("label_words", {}).items()}
     except (KeyError, TypeError, AttributeError, InputError) as error:
         raise DataError(f"{folder} does not say which space it belongs to. Make it again with lexframe adapt.") from error
@@ -140,4 +141,4 @@ def load_adapter(folder: str | Path, *, model: str | None = None, space: Space |
         space = reopen_space(expected, model=model, device=device, what=str(folder))
     else:
         expected.require(space.fingerprint, what=str(folder))
-    return Adapter(space, instrument, representations, label_words)
+    return Adapter(space, instrument, reading, label_words)

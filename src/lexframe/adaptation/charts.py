@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lexframe.adaptation.results import MOVES
 from lexframe.drawing.plane import map_coordinates
 from lexframe.drawing.theme import ACCENT, INK, MUTED, PALETTE, shortened, spread_out, themed
 
@@ -67,7 +68,7 @@ def map_chart(result: Any) -> "alt.HConcatChart":
 
     before, after, bases = map_coordinates(result.points, result.moved_points, result.bases)
     kept = np.sort(np.random.default_rng(0).permutation(len(before))[:MAX_POINTS])
-    predicted = result.methods["vds" if "vds" in result.methods else result.chosen].probabilities.argmax(axis=1)
+    predicted = result.methods[MOVES if MOVES in result.methods else result.chosen].probabilities.argmax(axis=1)
     color = alt.Color(
         "label:N",
         scale=alt.Scale(domain=list(result.labels), range=[PALETTE[i % len(PALETTE)] for i in range(len(result.labels))]),
@@ -77,7 +78,7 @@ def map_chart(result: Any) -> "alt.HConcatChart":
     panels = []
     for title, subtitle, places in (
         ("Before", "points as the frozen model gives them", before),
-        ("After", "moved by semantic calibration" if "vds" in result.methods else "not moved: vds was not among the methods", after),
+        ("After", "moved by semantic calibration" if MOVES in result.methods else f"not moved: {MOVES} was not among the methods", after),
     ):
         rows = [
             {

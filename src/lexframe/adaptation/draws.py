@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -11,6 +12,48 @@ from lexframe.data.readers import Table
 from lexframe.exceptions import DataError, InputError
 from lexframe.linalg import rows_by_class
 from lexframe.spaces.base import Space, VocabularySpace
+
+SHOTS: tuple[Shots, ...] = (0, 1, 4, 16, 64, 256, ALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """What a comparison draws from its tables.
+
+    Attributes
+    ----------
+    shots : tuple of int or "all"
+        Labels a class. A class with fewer gives what it has.
+    seeds : tuple of int
+        A draw of labels each; with all labels there is one draw, and the first seed alone is used.
+    max_test : int or None
+        Most test texts, drawn by class with a fixed seed; prompts are costly. None takes all.
+    drop_duplicates : bool
+        Leave out training texts that stand in the test as well; they are counted and named in any case.
+
+    Raises
+    ------
+    InputError
+        If there is no number of labels or no seed.
+    """
+
+    shots: Sequence[Shots] = SHOTS
+    seeds: Sequence[int] = (0, 1, 2, 3, 4)
+    max_test: int | None = 500
+    drop_duplicates: bool = False
+
+    def __post_init__(self) -> None:
+        if not len(self.shots) or not len(self.seeds):
+            raise InputError("A comparison draws nothing: shots or seeds are empty. Give one of each or more.")
+
+    def each(self) -> list[tuple[Shots, int]]:
+        """Labels a class and seed of every draw."""
+        return [(shots, seed) for shots in self.shots for seed in (self.seeds[:1] if shots == ALL else self.seeds)]
+
+
+def shots_order(shots: Shots) -> float:
+    """For sorting: ``all`` comes last."""
+    return float("inf") if shots == ALL else float(shots)
 
 
 def class_numbers(train: Table, test: Table) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
@@ -22,7 +65,7 @@ def class_numbers(train: Table, test: Table) -> tuple[tuple[str, ...], np.ndarra
         If labels are missing, training has one class only, or the test has a label that training lacks.
     """
     if train.labels is None or test.labels is None:
-        raise DataError("Labels are needed in training and in test. Name their column with --label.")
+        raise DataError("Labels are needed in training and in test. Name the column that holds them.")
     labels = tuple(sorted(set(train.labels)))
     if len(labels) < 2:
         raise DataError(f"{train.source} has one class only ({labels[0]!r}). A classifier needs two or more; check the label column.")
@@ -61,7 +104,7 @@ def without_duplicates(train: Table, test: Table, *, drop: bool) -> tuple[Table,
     if not doubles:
         return train, []
     shown = "; ".join(repr(train.texts[row][:60]) for row in doubles[:3])
-    what = "left out of training" if drop else "kept (--drop-duplicates leaves them out)"
+    what = "left out of training" if drop else "kept"
     note = f"{len(doubles)} training text{'s stand' if len(doubles) > 1 else ' stands'} in the test as well, {what}: {shown}."
     if not drop:
         return train, [note]
@@ -100,11 +143,11 @@ def hold_out(table: Table, seed: int) -> tuple[Table, Table]:
         If there are no labels, or a label has a single text.
     """
     if table.labels is None:
-        raise DataError("Labels are needed in training and in test. Name their column with --label.")
+        raise DataError("Labels are needed in training and in test. Name the column that holds them.")
     _, counts = np.unique(table.labels, return_counts=True)
     if counts.min() < 2:
         raise DataError(
-            "No test file was given, and a label with a single text cannot be split. Give --test, or two texts or more a label."
+            "No test texts were given, and a label with a single text cannot be split. Give test texts, or two texts or more a label."
         )
     rows = np.arange(len(table))
     train, test = train_test_split(rows, test_size=max(0.2, len(counts) / len(rows)), stratify=table.labels, random_state=seed)
@@ -128,7 +171,7 @@ def require_distinct(words: Mapping[str, Sequence[str]]) -> None:
             if owner.setdefault(word.strip().lower(), label) != label:
                 raise InputError(
                     f"The labels {owner[word.strip().lower()]!r} and {label!r} share the word {word.strip()!r}. "
-                    "Give each label words of its own with --label-words."
+                    "Give each label words of its own."
                 )
 
 

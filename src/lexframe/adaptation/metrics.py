@@ -1,11 +1,9 @@
 """How good predictions are, with intervals: every number that is shown has one."""
 
-from collections.abc import Callable
-
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
-from lexframe.intervals import Estimate, mean_over_items
+from lexframe.intervals import Estimate, estimates
 
 
 def accuracy(truth: Int[np.ndarray, " n"], predicted: Int[np.ndarray, " n"]) -> float:
@@ -50,35 +48,32 @@ def calibration_error(truth: Int[np.ndarray, " n"], probabilities: Float[np.ndar
     return float(np.abs(gaps).sum() / len(truth))
 
 
-METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {"accuracy": accuracy, "macro_f1": macro_f1}
-
-
-def bootstrap(
-    truth: Int[np.ndarray, " n"], predicted: Int[np.ndarray, " n"], metric: str, *, n_resamples: int = 1000, seed: int = 0
+def macro_f1_estimate(
+    truth: Int[np.ndarray, " n"], predicted: Int[np.ndarray, " n"], *, n_resamples: int = 1000, seed: int = 0
 ) -> Estimate:
-    """A metric with its percentile bootstrap interval over test items.
+    """:func:`macro_f1` with its percentile bootstrap interval over test items; of one item alone it has no width.
 
     Parameters
     ----------
     truth, predicted : ndarray of int, shape (n,)
         Class numbers.
-    metric : {"accuracy", "macro_f1"}
-        What to estimate.
     n_resamples, seed : int
         Of the bootstrap. Equal seeds draw equal items, so methods compared on one test set are paired.
     """
-    function = METRICS[metric]
-    draws = np.random.default_rng(seed).integers(0, len(truth), size=(n_resamples, len(truth)))
-    values = [function(truth[rows], predicted[rows]) for rows in draws]
-    low, high = np.percentile(values, [2.5, 97.5])
-    return Estimate(function(truth, predicted), float(low), float(high))
+    if len(truth) == 1:
+        value = macro_f1(truth, predicted)
+        return Estimate(value, value, value)
+    n_classes = int(max(truth.max(), predicted.max())) + 1
+    true, guessed = np.eye(n_classes)[truth], np.eye(n_classes)[predicted]
+    return estimates(np.concatenate([true * guessed, true + guessed], axis=1), _macro_f1_of_sums, n_resamples=n_resamples, seed=seed)[0]
 
 
-def paired_difference(
-    right: Bool[np.ndarray, " n"], other_right: Bool[np.ndarray, " n"], *, n_resamples: int = 1000, seed: int = 0
-) -> Estimate:
-    """Difference in accuracy of two methods on the same items, with its paired bootstrap interval."""
-    return mean_over_items(right.astype(float) - other_right.astype(float), n_resamples=n_resamples, seed=seed)
+def _macro_f1_of_sums(sums: Float[np.ndarray, "n_rows n_columns"]) -> Float[np.ndarray, "n_rows 1"]:
+    """From the hits of every class, then its entries in truth and prediction together; a class without any does not count."""
+    hits, sizes = np.split(sums, 2, axis=1)
+    present = sizes > 0
+    scores = np.divide(2 * hits, sizes, out=np.zeros_like(hits), where=present)
+    return scores.sum(axis=1, keepdims=True) / present.sum(axis=1, keepdims=True)
 
 
 def confusion(truth: Int[np.ndarray, " n"], predicted: Int[np.ndarray, " n"], n_classes: int) -> Int[np.ndarray, "k k"]:

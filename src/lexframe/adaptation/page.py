@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from lexframe.adaptation.adaptation import DESCRIPTIONS, TRAINED
 from lexframe.adaptation.charts import MAX_POINTS, confusion_chart, cost_chart, learning_curves, map_chart, method_chart, shown_methods
+from lexframe.adaptation.problem import VOCABULARY
 from lexframe.drawing.page import as_json, svg, write_page
 
 _N_TEXTS = 8
@@ -35,7 +35,6 @@ def adaptation_report(result: Any, path: str | Path, *, title: str = "Adapting a
         Path(__file__).with_name("adaptation.html"),
         title=title,
         result=result,
-        descriptions=DESCRIPTIONS,
         n_drawn=min(MAX_POINTS, len(result.test_texts)),
         charts={"methods": svg(method_chart(result)), "map": svg(map_chart(result)), "confusion": svg(confusion_chart(result))},
         hardest=hardest,
@@ -106,11 +105,14 @@ def notable_texts(result: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any
     Returns
     -------
     hardest : list of dict
-        Texts to which the trained methods together give their true label the least probability.
+        Texts to which the methods that learn from labels together give their true label the least probability.
     surprising : list of dict
         Texts that the chosen method gets wrong with the most confidence, hardest ones left out.
     """
-    everyone = np.mean([method.probabilities for name, method in result.methods.items() if name in TRAINED] or [_chosen(result)], axis=0)
+    everyone = np.mean(
+        [method.probabilities for name, method in result.methods.items() if result.families[name] != VOCABULARY] or [_chosen(result)],
+        axis=0,
+    )
     rows = np.arange(len(result.truth))
     hardest = np.argsort(everyone[rows, result.truth], kind="stable")[:_N_TEXTS]
     chosen = _chosen(result)

@@ -4,98 +4,100 @@ A :class:`Problem` holds the labeled rows and nothing of the test but its texts,
 label even by mistake. Points come from :class:`EncodedTexts`, which encodes every text once for all methods.
 """
 
-import hashlib
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from lexframe.exceptions import InputError
-from lexframe.files import replacing
 from lexframe.instruments.frame.vocabulary_frame import LabelBases, VocabularyFrame
+from lexframe.latents.text_reader import Reading, States, TextReader
 from lexframe.linalg import cosine
-from lexframe.spaces.base import Progress, Representation, Space, TokenSpace, VocabularySpace, resolve_layer
+from lexframe.spaces.base import Progress, Space, VocabularySpace
 from lexframe.typing import Points
 
 Rows = Int[np.ndarray, " n_rows"]
 Probabilities = Float[np.ndarray, "n_rows n_labels"]
 
+VOCABULARY = "vocabulary"
+"""The family of methods that learn nothing from labels."""
+QUICK_FAMILIES = (VOCABULARY, "points")
+
 
 class EncodedTexts:
-    """Texts with their points: each text goes through the model once, however many methods ask.
+    """Texts of a task with their points, addressed by row: each text goes through the model once, however many methods ask.
 
     Parameters
     ----------
-    space : Space
-        Frozen.
+    reader : TextReader or Space
+        How texts are read; a space alone gives its own points.
     texts : sequence of str
-        All texts of a comparison, of training and of test.
-    representations : sequence of Representation
-        What to keep of each text beside the point of the space itself; used where the space has layers and poolings.
-    batch_size : int, optional
-        Texts in one forward pass.
+        All texts, of training and of test.
     progress : callable
         Wraps the iteration over batches.
-    folder : str or Path, optional
-        Where points are kept, a file for every space, list of texts and representations, so that they are not made twice.
 
-    Attributes
-    ----------
-    encode_seconds : float
-        What all of it took; 0 until points are asked for.
+    Raises
+    ------
+    InputError
+        If the reading is scaled: methods scale what they read by their labeled rows.
     """
 
-    def __init__(
-        self,
-        space: Space,
-        texts: Sequence[str],
-        *,
-        representations: Sequence[Representation] = (),
-        batch_size: int | None = None,
-        progress: Progress = iter,
-        folder: str | Path | None = None,
-    ):
-        self.space, self.texts = space, tuple(texts)
-        self._folder = None if folder is None else Path(folder)
-        self.representations = tuple(representations) if isinstance(space, TokenSpace) else ()
-        self.batch_size, self.progress = batch_size, progress
-        self.encode_seconds = 0.0
-        self._raw = self._own = np.zeros((0, 0), dtype=np.float32)
-        self._encoded = False
-        self._others: dict[Representation, np.ndarray] = {}
+    def __init__(self, reader: TextReader | Space, texts: Sequence[str], *, progress: Progress = iter):
+        self.reader = TextReader(reader) if isinstance(reader, Space) else reader
+        if self.reader.reading.scaled:
+            raise InputError("A scaled reading was given; methods scale points by their labeled texts alone. Give one that is not scaled.")
+        self.space, self.texts = self.reader.space, tuple(texts)
+        self._progress = progress
+        self._states: States | None = None
+        self._own: Points | None = None
         self._label_scores: dict[tuple[tuple[str, ...], ...], np.ndarray] = {}
 
     def __len__(self) -> int:
         return len(self.texts)
 
     @property
+    def reading(self) -> Reading:
+        """Which points each text has."""
+        return self.reader.reading
+
+    @property
+    def batch_size(self) -> int | None:
+        """Texts in one forward pass."""
+        return self.reader.batch_size
+
+    @property
+    def encode_seconds(self) -> float:
+        """What reading the texts took."""
+        return self.reader.encode_seconds
+
+    @property
     def points(self) -> Points:
         """Points of the space itself: in a space with a vocabulary, what the output head reads."""
-        self._encode()
+        if self._own is None:
+            raw = self.raw_points
+            self._own = self.space.head_input(raw) if isinstance(self.space, VocabularySpace) else raw
         return self._own
 
     @property
     def raw_points(self) -> Points:
         """Points as the space gives them, before whatever stands in front of the unembedding."""
-        self._encode()
-        return self._raw
+        if not self.reading.own_points:
+            raise InputError("The reading leaves the space's own points out, which are asked for. Read them too.")
+        return self._read()[:, 0]
 
     @property
-    def others(self) -> dict[Representation, Points]:
-        """Points of the other representations."""
-        self._encode()
-        return self._others
+    def block_names(self) -> tuple[str, ...]:
+        """What people call the blocks."""
+        return self.reading.names(self.space)
 
     def blocks(self) -> list[Points]:
         """All that is known of the texts: the space's own points, then one array for every other representation."""
-        return [self.points, *self.others.values()]
+        states = self._read()
+        others = [states[:, number] for number in range(int(self.reading.own_points), states.shape[1])]
+        return [self.points, *others] if self.reading.own_points else others
 
     def label_scores(self, words: Sequence[Sequence[str]]) -> Float[np.ndarray, "n_texts n_labels"]:
         """Zero-shot log-probabilities of labels for all texts, in nats; worked out once for the same words.
@@ -110,67 +112,10 @@ class EncodedTexts:
                 self._label_scores[key] = phrase_scores(self.space, self.points, words)
         return self._label_scores[key]
 
-    def _encode(self) -> None:
-        if self._encoded:
-            return
-        layered = self.space if self.representations and isinstance(self.space, TokenSpace) else None
-        own = self._own_representation()
-        others = [asked for asked in self.representations if layered and self._resolved(asked) != self._resolved(own)]
-        states, self.encode_seconds = self._kept_states([own, *others]) or self._made_states([own, *others])
-        self._raw = states[:, 0]
-        self._others = {asked: states[:, column] for column, asked in enumerate(others, start=1)}
-        self._own = self.space.head_input(self._raw) if isinstance(self.space, VocabularySpace) else self._raw
-        self._encoded = True
-
-    def _made_states(self, wanted: list[Representation]) -> tuple[np.ndarray, float]:
-        """Points of shape (n_texts, n_representations, n_dims), and the seconds that they took."""
-        started = time.perf_counter()
-        options: dict[str, Any] = {"batch_size": self.batch_size, "progress": self.progress}
-        if len(wanted) > 1:
-            assert isinstance(self.space, TokenSpace)
-            states = self.space.encode_representations(self.texts, wanted, **options)
-        else:
-            states = self.space.encode(self.texts, **options)[:, np.newaxis]
-        seconds = time.perf_counter() - started
-        path = self._path(wanted)
-        if path is not None:
-            with replacing(path) as temporary:
-                save_file({"states": np.ascontiguousarray(states)}, temporary, metadata={"encode_seconds": repr(seconds)})
-        return states, seconds
-
-    def _kept_states(self, wanted: list[Representation]) -> tuple[np.ndarray, float] | None:
-        """What an earlier run has kept; None if there is nothing, or it cannot be read."""
-        path = self._path(wanted)
-        if path is None or not path.is_file():
-            return None
-        try:
-            with safe_open(path, framework="np") as file:
-                return file.get_tensor("states"), float(file.metadata()["encode_seconds"])
-        except (SafetensorError, TypeError, KeyError, ValueError):
-            return None  # damaged: the points are made again, and the file with them
-
-    def _path(self, wanted: list[Representation]) -> Path | None:
-        if self._folder is None:
-            return None
-        digest = hashlib.sha256(f"{self.space.fingerprint.digest} {' '.join(map(str, wanted))}".encode())
-        for text in self.texts:
-            digest.update(f"|{len(text)} {text}".encode())
-        return self._folder / f"points-{digest.hexdigest()[:20]}.safetensors"
-
-    def _own_representation(self) -> Representation:
-        return Representation(getattr(self.space, "layer", -1), getattr(self.space, "pooling", "last"))
-
-    def _resolved(self, asked: Representation) -> Representation:
-        assert isinstance(self.space, TokenSpace)
-        return Representation(resolve_layer(asked.layer, self.space.n_layers), asked.pooling)
-
-
-def default_representations(space: Space) -> tuple[Representation, ...]:
-    """Three layers, a third, two thirds and all the way up, each at its last token and as a mean."""
-    if not isinstance(space, TokenSpace):
-        return ()
-    layers = sorted({max(1, round(space.n_layers * share)) for share in (1 / 3, 2 / 3, 1)})
-    return tuple(Representation(-1 if layer == space.n_layers else layer, pooling) for layer in layers for pooling in ("last", "mean"))
+    def _read(self) -> States:
+        if self._states is None:
+            self._states = self.reader.states(self.texts, progress=self._progress)
+        return self._states
 
 
 @dataclass(frozen=True)
@@ -193,6 +138,8 @@ class Problem:
         Training texts whose label is not given. A method that looks at them says so (`Method.uses_unlabeled`).
     seed : int
         Of everything random inside a method.
+    readout : {"invariant", "cosine"}
+        Of the vocabulary frame.
     """
 
     encoded: EncodedTexts
@@ -202,6 +149,7 @@ class Problem:
     y: Rows
     unlabeled: Int[np.ndarray, " n_unlabeled"] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     seed: int = 0
+    readout: str = "invariant"
 
     @property
     def space(self) -> Space:
@@ -222,6 +170,10 @@ class Problem:
         """The texts of `rows`."""
         return [self.encoded.texts[row] for row in rows]
 
+    def names(self) -> np.ndarray:
+        """Labels of the labeled rows, by name."""
+        return np.array(self.labels)[self.y]
+
     def words(self) -> list[list[str]]:
         """Label words in the order of `labels`."""
         return [list(self.label_words[label]) for label in self.labels]
@@ -230,9 +182,9 @@ class Problem:
         """Zero-shot log-probabilities of the labels; see :meth:`EncodedTexts.label_scores`."""
         return self.encoded.label_scores(self.words())[rows]
 
-    def label_bases(self, readout: str = "invariant") -> LabelBases:
-        """Where the vocabulary says that each label lies; needs a space with a vocabulary."""
-        return VocabularyFrame(require_vocabulary(self.space)).label_bases(dict(self.label_words), readout=readout)
+    def label_bases(self, readout: str | None = None) -> LabelBases:
+        """Where the vocabulary says that each label lies, by default in the readout of the problem; needs a space with a vocabulary."""
+        return VocabularyFrame(require_vocabulary(self.space)).label_bases(dict(self.label_words), readout=readout or self.readout)
 
 
 def require_vocabulary(space: Space) -> VocabularySpace:
@@ -322,8 +274,38 @@ class Classifier(Protocol):
         """Probability of each label for rows of the problem's encoded texts."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What can be kept of a classifier: an instrument and what it reads.
+
+    Attributes
+    ----------
+    instrument
+        Fitted on the names of the labels.
+    reading : Reading
+        The points that it reads.
+    label_words : mapping of str to sequence of str
+        Words whose zero-shot scores it reads in front of the points; none for one that reads points alone.
+    """
+
+    instrument: Any
+    reading: Reading
+    label_words: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@runtime_checkable
+class SavableClassifier(Classifier, Protocol):
+    """A classifier that can be kept and used on texts outside the problem."""
+
+    def fitted(self) -> Fitted:
+        """Its instrument, with what it reads."""
+
+
 class Method(ABC):
     """One way to adapt a frozen model to labeled texts.
+
+    Packages add methods through the entry point group ``lexframe.methods``: a name, and a subclass with that name which can be
+    called without arguments.
 
     Attributes
     ----------
@@ -339,6 +321,10 @@ class Method(ABC):
         Whether it looks at texts without labels.
     variant : bool
         Whether it is there to show what a part of another method adds; it is measured, never advised.
+    control : bool
+        Whether it is a plain control, which others are held against.
+    savable : bool
+        Whether its classifiers are :class:`SavableClassifier`.
     """
 
     name: str
@@ -347,6 +333,18 @@ class Method(ABC):
     least_shots: int = 1
     uses_unlabeled: bool = False
     variant: bool = False
+    control: bool = False
+    savable: bool = False
+
+    @property
+    def learns(self) -> bool:
+        """Whether labels make a difference."""
+        return self.family != VOCABULARY
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether the model reads a text once, whatever the labels are."""
+        return self.family in QUICK_FAMILIES
 
     def key(self) -> dict[str, Any]:
         """Name and parameters: what tells its cells from those of any other method."""

@@ -17,7 +17,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "noise_model": ["NoiseModel"],
         "outliers": ["adjusted_p", "benjamini_hochberg", "benjamini_yekutieli", "conformal_p_values", "outlier_p_values"],
         "planting": ["PlantedCheck", "planted_check"],
-        "points": ["AuditEncoder", "audit_points"],
+        "points": ["audit_points"],
         "published.category_map": ["CategoryMap", "category_map"],
         "published.hierarchical_vectors": ["hierarchical_vectors"],
         "published.hull": ["ConvexHull2D", "convex_hull", "hull_jaccard", "overlap_area"],

@@ -20,7 +20,7 @@ def adapt(
     label_words: Annotated[
         list[str] | None, typer.Option(help="label=word or label=word,word; repeat. Default: the label's own name.")
     ] = None,
-    methods: Annotated[str, typer.Option(help="Comma-separated, or 'all'.")] = "all",
+    methods: Annotated[str, typer.Option(help="Comma-separated names, or 'default', 'quick', 'all'.")] = "default",
     model: options.Model = "embedded",
     layer: options.Layer = -1,
     pooling: options.Pooling = "last",
@@ -63,7 +63,7 @@ def demo(
     tables = [desk("train"), desk("test")]
     words = {label: [label] for label in sorted(set(tables[0].labels or ()))}
     space = open_model("embedded", template=DEFAULT_TEMPLATE)
-    _adapt(space, tables, words, "all", out=out / "adapter", report=out / "report.html", as_json=as_json)
+    _adapt(space, tables, words, "default", out=out / "adapter", report=out / "report.html", as_json=as_json)
     if not as_json:
         show.note("\nNow yours: lexframe adapt train.jsonl --test test.jsonl --model gpt2 --out adapter/ --report report.html")
 
@@ -77,13 +77,18 @@ def _adapt(
     out: Path | None,
     report: Path | None,
     as_json: bool,
+    batch_size: int | None = None,
     **settings: Any,
 ) -> None:
-    from lexframe.adaptation import METHODS
-    from lexframe.adaptation import adapt as compare
+    from lexframe.adaptation import adapt as fit_all
+    from lexframe.adaptation import make_methods, require_savable
+    from lexframe.latents import Reading, TextReader
 
-    chosen = METHODS if methods == "all" else tuple(name.strip() for name in methods.split(","))
-    result, adapter = compare(space, *tables, label_words=words, methods=chosen, progress=show.progress("encoding"), **settings)
+    made = make_methods(methods)
+    if out is not None:
+        require_savable(made)
+    reader = TextReader(space, Reading.thirds(space), batch_size=batch_size)
+    result, adapter = fit_all(reader, *tables, label_words=words, methods=made, progress=show.progress("encoding"), **settings)
     if out is not None and adapter is not None:
         adapter.save(out, facts={"result": result.to_dict()})
     if report is not None:
@@ -112,12 +117,16 @@ def _print(result: Any, out: Path | None, report: Path | None) -> None:
     show.table(["  method", "accuracy  95% interval", "macro-F1  95% interval", "fit"], rows)
     counts = result.counts
     show.note(
-        f"\n{result.answer()}\n* saved: best by cross-validation inside the training labels. "
+        f"\n{result.summary()}\n* {'saved' if out else 'best'}: chosen on held-out training labels. "
         f"Encoding {counts['train'] + counts['test']:,} texts took {result.encode_seconds:.1f} s."
     )
     for number, what in ((counts["blank"], "blank rows left out"), (counts["truncated"], "texts cut to the context of the model")):
         if number:
             show.note(f"{number:,} {what}.")
+    for note in result.notes:
+        show.note(f"note: {note}")
+    for method, why in result.left_out.items():
+        show.note(f"left out: {method}: {why}")
     for path, what in ((out, "adapter"), (report, "report")):
         if path is not None:
             show.note(f"{what}: {path}")

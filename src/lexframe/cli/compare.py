@@ -47,10 +47,11 @@ def compare(
     as_json: options.Json = False,
 ) -> None:
     """Compare ways to adapt a frozen model on the same labels: which method, and how many labels."""
+    from lexframe.adaptation import Draws, make_methods
     from lexframe.adaptation import compare as run
     from lexframe.adaptation.draws import hold_out
-    from lexframe.adaptation.methods import make_methods
     from lexframe.data import label_words_from, read_table
+    from lexframe.latents import Reading, TextReader
     from lexframe.spaces.base import Representation
 
     if seeds < 1:
@@ -64,19 +65,16 @@ def compare(
         revision=revision, trust_remote_code=trust_remote_code,
     )  # fmt: skip
     spaces = {name: open_model(name, prompt=DEFAULT_TEMPLATE, **settings) for name in model or ["embedded"]}
+    wanted = tuple(Representation.parse(part) for part in representations.split(",")) if representations else None
+    readings = {name: Reading.thirds(space) if wanted is None else Reading(wanted) for name, space in spaces.items()}
     result = run(
-        spaces,
+        {name: TextReader(space, readings[name], batch_size=batch_size) for name, space in spaces.items()},
         train_table,
         test_table,
         methods=chosen,
-        shots=parse_shots(shots),
-        seeds=range(seeds),
+        draws=Draws(parse_shots(shots), range(seeds), max_test or None, drop_duplicates),
         label_words=words,
-        representations=[Representation.parse(part) for part in representations.split(",")] if representations else None,
-        max_test=max_test or None,
-        drop_duplicates=drop_duplicates,
         folder=None if out is None else out / "cells",
-        batch_size=batch_size,
         progress=show.progress("comparing"),
     )
     if out is not None:
@@ -129,8 +127,7 @@ def _print(result: Any) -> None:
             rows.append([method, *cells, f"{seconds[-1]:.2f} s" if seconds else ""])
         show.table(["method", *(f"{n} a class" if n != "all" else "all labels" for n in result.shots), "last fit"], rows)
     show.note("")
-    for line in result.advice():
-        show.note(line)
+    show.note(result.summary())
     for line in result.notes:
         show.note(f"note: {line}")
     for method, why in result.left_out.items():

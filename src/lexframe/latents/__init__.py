@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "schema": ["VectorColumn"],
         "store": ["LatentStore", "StoreInfo"],
         "text_encoder": ["TextEncoder"],
+        "text_reader": ["Reading", "Scaling", "TextReader"],
         "transfer": ["export_store", "import_vectors"],
         "verification": ["Verification"],
     },

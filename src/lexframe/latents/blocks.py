@@ -130,6 +130,7 @@ class Recipe:
     schema: bytes
     representations: tuple[Representation, ...]
     storage_options: tuple[tuple[str, str], ...] = ()
+    batch_size: int | None = None
 
     @property
     def columns(self) -> dict[str, Representation]:
@@ -177,10 +178,10 @@ def encode_block(space: Space, block: TextBlock, recipe: Recipe) -> BlockResult:
     names = [item.name for item in schema]
     if recipe.representations:
         assert isinstance(space, TokenSpace)
-        states = space.encode_representations(block.texts, recipe.representations)
+        states = space.encode_representations(block.texts, recipe.representations, batch_size=recipe.batch_size)
         points = {name: states[:, number] for number, name in enumerate(recipe.columns)}
     else:
-        points = {"points": space.encode(block.texts)}
+        points = {"points": space.encode(block.texts, batch_size=recipe.batch_size)}
     cut, counts = space.truncated(block.texts), space.token_counts(block.texts)
     metadata = {**block.metadata, TRUNCATED: cut.tolist(), N_TOKENS: counts.tolist()}
     if TEXT in names:

@@ -104,6 +104,7 @@ def encode_to_store(
     representations: Sequence[Representation] = (),
     precision: str = "float32",
     keep_text: bool = True,
+    batch_size: int | None = None,
     n_workers: int = 0,
     engine: str = "local",
     facts: Mapping[str, Any] | None = None,
@@ -128,6 +129,8 @@ def encode_to_store(
         Of the points in the store.
     keep_text : bool
         Keep the texts too, in the column ``text``.
+    batch_size : int, optional
+        Texts in one forward pass. Default: what suits the device.
     n_workers : int
         Single-threaded processes; 0 encodes in this one.
     engine : {"local", "ray"}
@@ -164,6 +167,7 @@ def encode_to_store(
         store.schema.serialize().to_pybytes(),
         tuple(Representation(column.fingerprint.layer, column.fingerprint.pooling) for column in columns) if representations else (),
         tuple((storage_options or {}).items()),
+        batch_size,
     )
     provenance = Provenance(space=space.fingerprint, parameters={"columns": [column.name for column in columns], "precision": precision})
     done = EncodingResult(store.path, store.version, 0, 0, 0, 0, 0, n_workers, engine, 0.0, provenance)

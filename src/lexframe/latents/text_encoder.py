@@ -1,6 +1,5 @@
 """Texts to points inside a scikit-learn pipeline."""
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +8,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from lexframe.exceptions import InputError
-from lexframe.latents.blocks import TextBlock, vector_columns
-from lexframe.latents.encoding import encode_to_store
-from lexframe.latents.schema import ID
-from lexframe.latents.store import LatentStore
+from lexframe.latents.text_reader import Reading, TextReader
 from lexframe.spaces.base import Space
 from lexframe.typing import Points
 
@@ -60,28 +56,13 @@ class TextEncoder(TransformerMixin, BaseEstimator):
     def transform(self, X: Any) -> Points:
         """Points of texts, float32 of shape (n_texts, n_dims)."""
         check_is_fitted(self)
-        texts = texts_of(X)
-        if self.cache is None:
-            return self.space.encode(texts, batch_size=self.batch_size)
-        return self._cached(texts, self.cache)
+        reader = TextReader(self.space, Reading.own(), folder=self.cache, batch_size=self.batch_size)
+        return reader.encode(texts_of(X))
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the coordinates: ``point0``, ``point1`` and so on."""
         check_is_fitted(self)
         return np.array([f"point{number}" for number in range(self.n_features_out_)], dtype=object)
-
-    def _cached(self, texts: list[str], cache: str | Path) -> Points:
-        names = [hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest() for text in texts]
-        first = dict(zip(names, texts, strict=True))
-        store = LatentStore(cache) if LatentStore.exists(cache) else None
-        if store is not None:
-            store.require(vector_columns(self.space))
-        places = {} if store is None else {name: row for row, name in enumerate(store.query(columns=[ID])[ID])}
-        if store is None or not places.keys() >= first.keys():  # a store that holds everything is only read, by any number of processes
-            encode_to_store(self.space, [TextBlock(tuple(first), tuple(first.values()))], cache, keep_text=False)
-            store = LatentStore(cache)
-            places = {name: row for row, name in enumerate(store.query(columns=[ID])[ID])}
-        return store.take([places[name] for name in names])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

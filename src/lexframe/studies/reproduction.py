@@ -22,9 +22,9 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from lexframe.adaptation.cells import ALL
 from lexframe.adaptation.comparison import compare
-from lexframe.adaptation.draws import class_numbers, content_digest, part_of_table
-from lexframe.adaptation.methods import make_methods
-from lexframe.adaptation.problem import EncodedTexts, default_representations
+from lexframe.adaptation.draws import Draws, class_numbers, content_digest, part_of_table
+from lexframe.adaptation.problem import EncodedTexts
+from lexframe.adaptation.task import reader_of
 from lexframe.checks import plain
 from lexframe.data.readers import Table, read_table
 from lexframe.exceptions import DataError
@@ -40,14 +40,24 @@ if TYPE_CHECKING:
 
 SETS = ("agnews", "carer", "mr", "mrpc", "sst5", "subj", "trec")
 PAIRS = {"mrpc": "text_b"}
-MAIN_METHODS = ("zero-shot", "icl-random", "knn-prompting", "vds", "lda", "logistic", "posterior")
-ABLATIONS = ("vds", "vds-similarity-matrix", "vds-matrix-similarity", "vds-gold")
+MAIN_METHODS = ("zero-shot", "icl-random", "knn-prompting", "semantic-calibration", "lda", "logistic", "posterior")
+ABLATIONS = (
+    "semantic-calibration",
+    "semantic-calibration-similarity-matrix",
+    "semantic-calibration-matrix-similarity",
+    "semantic-calibration-gold",
+)
 PUBLISHED_MODEL = "GPT-2 small (117M), as published"
 PUBLISHED = {
-    "vds": {"agnews": 0.918, "carer": 0.613, "mr": 0.810, "mrpc": 0.620, "sst5": 0.392, "subj": 0.914, "trec": 0.896},
+    "semantic-calibration": {"agnews": 0.918, "carer": 0.613, "mr": 0.810, "mrpc": 0.620, "sst5": 0.392, "subj": 0.914, "trec": 0.896},
 }
-PUBLISHED_MEANS = {"icl-random": 0.329, "knn-prompting": 0.639, "vds": 0.745}
-PUBLISHED_ABLATION = {"vds": 0.781, "vds-similarity-matrix": 0.782, "vds-matrix-similarity": 0.783, "vds-gold": 0.790}
+PUBLISHED_MEANS = {"icl-random": 0.329, "knn-prompting": 0.639, "semantic-calibration": 0.745}
+PUBLISHED_ABLATION = {
+    "semantic-calibration": 0.781,
+    "semantic-calibration-similarity-matrix": 0.782,
+    "semantic-calibration-matrix-similarity": 0.783,
+    "semantic-calibration-gold": 0.790,
+}
 PUBLISHED_RAND = {"agnews": (0.306, 0.798), "trec": (0.100, 0.767), "subj": (0.001, 0.684), "mrpc": (0.0, 0.114)}
 PUBLISHED_NEIGHBOR = {"agnews": (0.704, 0.915)}
 
@@ -159,7 +169,7 @@ def reproduce(
     ablation: dict[str, dict[str, float]] = {name: {} for name in ABLATIONS}
     clusters: dict[str, dict[str, tuple[float, float]]] = {"rand": {}, "neighbor": {}}
     skipped: dict[str, str] = {}
-    methods = make_methods(",".join(dict.fromkeys((*MAIN_METHODS, *ABLATIONS))))
+    methods = tuple(dict.fromkeys((*MAIN_METHODS, *ABLATIONS)))
     for name in sets:
         try:
             train, test = (read_table(Path(folder) / name / f"{part}.jsonl.gz", pair=PAIRS.get(name)) for part in ("train", "test"))
@@ -172,9 +182,7 @@ def reproduce(
             train,
             test,
             methods=methods,
-            shots=(ALL,),
-            seeds=(seed,),
-            max_test=None,
+            draws=Draws((ALL,), (seed,), max_test=None),
             folder=None if cells is None else Path(cells) / name,
             progress=progress,
         )
@@ -224,7 +232,7 @@ def cluster_quality(
     if path is not None and path.is_file():
         return {kind: (before, after) for kind, (before, after) in json.loads(path.read_text(encoding="utf-8")).items()}
     labels, y, truth = class_numbers(train, test)
-    encoded = EncodedTexts(space, [*train.texts, *test.texts], representations=default_representations(space), folder=folder)
+    encoded = EncodedTexts(reader_of(space, folder), [*train.texts, *test.texts])
     X, X_test = encoded.points[: len(y)], encoded.points[len(y) :]
     bases = VocabularyFrame(space).label_bases({label: [label] for label in labels})
     calibration = SemanticCalibration(bases, random_state=seed).fit(X, np.array(labels)[y])

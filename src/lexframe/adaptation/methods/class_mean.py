@@ -13,6 +13,7 @@ class ClassMean(Method):
     name = "class-mean"
     description = "the nearest class mean"
     family = "points"
+    savable = True
 
     def fit(self, problem: Problem) -> Classifier:
         """Average the points of each class."""

@@ -22,6 +22,8 @@ class LDA(Method):
     name = "lda"
     description = "linear discriminant analysis, shrunken covariance"
     family = "points"
+    control = True
+    savable = True
     least_shots = 2
 
     def fit(self, problem: Problem) -> Classifier:
@@ -35,6 +37,8 @@ class Logistic(Method):
     name = "logistic"
     description = "L2 logistic regression, penalty by cross-validation"
     family = "points"
+    control = True
+    savable = True
 
     def fit(self, problem: Problem) -> Classifier:
         """Choose penalty and representation together, then fit."""

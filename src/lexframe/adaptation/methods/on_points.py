@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
-from lexframe.adaptation.problem import Probabilities, Problem, Rows
+from lexframe.adaptation.problem import Fitted, Probabilities, Problem, Rows
 from lexframe.linalg import rows_by_class
 
 EstimatorFactory = Callable[[], Any]
@@ -18,24 +18,36 @@ MOST_ROWS_TO_CHOOSE = 1000
 
 @dataclass
 class PointsClassifier:
-    """A fitted estimator with the points that it reads; see :class:`~lexframe.adaptation.problem.Classifier`.
+    """An estimator, fitted on label names, with the block of points that it reads; see :class:`~lexframe.adaptation.problem.Classifier`.
 
-    `columns` are the class numbers of the estimator's classes, where it was fitted on names.
+    Attributes
+    ----------
+    problem : Problem
+    estimator
+        With ``predict_proba`` and ``classes_``.
+    n_parameters : int
+    choices : dict
+    block : int
+        Number of the block among those of the encoded texts.
     """
 
+    problem: Problem
     estimator: Any
-    points: np.ndarray
-    n_labels: int
     n_parameters: int
     choices: dict[str, Any] = field(default_factory=dict)
-    columns: np.ndarray | None = None
+    block: int = 0
 
     def predict_proba(self, rows: Rows) -> Probabilities:
         """Probabilities of all labels; a label that training lacked has none."""
-        found = self.estimator.predict_proba(self.points[rows])
-        probabilities = np.zeros((len(rows), self.n_labels))
-        probabilities[:, self.estimator.classes_ if self.columns is None else self.columns] = found
+        probabilities = np.zeros((len(rows), self.problem.n_labels))
+        if len(rows):  # scikit-learn refuses an empty table
+            columns = np.searchsorted(self.problem.labels, self.estimator.classes_)
+            probabilities[:, columns] = self.estimator.predict_proba(self.problem.encoded.blocks()[self.block][rows])
         return probabilities
+
+    def fitted(self) -> Fitted:
+        """The estimator, and the one block that it reads."""
+        return Fitted(self.estimator, self.problem.encoded.reading.only(self.block, self.problem.space))
 
 
 def fit_on_points(
@@ -73,10 +85,10 @@ def fit_on_points(
         points = [block[problem.rows[part]] for block in blocks]
         losses = [cross_validated_log_loss(factories[name], points[number], y, problem.seed, n_folds) for number, name in candidates]
         best = candidates[int(np.argmin(losses))]
-    estimator = factories[best[1]]().fit(blocks[best[0]][problem.rows], problem.y)
-    names = ["own points", *(str(wanted) for wanted in problem.encoded.others)]
-    choices: dict[str, Any] = {"representation": names[best[0]]} | ({"estimator": best[1]} if len(factories) > 1 else {})
-    return PointsClassifier(estimator, blocks[best[0]], problem.n_labels, n_parameters(estimator), choices)
+    estimator = factories[best[1]]().fit(blocks[best[0]][problem.rows], problem.names())
+    choices: dict[str, Any] = {"representation": problem.encoded.block_names[best[0]]}
+    choices |= {"estimator": best[1]} if len(factories) > 1 else {}
+    return PointsClassifier(problem, estimator, n_parameters(estimator), choices, best[0])
 
 
 def cross_validated_log_loss(factory: EstimatorFactory, X: np.ndarray, y: Rows, seed: int, n_folds: int) -> float:

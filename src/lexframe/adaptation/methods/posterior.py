@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from lexframe.adaptation.problem import Classifier, Method, Probabilities, Problem, Rows
+from lexframe.adaptation.problem import Classifier, Fitted, Method, Probabilities, Problem, Rows
 from lexframe.instruments.classifiers.posterior_calibration import MOST_ROWS_TO_SMOOTH, PosteriorCalibration
+from lexframe.latents.text_reader import Reading
 from lexframe.spaces.base import VocabularySpace
 
 
-class Posterior(Method):
+class PosteriorMethod(Method):
     """Logistic regression whose prior is the zero-shot classifier; see :class:`PosteriorCalibration`.
 
     Parameters
@@ -25,10 +26,11 @@ class Posterior(Method):
     """
 
     name = "posterior"
-    description = "logistic regression whose prior is the zero-shot classifier, smoothed over unlabeled texts"
+    description = "posterior calibration: logistic regression whose prior is the zero-shot classifier, smoothed over unlabeled texts"
     family = "points"
     least_shots = 0
     uses_unlabeled = True
+    savable = True
 
     def __init__(self, *, prior: bool = True, unlabeled: bool = True, representations: str = "all"):
         self.prior, self.unlabeled, self.representations = prior, unlabeled, representations
@@ -54,14 +56,16 @@ class Posterior(Method):
         blocks = problem.encoded.blocks() if self.representations == "all" else [problem.encoded.points]
         columns = [problem.encoded.label_scores(problem.words())] if self.prior else []
         estimator = PosteriorCalibration(
-            prior_labels=list(range(problem.n_labels)) if self.prior else None,
+            prior_labels=list(problem.labels) if self.prior else None,
             blocks=[block.shape[1] for block in blocks],
             center_prior=isinstance(problem.space, VocabularySpace),
             random_state=problem.seed,
         )
-        classifier = ColumnsClassifier(estimator, [*columns, *blocks], problem.n_labels)
+        words = {label: list(problem.label_words[label]) for label in problem.labels} if self.prior else {}
+        reading = problem.encoded.reading if self.representations == "all" else Reading.own()
+        classifier = ColumnsClassifier(problem.labels, [*columns, *blocks], Fitted(estimator, reading, words))
         unlabeled = classifier.columns(self._unlabeled(problem)) if self.uses_unlabeled else None
-        estimator.fit(classifier.columns(problem.rows), problem.y, unlabeled)
+        estimator.fit(classifier.columns(problem.rows), problem.names(), unlabeled)
         classifier.n_parameters = estimator.n_parameters_
         classifier.choices = {"trust": round(estimator.trust_, 4), "precision": round(estimator.precision_, 3)}
         return classifier
@@ -75,9 +79,9 @@ class Posterior(Method):
 class ColumnsClassifier:
     """A fitted estimator whose columns are put together for the rows that are asked for, never for all texts at once."""
 
-    estimator: Any
+    labels: tuple[str, ...]
     parts: list[np.ndarray]
-    n_labels: int
+    kept: Fitted
     n_parameters: int = 0
     choices: dict[str, Any] = field(default_factory=dict)
 
@@ -87,6 +91,11 @@ class ColumnsClassifier:
 
     def predict_proba(self, rows: Rows) -> Probabilities:
         """Probabilities of all labels; a label that training lacked and no prior knows has none."""
-        probabilities = np.zeros((len(rows), self.n_labels))
-        probabilities[:, self.estimator.classes_] = self.estimator.predict_proba(self.columns(rows))
+        estimator = self.kept.instrument
+        probabilities = np.zeros((len(rows), len(self.labels)))
+        probabilities[:, np.searchsorted(self.labels, estimator.classes_)] = estimator.predict_proba(self.columns(rows))
         return probabilities
+
+    def fitted(self) -> Fitted:
+        """The estimator, with everything that it reads."""
+        return self.kept

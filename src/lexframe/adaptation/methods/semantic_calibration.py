@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from lexframe.adaptation.methods.on_points import PointsClassifier
 from lexframe.adaptation.problem import Classifier, Method, Problem
 from lexframe.instruments.classifiers.semantic_calibration import SemanticCalibration
 from lexframe.instruments.frame.vocabulary_frame import VocabularyFrame
+from lexframe.latents.text_reader import OWN
 from lexframe.spaces.base import Space, VocabularySpace
 
 
@@ -16,24 +15,24 @@ class Variant:
     """What a variant changes, and how to say it."""
 
     description: str
-    readout: str = "invariant"
+    readout: str | None = None  # that of the problem
     objective: str = "labels"
     training_logits: str = "similarity"
     inference_logits: str = "similarity"
 
 
 VARIANTS = {
-    "vds": Variant("semantic calibration: points moved towards the label bases"),
-    "vds-cosine": Variant("semantic calibration with the paper's cosine instead of the invariant readout", readout="cosine"),
-    "vds-vocabulary": Variant("semantic calibration, trained against the whole vocabulary", objective="vocabulary"),
-    "vds-gold": Variant("semantic calibration, trained towards the gold basis alone", objective="gold"),
-    "vds-similarity-matrix": Variant("semantic calibration, trained on similarities, read by the head's logits", inference_logits="matrix"),
-    "vds-matrix-similarity": Variant("semantic calibration, trained on the head's logits, read by similarities", training_logits="matrix"),
-    "vds-matrix": Variant("semantic calibration on the head's logits throughout", training_logits="matrix", inference_logits="matrix"),
+    "": Variant("semantic calibration: points moved towards the label bases"),
+    "cosine": Variant("semantic calibration with the paper's cosine instead of the invariant readout", readout="cosine"),
+    "vocabulary": Variant("semantic calibration, trained against the whole vocabulary", objective="vocabulary"),
+    "gold": Variant("semantic calibration, trained towards the gold basis alone", objective="gold"),
+    "similarity-matrix": Variant("semantic calibration, trained on similarities, read by the head's logits", inference_logits="matrix"),
+    "matrix-similarity": Variant("semantic calibration, trained on the head's logits, read by similarities", training_logits="matrix"),
+    "matrix": Variant("semantic calibration on the head's logits throughout", training_logits="matrix", inference_logits="matrix"),
 }
 
 
-class Calibration(Method):
+class SemanticCalibrationMethod(Method):
     """Semantic calibration of the space's own points.
 
     Parameters
@@ -42,20 +41,23 @@ class Calibration(Method):
         Among :data:`VARIANTS`: readout, training objective, and the logits of training and of inference.
     """
 
+    name = "semantic-calibration"
     family = "points"
+    savable = True
 
-    def __init__(self, variant: str = "vds"):
+    def __init__(self, variant: str = ""):
         self._variant = VARIANTS[variant]
-        self.name, self.description = variant, self._variant.description
+        self.name = f"{type(self).name}-{variant}" if variant else type(self).name
+        self.description = self._variant.description
 
     @property
     def variant(self) -> bool:  # type: ignore[override]
         """All but the module as it is fitted elsewhere."""
-        return self.name != "vds"
+        return self.name != type(self).name
 
     def obstacle(self, space: Space) -> str | None:
         """The whole vocabulary must be there for the objective that needs it."""
-        if self.name != "vds" and not isinstance(space, VocabularySpace):
+        if self.variant and not isinstance(space, VocabularySpace):
             return "it needs an output vocabulary; use a language model"
         return None
 
@@ -73,7 +75,6 @@ class Calibration(Method):
             inference_logits=variant.inference_logits,
             random_state=problem.seed,
         )
-        estimator.fit(problem.encoded.points[problem.rows], np.array(problem.labels)[problem.y])
-        columns = np.searchsorted(problem.labels, estimator.classes_)
-        choices = {"epochs": estimator.n_epochs_, "representation": "own points"}
-        return PointsClassifier(estimator, problem.encoded.points, problem.n_labels, estimator.n_parameters_, choices, columns)
+        estimator.fit(problem.encoded.points[problem.rows], problem.names())
+        choices = {"epochs": estimator.n_epochs_, "representation": OWN}
+        return PointsClassifier(problem, estimator, estimator.n_parameters_, choices)

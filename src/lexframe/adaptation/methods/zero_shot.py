@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from lexframe.adaptation.methods.on_points import PointsClassifier
 from lexframe.adaptation.problem import Classifier, Method, Probabilities, Problem, Rows, label_scores, require_vocabulary
 from lexframe.instruments.frame.nearest_basis import NearestBasis
 from lexframe.linalg import softmax
@@ -138,32 +139,6 @@ class BatchCalibration(Method):
         return ShiftedScores(problem, problem.label_scores(rows).mean(axis=0), {"texts": len(rows)})
 
 
-@dataclass
-class BasisClassifier:
-    """Nearest semantic basis for rows of a problem.
-
-    Attributes
-    ----------
-    problem : Problem
-    instrument : NearestBasis
-        Fitted.
-    choices : dict
-    n_parameters : int
-        0: the vocabulary alone decides.
-    """
-
-    problem: Problem
-    instrument: NearestBasis
-    choices: dict[str, Any] = field(default_factory=dict)
-    n_parameters: int = 0
-
-    def predict_proba(self, rows: Rows) -> Probabilities:
-        """Probability of each label for rows of the problem's encoded texts."""
-        if not len(rows):  # scikit-learn refuses an empty table
-            return np.zeros((0, self.problem.n_labels))
-        return self.instrument.predict_proba(self.problem.encoded.points[rows])
-
-
 class NearestBasisZeroShot(Method):
     """The label whose semantic basis is nearest to the text's point, without any label."""
 
@@ -171,6 +146,7 @@ class NearestBasisZeroShot(Method):
     description = "the label whose semantic basis is nearest"
     family = "vocabulary"
     least_shots = 0
+    savable = True
 
     def obstacle(self, space: Space) -> str | None:
         """Needs a vocabulary."""
@@ -181,5 +157,4 @@ class NearestBasisZeroShot(Method):
         require_vocabulary(problem.space)
         bases = problem.label_bases()
         instrument = NearestBasis(bases).fit(bases.vectors, np.array(bases.labels))
-        assert tuple(instrument.classes_) == problem.labels
-        return BasisClassifier(problem, instrument, {"readout": "invariant", "temperature": instrument.temperature})
+        return PointsClassifier(problem, instrument, 0, {"readout": problem.readout, "temperature": instrument.temperature})

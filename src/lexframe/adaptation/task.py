@@ -1,0 +1,176 @@
+"""Labeled texts to learn from and to test on, and one method measured on them: what `adapt` and `compare` share."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lexframe.adaptation.cells import Cell, Shots, measured
+from lexframe.adaptation.cost import peak_memory
+from lexframe.adaptation.draws import Draws, class_numbers, draw_labels, part_of_table, require_distinct, short_classes, without_duplicates
+from lexframe.adaptation.problem import Classifier, EncodedTexts, Method, Probabilities, Problem, Rows
+from lexframe.data.readers import Table
+from lexframe.latents.text_reader import Reading, TextReader
+from lexframe.spaces.base import Progress, Space
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """Texts whose labels are to be found.
+
+    Attributes
+    ----------
+    train, test : Table
+        Methods see labels of `train` alone.
+    labels : tuple of str
+        Sorted; class numbers index it.
+    label_words : dict of str to list of str
+        Words that stand for each label, in the order of `labels`.
+    y, truth : ndarray of int, shape (n_train,) and (n_test,)
+        Class numbers.
+    notes : tuple of str
+        What a reader should know of the tables.
+    """
+
+    train: Table
+    test: Table
+    labels: tuple[str, ...]
+    label_words: dict[str, list[str]]
+    y: Rows
+    truth: Rows
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, train: Table, test: Table, draws: Draws, label_words: Mapping[str, Sequence[str]] | None = None) -> "Task":
+        """Check both tables against each other.
+
+        Parameters
+        ----------
+        train, test : Table
+        draws : Draws
+            What will be drawn from them.
+        label_words : mapping of str to sequence of str, optional
+            Default: each label's own name.
+
+        Raises
+        ------
+        DataError
+            If there is only one class, or a test label that training lacks.
+        InputError
+            If labels share their words.
+        """
+        train, notes = without_duplicates(train, test, drop=draws.drop_duplicates)
+        test = part_of_table(test, draws.max_test)
+        labels, y, truth = class_numbers(train, test)
+        words = {label: list(label_words[label]) if label_words else [label] for label in labels}
+        require_distinct(words)
+        return cls(train, test, labels, words, y, truth, (*notes, *short_classes(labels, y, draws.shots)))
+
+    def encoded(self, reader: TextReader, *, progress: Progress = iter) -> EncodedTexts:
+        """All texts with their points, those of training first."""
+        return EncodedTexts(reader, [*self.train.texts, *self.test.texts], progress=progress)
+
+    @property
+    def test_rows(self) -> Rows:
+        """Where the test texts stand among the encoded ones."""
+        return np.arange(len(self.train), len(self.train) + len(self.test))
+
+    def problem(self, encoded: EncodedTexts, shots: Shots, seed: int, *, readout: str = "invariant") -> Problem:
+        """One draw of labels.
+
+        Parameters
+        ----------
+        encoded : EncodedTexts
+            From :meth:`encoded`.
+        shots : int or "all"
+            Labels a class.
+        seed : int
+            Of the draw and of everything random inside a method.
+        readout : {"invariant", "cosine"}
+            Of the vocabulary frame.
+        """
+        rows = draw_labels(self.y, shots, seed)
+        unlabeled = np.setdiff1d(np.arange(len(self.y)), rows)
+        return Problem(encoded, self.labels, self.label_words, rows, self.y[rows], unlabeled, seed, readout)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """One method on one draw of labels.
+
+    Attributes
+    ----------
+    cell : Cell
+        What was measured.
+    classifier : Classifier
+    probabilities : ndarray of shape (n_test, n_labels)
+    """
+
+    cell: Cell
+    classifier: Classifier
+    probabilities: Probabilities
+
+
+def evaluate(method: Method, task: Task, problem: Problem, shots: Shots, *, model: str = "") -> Evaluation:
+    """Fit a method on the labeled rows, and measure it on the test texts.
+
+    Parameters
+    ----------
+    method : Method
+    task : Task
+    problem : Problem
+        From :meth:`Task.problem`.
+    shots : int or "all"
+        Labels a class that were asked for.
+    model : str
+        Name of the space, for the cell.
+    """
+    problem.encoded.blocks()  # neither encoding nor the zero-shot scores are part of any method's time
+    problem.encoded.label_scores(problem.words())
+    with peak_memory() as memory:
+        started = time.perf_counter()
+        classifier = method.fit(problem)
+        fit_seconds = time.perf_counter() - started
+    started = time.perf_counter()
+    probabilities = classifier.predict_proba(task.test_rows)
+    predict_seconds = (time.perf_counter() - started) * 1000 / len(task.test)
+    cell = Cell(
+        model=model,
+        method=method.name,
+        shots=shots,
+        seed=problem.seed,
+        n_labels=len(problem.rows),
+        fit_seconds=fit_seconds,
+        predict_seconds=predict_seconds,
+        encode_seconds=problem.encoded.encode_seconds,
+        n_parameters=classifier.n_parameters,
+        peak_memory_mb=memory[0],
+        choices=classifier.choices,
+        **measured(task.truth, probabilities),
+    )
+    return Evaluation(cell, classifier, probabilities)
+
+
+def reader_of(space: Space | TextReader, folder: str | Path | None = None) -> TextReader:
+    """How a comparison reads texts with what it was given.
+
+    Parameters
+    ----------
+    space : Space or TextReader
+        A space alone is read a third, two thirds and all the way up, beside its own points.
+    folder : str or Path, optional
+        Where points are kept, a store for every space and reading. A reader with a folder of its own keeps to that.
+    """
+    reader = space if isinstance(space, TextReader) else TextReader(space, Reading.thirds(space))
+    if folder is None or reader.folder is not None:
+        return reader
+    place = Path(folder) / f"points-{reader.reading.digest(reader.space)}"
+    return TextReader(reader.space, reader.reading, folder=place, batch_size=reader.batch_size)
+
+
+def usable(methods: Sequence[Method], space: Space) -> tuple[list[Method], dict[str, str]]:
+    """Methods that can work in a space, and by name why the others cannot."""
+    reasons = {method.name: why for method in methods if (why := method.obstacle(space)) is not None}
+    return [method for method in methods if method.name not in reasons], reasons
