@@ -21,7 +21,7 @@ import torch
 from common import SHARED, Claim, finish
 from lexframe import LanguageModelSpace
 from lexframe.training.language_model.corpus import read_documents
-from lexframe.training.language_model.evaluation import bits_per_byte, minimal_pairs, read_minimal_pairs
+from lexframe.training.language_model.evaluation import Windows, bits_per_byte, minimal_pairs, read_minimal_pairs
 
 
 def main() -> None:
@@ -38,7 +38,9 @@ def main() -> None:
     untrained = type(model)(model.config).eval()
 
     held_out = SHARED / "corpus" / "valid.txt.xz"
-    text = bits_per_byte(model, tokenizer, read_documents(held_out), context=512, stride=256, max_bytes=100_000 if options.quick else None)
+    text = bits_per_byte(
+        model, tokenizer, read_documents(held_out), windows=Windows(512, 256), max_bytes=100_000 if options.quick else None
+    )
     packed = "\n\n".join(read_documents(held_out)).encode()
     by_xz = 8 * len(lzma.compress(packed, preset=9 | lzma.PRESET_EXTREME)) / len(packed)
     bits = text.bits_per_byte

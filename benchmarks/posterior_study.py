@@ -8,6 +8,7 @@ other 1,000 are tested on. No test file is opened.
 
 import argparse
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -22,7 +23,7 @@ from lexframe.adaptation.methods import make_methods
 from lexframe.adaptation.problem import EncodedTexts, Problem
 from lexframe.adaptation.task import reader_of
 from lexframe.instruments import PosteriorCalibration
-from lexframe.instruments.classifiers import posterior_calibration as module
+from lexframe.instruments.classifiers import posterior_calibration, posterior_mode, zero_shot_prior
 from lexframe.spaces.base import Space, VocabularySpace
 
 SHOTS = (0, 1, 4, 16, 64)
@@ -86,7 +87,10 @@ def variants(space: Space) -> dict[str, Callable[[Problem, np.ndarray], np.ndarr
 
     def with_constants(changed: dict[str, float]) -> Callable[[Problem, np.ndarray], np.ndarray]:
         def predict(problem: Problem, test: np.ndarray) -> np.ndarray:
-            with mock.patch.multiple(module, **changed) if changed else mock.patch.multiple(module, TRUST=module.TRUST):
+            with ExitStack() as stack:
+                for name, value in changed.items():
+                    home = next(module for module in (posterior_calibration, posterior_mode, zero_shot_prior) if name in vars(module))
+                    stack.enter_context(mock.patch.object(home, name, value))
                 return posterior(problem, test)
 
         return predict

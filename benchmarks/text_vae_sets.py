@@ -21,6 +21,7 @@ from lexframe.generative.texts.reconstruction import exact_match, word_accuracy
 from lexframe.generative.texts.text_diversity import distinct_n, self_bleu
 from lexframe.generative.texts.text_perplexity import language_model_perplexity
 from lexframe.intervals import mean_estimate
+from lexframe.spaces import Decoding
 from lexframe.spaces.text_vae.files import TextVAEModel
 from lexframe.spaces.text_vae.space import TextVAESpace
 from lexframe.training.text_vae.data import TrainingTexts, split_texts
@@ -76,7 +77,7 @@ def _measured(model: TextVAEModel, kind: str, seed: int, *, texts: TrainingTexts
     units = count_active_units(posterior)
     gain = position_gain(space, many, seed=seed)
     reconstructed = space.decode(posterior.means[: len(many)] if many == test[: len(many)] else space.encode(many))
-    samples = sample_texts(space, 500, temperature=1.0, seed=seed)
+    samples = sample_texts(space, 500, decoding=Decoding(temperature=1.0, seed=seed))
     real = test[-500:]
     memory = memorization_check(samples.texts, texts.training, real)
     ends = [(many[2 * row], many[2 * row + 1]) for row in range(50)]

@@ -26,6 +26,7 @@ from lexframe.spaces import (
 )
 from lexframe.spaces.text_vae.files import build_text_vae
 from lexframe.spaces.text_vae.network import LatentShape
+from lexframe.spaces.text_vae.small_networks import SmallParts
 from tests.tiny_models import tiny_model, tiny_space, tiny_tokenizer
 
 TOLERANCE = 1e-5  # float32
@@ -60,7 +61,9 @@ def sentence_encoder(**options):
 def text_vae(**options):
     torch.manual_seed(0)
     model = build_text_vae(
-        LatentShape(n_latent=4, max_tokens=40, **options), tokenizer=tiny_tokenizer(), d_model=32, encoder_layers=1, decoder_layers=1
+        LatentShape(n_latent=4, max_tokens=40, **options),
+        tokenizer=tiny_tokenizer(),
+        small=SmallParts(32, encoder_layers=1, decoder_layers=1),
     )
     with torch.no_grad():
         model.network.to_posterior[0].weight.mul_(20)

@@ -10,6 +10,7 @@ from lexframe.generative.edited_texts import edit_texts
 from lexframe.instruments.directions.direction import Direction
 from lexframe.instruments.edits.attribute_edit import ClassifierGradientEdit, DirectionEdit, MeanDifferenceEdit
 from lexframe.provenance import Provenance, SpaceFingerprint
+from lexframe.spaces import Decoding
 from tests.generative.toy_writer import ALL_TEXTS, ToyWriter
 
 LABELS = ["sang" in text for text in ALL_TEXTS]
@@ -25,7 +26,7 @@ def edit(request):
 
 def test_the_verb_changes_and_the_rest_stays(edit):
     space = ToyWriter(n_ignored=8)
-    found = edit_texts(space, SPOKEN, edit, seed=1)
+    found = edit_texts(space, SPOKEN, edit, decoding=Decoding(seed=1))
     assert found.reconstructions == tuple(SPOKEN)
     assert found.edited == tuple(text.replace("spoke", "sang") for text in SPOKEN)
     np.testing.assert_allclose(found.content_kept, 3 / 4)
@@ -50,7 +51,7 @@ def test_the_control_is_as_long_and_seeded(edit):
             return super().decode(points, **options)
 
     space = Watched(n_ignored=8)
-    first, again, other = (edit_texts(space, SPOKEN, edit, seed=seed) for seed in (3, 3, 4))
+    first, again, other = (edit_texts(space, SPOKEN, edit, decoding=Decoding(seed=seed)) for seed in (3, 3, 4))
     controls = [points[2 * len(SPOKEN) :] for points in seen]
     np.testing.assert_array_equal(controls[0], controls[1])
     assert (controls[0] != controls[2]).any()

@@ -7,6 +7,7 @@ import pytest
 
 from lexframe.exceptions import InputError
 from lexframe.generative.interpolation import interpolate, interpolate_pairs
+from lexframe.spaces import Decoding
 from tests.generative.toy_writer import ToyWriter, text_of
 
 
@@ -124,7 +125,7 @@ def test_spherical_points_stay_on_the_sphere():
 
 
 def test_table_and_document():
-    found = interpolate(Slanted(), LOW, HIGH, n_steps=3, seed=5)
+    found = interpolate(Slanted(), LOW, HIGH, n_steps=3, decoding=Decoding(seed=5))
     frame = found.to_frame()
     assert frame.columns.tolist() == ["fraction", "text", "distance_to_start", "distance_to_end"]
     assert frame["text"].tolist() == list(found.texts)

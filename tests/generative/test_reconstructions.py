@@ -9,6 +9,7 @@ from lexframe.exceptions import InputError
 from lexframe.generative.reconstructions import reconstruct_texts
 from lexframe.generative.texts.bleu import bleu
 from lexframe.intervals import mean_estimate
+from lexframe.spaces import Decoding
 from tests.generative.toy_writer import ALL_TEXTS, ToyWriter
 
 
@@ -35,7 +36,7 @@ def test_what_comes_back_is_compared_word_by_word():
 
 
 def test_draws_are_seeded():
-    first, again, other = (reconstruct_texts(ToyWriter(), ALL_TEXTS, temperature=4.0, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (reconstruct_texts(ToyWriter(), ALL_TEXTS, decoding=Decoding(temperature=4.0, seed=seed)) for seed in (1, 1, 2))
     assert first.reconstructions == again.reconstructions != other.reconstructions
     assert (first.provenance.seed, first.provenance.parameters["temperature"]) == (1, 4.0)
 

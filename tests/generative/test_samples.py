@@ -12,11 +12,12 @@ from lexframe.instruments.directions.direction import Direction
 from lexframe.instruments.edits.attribute_edit import DirectionEdit
 from lexframe.instruments.edits.class_sampling import ClassGaussians
 from lexframe.provenance import Provenance
+from lexframe.spaces import Decoding
 from tests.generative.toy_writer import ALL_TEXTS, PlainWriter, ToyWriter, text_of
 
 
 def test_texts_say_the_signs_of_the_points():
-    found = sample_texts(ToyWriter(), 2000, seed=1)
+    found = sample_texts(ToyWriter(), 2000, decoding=Decoding(seed=1))
     assert found.texts == tuple(text_of(point) for point in found.points)
     np.testing.assert_array_equal(found.reencoded, np.sign(found.points))
     np.testing.assert_allclose([found.points.mean(), found.points.std()], [0, 1], atol=0.03)
@@ -44,10 +45,10 @@ def test_explained_share_is_scikit_learns(rng):
 
 def test_seeds_and_temperature():
     space = ToyWriter()
-    first, again, other = (sample_texts(space, 50, seed=seed, temperature=1.0) for seed in (2, 2, 3))
+    first, again, other = (sample_texts(space, 50, decoding=Decoding(seed=seed, temperature=1.0)) for seed in (2, 2, 3))
     assert first.texts == again.texts
     assert first.texts != other.texts
-    cold = sample_texts(space, 50, seed=2)
+    cold = sample_texts(space, 50, decoding=Decoding(seed=2))
     np.testing.assert_array_equal(cold.points, first.points)  # the draw of points knows nothing of the temperature
     assert first.r2 < cold.r2
 
@@ -68,13 +69,14 @@ def test_draws_are_moved_along_a_direction():
     space = ToyWriter()
     along = np.array([0.0, 9.0, 0.0, 0.0])
     direction = Direction({0: along.astype(np.float32)}, 0, "sang", "spoke", "mean_difference", Provenance(space=space.fingerprint))
-    plain, moved, back = (sample_texts(space, 50, seed=4, edit=direction, strength=strength) for strength in (0.0, 1.0, -1.0))
-    assert plain.texts == sample_texts(space, 50, seed=4).texts
+    drawn = Decoding(seed=4)
+    plain, moved, back = (sample_texts(space, 50, edit=direction, strength=strength, decoding=drawn) for strength in (0.0, 1.0, -1.0))
+    assert plain.texts == sample_texts(space, 50, decoding=drawn).texts
     np.testing.assert_allclose(moved.points, plain.points + along, rtol=1e-6)
     assert moved.texts == tuple(text.replace("spoke", "sang") for text in plain.texts)
     assert back.texts == tuple(text.replace("sang", "spoke") for text in plain.texts)
     assert moved.provenance.parameters["strength"] == 1.0
-    assert sample_texts(space, 50, seed=4, edit=DirectionEdit(along)).texts == moved.texts
+    assert sample_texts(space, 50, edit=DirectionEdit(along), decoding=drawn).texts == moved.texts
     with pytest.raises(FingerprintMismatch):
         sample_texts(ToyWriter(n_ignored=2), 3, edit=direction)
     with pytest.raises(InputError, match="strength is nan"):

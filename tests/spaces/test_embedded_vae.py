@@ -8,7 +8,7 @@ import pytest
 from lexframe.exceptions import ModelError
 from lexframe.generative import kl_per_dimension, sample_texts
 from lexframe.generative.texts.reconstruction import word_accuracy
-from lexframe.spaces import TextVAESpace, open_space
+from lexframe.spaces import Decoding, TextVAESpace, open_space
 from lexframe.spaces.loading import EMBEDDED_VAE, embedded_vae_folder, resolve_model
 from lexframe.spaces.registry import is_text_vae
 
@@ -55,6 +55,6 @@ def test_its_latent_holds_the_sentence(space):
 
 
 def test_it_writes_sentences(space):
-    texts = sample_texts(space, 20, seed=0).texts
+    texts = sample_texts(space, 20, decoding=Decoding(seed=0)).texts
     assert len(set(texts)) > 15
     assert np.mean([text[0].isupper() and text[-1] in ".!?" for text in texts]) > 0.9

@@ -13,7 +13,7 @@ from lexframe.studies.lora_language_model import train_lora
 from lexframe.studies.nearest_states import NeighborPrediction, fit_neighbors, mixed_losses, nearest_states, neighbor_probability
 from lexframe.studies.next_token import METHODS, compare_next_token
 from lexframe.studies.next_token_states import read_next_tokens
-from lexframe.training.language_model.evaluation import bits_per_byte
+from lexframe.training.language_model.evaluation import Windows, bits_per_byte
 from tests.tiny_models import tiny_model, tiny_space, tiny_tokenizer
 
 DOCUMENTS = ["the cat sat on the mat, " * 6, "caffè and naïve words", "x", "", "one two three four five six seven eight nine ten"]
@@ -44,7 +44,7 @@ def test_the_frozen_row_is_the_models_own_bits_per_byte(family, context, stride)
     result = compare_next_token(
         space, "the cat sat on the mat " * 20, DOCUMENTS, methods=["frozen"], context=context, stride=stride, batch_size=3
     )
-    expected = bits_per_byte(space.model, space.tokenizer, DOCUMENTS, context=context, stride=stride)
+    expected = bits_per_byte(space.model, space.tokenizer, DOCUMENTS, windows=Windows(context, stride))
     assert result.methods["frozen"].bits_per_byte.value == pytest.approx(expected.bits_per_byte.value, rel=1e-5)
     assert (result.n_held_out_tokens, result.n_held_out_bytes) == (expected.n_tokens, expected.n_bytes)
     assert result.methods["frozen"].difference.value == 0
@@ -211,7 +211,7 @@ class TestLora:
     def test_training_helps(self, family):
         held_out = cat_texts(40, 1)
         run = train_lora(tiny_model(family), windows_of(cat_texts(150, 0)), windows_of(cat_texts(20, 2)), seconds=3600.0, max_steps=40)
-        before, after = (bits_per_byte(model, tiny_tokenizer(), held_out, context=16) for model in (tiny_model(family), run.model))
+        before, after = (bits_per_byte(model, tiny_tokenizer(), held_out, windows=Windows(16)) for model in (tiny_model(family), run.model))
         assert after.bits_per_byte.value < 0.95 * before.bits_per_byte.value
         assert (run.n_steps, type(run.model)) == (40, type(tiny_model(family)))
 

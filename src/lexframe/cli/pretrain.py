@@ -142,7 +142,7 @@ def eval_command(
     """Measure a model: bits per byte of held-out text, grammatical minimal pairs, samples."""
     from lexframe.spaces.loading import load_config, load_tokenizer, load_weights, resolve_model
     from lexframe.training.language_model.corpus import read_documents
-    from lexframe.training.language_model.evaluation import PROMPTS, evaluate_language_model, read_minimal_pairs
+    from lexframe.training.language_model.evaluation import PROMPTS, EvaluationData, Windows, evaluate_language_model, read_minimal_pairs
 
     # Files are read before weights are loaded: what is wrong with them should show at once.
     documents = list(read_documents(corpus, text_column=text_column)) if corpus else None
@@ -155,12 +155,9 @@ def eval_command(
     result = evaluate_language_model(
         load_weights(AutoModelForCausalLM, folder, dtype="float32"),
         load_tokenizer(folder),
+        EvaluationData(documents, pairs, PROMPTS if samples else None),
         name=model,
-        documents=documents,
-        pairs=pairs,
-        prompts=PROMPTS if samples else None,
-        context=context,
-        stride=stride,
+        windows=Windows(context, stride),
         max_bytes=max_bytes,
         seed=seed,
         progress=show.progress("batches"),

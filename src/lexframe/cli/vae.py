@@ -34,18 +34,19 @@ def reconstruct(
 ) -> None:
     """Encode texts and decode them again, or decode the points of a store."""
     from lexframe.generative import reconstruct_texts
+    from lexframe.spaces import Decoding
 
-    writing: dict[str, Any] = {"temperature": temperature, "top_p": top_p, "seed": seed, "progress": show.progress("batches")}
+    decoding = Decoding(temperature, top_p, seed)
     if points is not None:
         if texts or file:
             raise InputError("Give texts or --points STORE, not both.")
-        _decode_store(inputs.open_text_vae(model, device=device), points, column, where, writing, as_json=as_json)
+        _decode_store(inputs.open_text_vae(model, device=device), points, column, where, decoding, as_json=as_json)
         return
     if column is not None or where is not None:
         raise InputError("--column and --where choose points of a store; they need --points STORE.")
     given = inputs.given_texts(texts, file, text)
     space = inputs.open_text_vae(model, device=device)
-    found = reconstruct_texts(space, given, **writing)
+    found = reconstruct_texts(space, given, decoding=decoding, progress=show.progress("batches"))
     inputs.note_cut(space, given)
     if as_json:
         show.document(found.to_dict())
@@ -59,7 +60,7 @@ def reconstruct(
     )
 
 
-def _decode_store(space: Any, path: str, column: str | None, where: str | None, writing: dict[str, Any], *, as_json: bool) -> None:
+def _decode_store(space: Any, path: str, column: str | None, where: str | None, decoding: Any, *, as_json: bool) -> None:
     """Decode the points of a store that this very space made."""
     from lexframe.latents import LatentStore
 
@@ -68,7 +69,7 @@ def _decode_store(space: Any, path: str, column: str | None, where: str | None, 
     chosen.fingerprint.require(space.fingerprint, what=f"{path}, column {chosen.name},")
     kept = [name for name in ("id", "text") if name in store.schema.names]
     rows = [row for batch in store.batches(kept, where=where) for row in batch.to_pylist()]
-    written = space.decode(store.points(chosen.name, where=where), **writing)
+    written = decoding.texts(space, store.points(chosen.name, where=where), progress=show.progress("batches"))
     if as_json:
         documents = [row | {"decoded": decoded} for row, decoded in zip(rows, written, strict=True)]
         show.document({"rows": documents, "space": space.fingerprint.to_dict()})
@@ -99,6 +100,7 @@ def sample(
     """Draw points from the prior or from the Gaussian of a class, move them along a direction if one is given, and write their texts."""
     from lexframe.generative import memorization_check, sample_texts
     from lexframe.instruments import class_gaussians_from_texts, load_direction
+    from lexframe.spaces import Decoding
 
     if (class_name is None) != (labels is None):
         raise InputError("To draw from a class give both --class LABEL and --labels FILE.")
@@ -113,7 +115,7 @@ def sample(
     space = inputs.open_text_vae(model, device=device)
     gaussians = class_gaussians_from_texts(space, *labeled, progress=show.progress("encoding")) if labeled else None
     found = sample_texts(
-        space, n, temperature=temperature, top_p=top_p, seed=seed, class_gaussians=gaussians, label=class_name,
+        space, n, decoding=Decoding(temperature, top_p, seed), class_gaussians=gaussians, label=class_name,
         edit=moved, strength=1.0 if strength is None else strength, progress=show.progress("batches"),
     )  # fmt: skip
     check = memorization_check(found.texts, training, real, progress=show.progress("comparing")) if training else None
@@ -167,10 +169,11 @@ def interpolate(
 ) -> None:
     """The texts on the way from one text to another."""
     from lexframe.generative import interpolate as walk
+    from lexframe.spaces import Decoding
 
     inputs.require_words([start, end])
     space = inputs.open_text_vae(model, device=device)
-    found = walk(space, start, end, n_steps=steps, path=path, temperature=temperature, top_p=top_p, seed=seed)
+    found = walk(space, start, end, n_steps=steps, path=path, decoding=Decoding(temperature, top_p, seed))
     inputs.note_cut(space, [start, end])
     if as_json:
         show.document(found.to_dict())
@@ -208,13 +211,14 @@ def traverse(
 ) -> None:
     """Move a text along dimensions of the latent, one at a time."""
     from lexframe.generative import traverse as walk
+    from lexframe.spaces import Decoding
 
     inputs.require_words([text])
     axes = None if dims is None else list(dict.fromkeys(inputs.whole_numbers("--dims", dims)))
     steps = inputs.amounts_of("--amounts", amounts)
     space = inputs.open_text_vae(model, device=device)
     found = walk(
-        space, text, axes=axes, amounts=steps, is_absolute=absolute, temperature=temperature, top_p=top_p, seed=seed,
+        space, text, axes=axes, amounts=steps, is_absolute=absolute, decoding=Decoding(temperature, top_p, seed),
         progress=show.progress("batches"),
     )  # fmt: skip
     inputs.note_cut(space, [text])

@@ -41,6 +41,7 @@ def edit(
 ) -> None:
     """Move texts towards a class or along a direction, beside a random move of the same length."""
     from lexframe.generative import edit_texts
+    from lexframe.spaces import Decoding
 
     source = _edit_source((positive, negative), (labels, towards), direction, text, label)
     if direction is not None and method is not None:
@@ -56,7 +57,7 @@ def edit(
     space = inputs.open_text_vae(model, device=device)
     used = _found_edit(space, source, method, kept, save) if isinstance(source, tuple) else source
     found = edit_texts(
-        space, given, used, strength=strength, temperature=temperature, top_p=top_p, seed=seed, progress=show.progress("batches")
+        space, given, used, strength=strength, decoding=Decoding(temperature, top_p, seed), progress=show.progress("batches")
     )
     inputs.note_cut(space, given)
     if as_json:

@@ -15,6 +15,7 @@ from lexframe.instruments.edits.attribute_edit import PointEdit, edit_on
 from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import DecodableSpace, Progress
+from lexframe.spaces.decoding import Decoding
 from lexframe.text_forms import normalized
 from lexframe.typing import Points
 
@@ -132,10 +133,7 @@ def edit_texts(
     *,
     strength: float = 1.0,
     judge: Judge | None = None,
-    temperature: float = 0.0,
-    top_p: float = 1.0,
-    seed: int = 0,
-    batch_size: int | None = None,
+    decoding: Decoding | None = None,
     progress: Progress = iter,
 ) -> EditedTexts:
     """Encode texts, move their points, and decode what they were, what they became, and a control.
@@ -151,12 +149,10 @@ def edit_texts(
     judge : callable, optional
         From points to the probability of the value edited towards. Default: the edit's own. A classifier that took no part in the edit,
         such as ``target_probability`` of one fitted on other texts, is the stricter judge.
-    temperature, top_p
-        See :meth:`lexframe.spaces.base.DecodableSpace.decode`.
-    seed : int
-        Of the directions of the control, and of the decoder's draws.
-    batch_size, progress
-        See :meth:`lexframe.spaces.base.DecodableSpace.decode`.
+    decoding : Decoding, optional
+        Default: the likeliest token each time. Its seed is that of the control's directions, too.
+    progress : callable
+        Wraps the iteration over batches.
 
     Returns
     -------
@@ -169,24 +165,23 @@ def edit_texts(
     FingerprintMismatch
         If a Direction was found on another model.
     """
+    decoding = decoding or Decoding()
     texts = checked_texts(texts)
     used = edit_on(space.fingerprint, edit)
-    points = space.encode(texts, batch_size=batch_size, progress=progress)
+    points = space.encode(texts, batch_size=decoding.batch_size, progress=progress)
     moved = used.move(points, strength)
     shift = moved.astype(np.float64) - points
     shifts = np.linalg.norm(shift, axis=1)
-    control = (points + shifts[:, np.newaxis] * _random_units(shift.shape, seed)).astype(np.float32)
-    written = space.decode(
-        np.concatenate([points, moved, control]), temperature=temperature, top_p=top_p, seed=seed, batch_size=batch_size, progress=progress
-    )
-    again = space.encode(written, batch_size=batch_size, progress=progress)
+    control = (points + shifts[:, np.newaxis] * _random_units(shift.shape, decoding.seed)).astype(np.float32)
+    written = decoding.texts(space, np.concatenate([points, moved, control]), progress=progress)
+    again = space.encode(written, batch_size=decoding.batch_size, progress=progress)
     n = len(texts)
     before, after, drawn = (tuple(written[part * n : (part + 1) * n]) for part in range(3))
     judged = _judged(used.target_probability if judge is None else judge, np.concatenate([moved, again])).reshape(4, n)
     kept, control_kept = (
         np.array([word_overlap(first, second) for first, second in zip(before, others, strict=True)]) for others in (after, drawn)
     )
-    parameters = used.to_dict() | {"strength": strength, "temperature": temperature, "top_p": top_p}
+    parameters = used.to_dict() | {"strength": strength} | decoding.parameters
     return EditedTexts(
         texts=tuple(texts),
         reconstructions=before,
@@ -201,7 +196,7 @@ def edit_texts(
         control_probabilities=judged[3],
         content_kept=kept,
         control_content_kept=control_kept,
-        provenance=Provenance(space=space.fingerprint, seed=seed, parameters=parameters),
+        provenance=Provenance(space=space.fingerprint, seed=decoding.seed, parameters=parameters),
     )
 
 

@@ -16,6 +16,7 @@ from lexframe.instruments.edits.paths import PATHS, has_great_circle, linear_pat
 from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import DecodableSpace, Progress
+from lexframe.spaces.decoding import Decoding
 from lexframe.typing import Points
 
 if TYPE_CHECKING:
@@ -115,10 +116,7 @@ def interpolate(
     *,
     n_steps: int = 9,
     path: str = "linear",
-    temperature: float = 0.0,
-    top_p: float = 1.0,
-    seed: int = 0,
-    batch_size: int | None = None,
+    decoding: Decoding | None = None,
     progress: Progress = iter,
 ) -> Interpolation:
     """The texts on the way from one text to another; see :func:`interpolate_pairs` for the parameters.
@@ -129,15 +127,11 @@ def interpolate(
     start_text, end_text : str
     n_steps : int
     path : {"linear", "spherical"}
-    temperature, top_p : float
-    seed : int
-    batch_size : int, optional
+    decoding : Decoding, optional
     progress : callable
     """
     pairs = [(start_text, end_text)]
-    return interpolate_pairs(
-        space, pairs, n_steps=n_steps, path=path, temperature=temperature, top_p=top_p, seed=seed, batch_size=batch_size, progress=progress
-    )[0]
+    return interpolate_pairs(space, pairs, n_steps=n_steps, path=path, decoding=decoding, progress=progress)[0]
 
 
 def interpolate_pairs(
@@ -146,10 +140,7 @@ def interpolate_pairs(
     *,
     n_steps: int = 9,
     path: str = "linear",
-    temperature: float = 0.0,
-    top_p: float = 1.0,
-    seed: int = 0,
-    batch_size: int | None = None,
+    decoding: Decoding | None = None,
     progress: Progress = iter,
 ) -> tuple[Interpolation, ...]:
     """The texts on the way between the two of every pair, all decoded together.
@@ -163,8 +154,10 @@ def interpolate_pairs(
         Points of a path, both ends included.
     path : {"linear", "spherical"}
         See :func:`~lexframe.instruments.edits.paths.linear_path` and :func:`~lexframe.instruments.edits.paths.spherical_path`.
-    temperature, top_p, seed, batch_size, progress
-        See :meth:`lexframe.spaces.base.DecodableSpace.decode`. Above a temperature of 0 the draws of words add to every measure.
+    decoding : Decoding, optional
+        Default: the likeliest token each time.
+    progress : callable
+        Wraps the iteration over batches.
 
     Returns
     -------
@@ -175,18 +168,19 @@ def interpolate_pairs(
     InputError
         If there is no pair, one has not two texts, `n_steps` is below 2, or the path is unknown.
     """
+    decoding = decoding or Decoding()
     if path not in PATHS:
         raise InputError(f"path is {path!r}; expected one of {', '.join(PATHS)}.")
     require_steps(n_steps)
     ends = [text for number, pair in enumerate(pairs) for text in _two_texts(pair, number)]
     checked_texts(ends, what="pairs")
     along = linear_path if path == "linear" else spherical_path
-    encoded = space.encode(ends, batch_size=batch_size, progress=progress).reshape(len(ends) // 2, 2, -1)
+    encoded = space.encode(ends, batch_size=decoding.batch_size, progress=progress).reshape(len(ends) // 2, 2, -1)
     points = np.concatenate([along(start, end, n_steps) for start, end in encoded])
-    texts = space.decode(points, temperature=temperature, top_p=top_p, seed=seed, batch_size=batch_size, progress=progress)
-    again = space.encode(texts, batch_size=batch_size, progress=progress)
-    parameters = {"path": path, "n_steps": n_steps, "temperature": temperature, "top_p": top_p}
-    provenance = Provenance(space=space.fingerprint, seed=seed, parameters=parameters)
+    texts = decoding.texts(space, points, progress=progress)
+    again = space.encode(texts, batch_size=decoding.batch_size, progress=progress)
+    parameters = {"path": path, "n_steps": n_steps} | decoding.parameters
+    provenance = Provenance(space=space.fingerprint, seed=decoding.seed, parameters=parameters)
     results = []
     for number, (start, end) in enumerate(encoded):
         rows = slice(number * n_steps, (number + 1) * n_steps)

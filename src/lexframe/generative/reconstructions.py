@@ -14,6 +14,7 @@ from lexframe.intervals import Estimate, mean_estimate
 from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import DecodableSpace, Progress
+from lexframe.spaces.decoding import Decoding
 from lexframe.typing import Points
 
 if TYPE_CHECKING:
@@ -100,10 +101,7 @@ def reconstruct_texts(
     texts: Sequence[str],
     *,
     points: Points | None = None,
-    temperature: float = 0.0,
-    top_p: float = 1.0,
-    seed: int = 0,
-    batch_size: int | None = None,
+    decoding: Decoding | None = None,
     progress: Progress = iter,
 ) -> Reconstructions:
     """Encode texts, decode their points, and compare.
@@ -114,8 +112,10 @@ def reconstruct_texts(
     texts : sequence of str
     points : ndarray of shape (n_texts, n_dims), float32, optional
         Default: ``space.encode(texts)``.
-    temperature, top_p, seed, batch_size, progress
-        See :meth:`lexframe.spaces.base.DecodableSpace.decode`.
+    decoding : Decoding, optional
+        Default: the likeliest token each time.
+    progress : callable
+        Wraps the iteration over batches.
 
     Returns
     -------
@@ -126,14 +126,15 @@ def reconstruct_texts(
     InputError
         If there is no text, or one is no string.
     """
+    decoding = decoding or Decoding()
     texts = checked_texts(texts)
-    points = space.encode(texts, batch_size=batch_size, progress=progress) if points is None else points
-    written = space.decode(points, temperature=temperature, top_p=top_p, seed=seed, batch_size=batch_size, progress=progress)
+    points = space.encode(texts, batch_size=decoding.batch_size, progress=progress) if points is None else points
+    written = decoding.texts(space, points, progress=progress)
     return Reconstructions(
         texts=tuple(texts),
         reconstructions=tuple(written),
         is_exact=exact_match(texts, written),
         word_accuracies=word_accuracy(texts, written),
         is_cut=np.asarray(space.truncated(texts), dtype=bool),
-        provenance=Provenance(space=space.fingerprint, seed=seed, parameters={"temperature": temperature, "top_p": top_p}),
+        provenance=Provenance(space=space.fingerprint, seed=decoding.seed, parameters=decoding.parameters),
     )

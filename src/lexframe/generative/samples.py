@@ -1,7 +1,7 @@
 """Texts written from points that are drawn, and whether the latent can be read back from them."""
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from lexframe.instruments.edits.class_sampling import ClassGaussians
 from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import DecodableSpace, LatentVariableSpace, Progress
+from lexframe.spaces.decoding import Decoding
 from lexframe.text_forms import normalized
 from lexframe.typing import Points, Vectors
 
@@ -117,14 +118,11 @@ def sample_texts(
     space: DecodableSpace,
     n: int,
     *,
-    temperature: float = 0.0,
-    top_p: float = 1.0,
-    seed: int = 0,
+    decoding: Decoding | None = None,
     class_gaussians: ClassGaussians | None = None,
     label: Hashable = None,
     edit: PointEdit | Direction | None = None,
     strength: float = 1.0,
-    batch_size: int | None = None,
     progress: Progress = iter,
 ) -> Samples:
     """Draw points, decode them, and encode what was written.
@@ -135,10 +133,9 @@ def sample_texts(
         A LatentVariableSpace where no `class_gaussians` are given: points are then drawn from its prior, N(0, I).
     n : int
         Texts.
-    temperature, top_p
-        See :meth:`lexframe.spaces.base.DecodableSpace.decode`. Above a temperature of 0 agreement measures the draws of words as well.
-    seed : int
-        Of the points; that of the decoder is derived from it.
+    decoding : Decoding, optional
+        Default: the likeliest token each time. Above a temperature of 0 agreement measures the draws of words as
+        well. The seed is that of the points; that of the words is derived from it.
     class_gaussians : ClassGaussians, optional
         To draw points of one class.
     label : hashable, optional
@@ -147,8 +144,8 @@ def sample_texts(
         Moves the points before they are written, such as along a concept direction.
     strength : float
         Of that move; see the edit's ``move``.
-    batch_size, progress
-        See :meth:`lexframe.spaces.base.DecodableSpace.decode`.
+    progress : callable
+        Wraps the iteration over batches.
 
     Returns
     -------
@@ -162,20 +159,21 @@ def sample_texts(
     FingerprintMismatch
         If `edit` is a Direction of another model.
     """
+    decoding = decoding or Decoding()
     if n < 1:
         raise InputError(f"n is {n}; ask for one text or more.")
     if (class_gaussians is None) != (label is None):
         missing = "class_gaussians" if class_gaussians is None else "label"
         raise InputError(f"To draw from a class both class_gaussians and label are needed, but there is no {missing}.")
-    point_seed, word_seed = (int(number) for number in np.random.SeedSequence(seed).generate_state(2))
-    parameters: dict[str, Any] = {"temperature": temperature, "top_p": top_p}
+    point_seed, word_seed = (int(number) for number in np.random.SeedSequence(decoding.seed).generate_state(2))
+    parameters: dict[str, Any] = {**decoding.parameters}
     points = _drawn(space, n, class_gaussians, label, point_seed)
     if edit is not None:
         used = edit_on(space.fingerprint, edit)
         points = used.move(points, strength)
         parameters |= used.to_dict() | {"strength": strength}
-    texts = space.decode(points, temperature=temperature, top_p=top_p, seed=word_seed, batch_size=batch_size, progress=progress)
-    reencoded = space.encode(texts, batch_size=batch_size, progress=progress)
+    texts = replace(decoding, seed=word_seed).texts(space, points, progress=progress)
+    reencoded = space.encode(texts, batch_size=decoding.batch_size, progress=progress)
     r2, r2_per_dim = explained_share(points, reencoded)
     return Samples(
         texts=tuple(texts),
@@ -185,7 +183,7 @@ def sample_texts(
         r2=r2,
         r2_per_dim=r2_per_dim,
         label=label,
-        provenance=Provenance(space=space.fingerprint, seed=seed, parameters=parameters),
+        provenance=Provenance(space=space.fingerprint, seed=decoding.seed, parameters=parameters),
     )
 
 

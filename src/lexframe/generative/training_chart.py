@@ -26,7 +26,7 @@ def training_chart(runs: Mapping[str, Sequence[Any]], *, width: int | None = Non
 
     Parameters
     ----------
-    runs : mapping of str to sequence of lexframe.training.text_vae.run.TextVAEProgress
+    runs : mapping of str to sequence of lexframe.training.text_vae.log.TextVAEProgress
         Lines of the log of each run, by the name to show.
     width : int, optional
         Of a column, in pixels. Default: what leaves room for all of them.

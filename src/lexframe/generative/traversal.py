@@ -13,6 +13,7 @@ from lexframe.generative.texts.word_edits import word_distance
 from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import DecodableSpace, Progress
+from lexframe.spaces.decoding import Decoding
 
 if TYPE_CHECKING:
     import pandas
@@ -91,10 +92,7 @@ def traverse(
     amounts: Sequence[float] = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0),
     reference: Float[np.ndarray, "n_reference n_dims"] | None = None,
     is_absolute: bool = False,
-    temperature: float = 0.0,
-    top_p: float = 1.0,
-    seed: int = 0,
-    batch_size: int | None = None,
+    decoding: Decoding | None = None,
     progress: Progress = iter,
 ) -> Traversal:
     r"""Move the point of a text along each axis, keep the rest of it, and decode.
@@ -115,8 +113,10 @@ def traverse(
         N(0, I), so mean 0 and standard deviation 1.
     is_absolute : bool
         Amounts are places on the axis, counted from the mean; otherwise steps from the text's own place.
-    temperature, top_p, seed, batch_size, progress
-        See :meth:`lexframe.spaces.base.DecodableSpace.decode`.
+    decoding : Decoding, optional
+        Default: the likeliest token each time.
+    progress : callable
+        Wraps the iteration over batches.
 
     Returns
     -------
@@ -128,6 +128,7 @@ def traverse(
         If there is no axis or amount, an axis does not exist or is zero, something is not finite, or the reference has another width
         than the space, fewer than two points, or no spread along an axis.
     """
+    decoding = decoding or Decoding()
     if isinstance(text, str):
         text = checked_texts([text])[0]
     else:
@@ -137,13 +138,13 @@ def traverse(
     if not steps.size or not np.isfinite(steps).all():
         raise InputError(f"amounts is {list(amounts)}; expected one finite number or more, in standard deviations.")
     means, units = _means_and_units(reference, directions, names, space.n_dims)
-    origin = space.encode([text], batch_size=batch_size, progress=progress)[0].astype(np.float64)
+    origin = space.encode([text], batch_size=decoding.batch_size, progress=progress)[0].astype(np.float64)
     places = steps * units[:, np.newaxis]
     if is_absolute:
         places = places + (means - directions @ origin)[:, np.newaxis]
     points = (origin + places[:, :, np.newaxis] * directions[:, np.newaxis]).astype(np.float32)
     flat = np.concatenate([origin[np.newaxis].astype(np.float32), points.reshape(-1, space.n_dims)])
-    written = space.decode(flat, temperature=temperature, top_p=top_p, seed=seed, batch_size=batch_size, progress=progress)
+    written = decoding.texts(space, flat, progress=progress)
     texts = tuple(tuple(written[1 + row * len(steps) : 1 + (row + 1) * len(steps)]) for row in range(len(names)))
     return Traversal(
         text=text,
@@ -155,7 +156,7 @@ def traverse(
         points=points,
         texts=texts,
         changes=np.array([[word_distance(written[0], one) for one in row] for row in texts], dtype=np.float64),
-        provenance=Provenance(space=space.fingerprint, seed=seed, parameters={"temperature": temperature, "top_p": top_p}),
+        provenance=Provenance(space=space.fingerprint, seed=decoding.seed, parameters=decoding.parameters),
     )
 
 

@@ -25,6 +25,7 @@ __getattr__, __dir__, __all__ = lazy_names(
             "TokenStates",
             "VocabularySpace",
         ],
+        "decoding": ["Decoding"],
         "language_model.space": ["LanguageModelSpace"],
         "registry": ["open_space", "recognized_kind", "reopen_space", "space_class", "space_kinds"],
         "sentence_encoder": ["SentenceEncoderSpace"],

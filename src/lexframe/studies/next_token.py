@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Float
 
 from lexframe.exceptions import DataError, InputError
-from lexframe.instruments.classifiers.next_token_calibration import NextTokenCalibration, NextTokenHead, next_token_losses, tail_start
+from lexframe.instruments.classifiers.next_token_calibration import NextTokenCalibration, tail_start
+from lexframe.instruments.classifiers.next_token_head import NextTokenHead, next_token_losses
 from lexframe.intervals import ratio_estimate
 from lexframe.provenance import Provenance
 from lexframe.spaces.base import Progress

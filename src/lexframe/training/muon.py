@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+MOMENTUM = 0.95
+"""Of Muon."""
 _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 
 
@@ -75,8 +77,6 @@ class MuonAdamW(torch.optim.Optimizer):
         Step of the other parameters.
     matrix_weight_decay, weight_decay : float
         Decoupled decay, times the step.
-    momentum : float
-        Of Muon.
     betas : tuple of float
         Of AdamW.
     dtype : torch.dtype
@@ -92,13 +92,12 @@ class MuonAdamW(torch.optim.Optimizer):
         lr: float = 0.004,
         matrix_weight_decay: float = 0.05,
         weight_decay: float = 0.0,
-        momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.95),
         dtype: torch.dtype = torch.float32,
     ):
         self.dtype = dtype
         groups: list[dict[str, Any]] = [
-            {"params": list(matrices), "lr": matrix_lr, "weight_decay": matrix_weight_decay, "momentum": momentum, "muon": True},
+            {"params": list(matrices), "lr": matrix_lr, "weight_decay": matrix_weight_decay, "momentum": MOMENTUM, "muon": True},
             {"params": list(others), "lr": lr, "weight_decay": weight_decay, "betas": betas, "muon": False},
         ]
         super().__init__([group for group in groups if group["params"]], {})

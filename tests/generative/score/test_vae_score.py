@@ -24,6 +24,7 @@ from lexframe.generative.texts.nearest_texts import memorization_check
 from lexframe.generative.texts.sample_diversity import compare_diversity
 from lexframe.generative.texts.text_perplexity import language_model_perplexity
 from lexframe.intervals import Estimate, mean_estimate
+from lexframe.spaces import Decoding
 from tests.generative.toy import ToyLatentSpace
 from tests.tiny_models import tiny_model, tiny_tokenizer
 
@@ -104,10 +105,10 @@ def test_every_measure_is_the_measure_called_alone(score, space, texts, training
     assert same(score.units, count_active_units(posterior))
     assert same(score.information, mutual_information(posterior, seed=4))
     assert same(score.likelihood, importance_weighted(space, chosen[:60], n_samples=(1, 50), seed=4))
-    assert same(score.reconstructions, reconstruct_texts(space, chosen[:100], seed=4))
+    assert same(score.reconstructions, reconstruct_texts(space, chosen[:100], decoding=Decoding(seed=4)))
     assert same(score.gain, position_gain(space, chosen[:100], seed=4))
     assert score.rate_distortion.points == rate_distortion(space, chosen[:100], seed=4)
-    samples = sample_texts(space, 40, temperature=1.0, seed=4)
+    samples = sample_texts(space, 40, decoding=Decoding(temperature=1.0, seed=4))
     assert same(score.samples, samples)
     assert same(score.diversity, compare_diversity(samples.texts, chosen[:40]))
     assert same(score.sample_perplexity, language_model_perplexity(samples.texts, language_model, seed=4))

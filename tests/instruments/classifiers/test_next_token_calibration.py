@@ -6,17 +6,18 @@ import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
+from lexframe.instruments.classifiers.affine_move import AffineMove, AffineProblem
 from lexframe.instruments.classifiers.next_token_calibration import (
     METHODS,
-    AffineMove,
-    AffineProblem,
     NextTokenCalibration,
+    tail_start,
+    unigram_offset,
+)
+from lexframe.instruments.classifiers.next_token_head import (
     NextTokenHead,
     head_statistics,
     mean_loss_and_gradient,
     next_token_losses,
-    tail_start,
-    unigram_offset,
 )
 from lexframe.linalg import softmax
 

@@ -7,6 +7,8 @@ from sklearn.linear_model import LogisticRegression
 
 from lexframe.instruments import PosteriorCalibration
 from lexframe.instruments.classifiers import posterior_calibration as module
+from lexframe.instruments.classifiers import posterior_mode as modes
+from lexframe.instruments.classifiers import zero_shot_prior
 from lexframe.linalg import softmax
 from tests.reference import posterior_calibration as reference
 
@@ -29,7 +31,7 @@ def problem(rng, *, n=25, d=4, k=3):
 @pytest.mark.parametrize("precision", [0.5, 20.0])
 def test_the_mode_equals_newtons_method_written_out(rng, precision):
     features, scores, y = problem(rng)
-    found = module.posterior_mode(features, scores, y, precision, max_iterations=2000)
+    found = modes.posterior_mode(features, scores, y, precision, max_iterations=2000)
     W, b, alpha = reference.posterior_mode(features, scores, y, precision)
     # L-BFGS stops at a relative change of 1e-8 of the objective, hence four digits of the parameters.
     np.testing.assert_allclose(found.coef, W, atol=2e-3)
@@ -46,8 +48,8 @@ def test_the_gradient_agrees_with_finite_differences(rng):
     features, scores, y = problem(rng)
     at = rng.normal(size=4 * 3 + 3 + 1)
     rest = (features, scores, np.eye(3)[y], 3.0)
-    error = check_grad(lambda p: module.negative_log_posterior(p, *rest)[0], lambda p: module.negative_log_posterior(p, *rest)[1], at)
-    assert error < 1e-4 * np.linalg.norm(module.negative_log_posterior(at, *rest)[1])
+    error = check_grad(lambda p: modes.negative_log_posterior(p, *rest)[0], lambda p: modes.negative_log_posterior(p, *rest)[1], at)
+    assert error < 1e-4 * np.linalg.norm(modes.negative_log_posterior(at, *rest)[1])
 
 
 def test_without_labels_it_is_the_zero_shot_classifier_exactly(rng):
@@ -62,13 +64,15 @@ def test_the_neighbourhood_speaks_as_written_out_pair_by_pair(rng):
     features, scores = rng.normal(size=(30, 4)), rng.normal(size=(30, 3))
     scores -= scores.mean(1, keepdims=True)
     queries = rng.normal(size=(5, 4))
-    np.testing.assert_allclose(queries @ module.propagation(features, scores), reference.propagated(features, scores, queries), atol=1e-10)
+    np.testing.assert_allclose(
+        queries @ zero_shot_prior.propagation(features, scores), reference.propagated(features, scores, queries), atol=1e-10
+    )
 
 
 def test_equal_texts_or_equal_scores_say_nothing_of_their_neighbours(rng):
-    assert not module.propagation(np.zeros((5, 4)), rng.normal(size=(5, 3))).any()
-    assert not module.propagation(rng.normal(size=(5, 4)), np.ones((5, 3))).any()
-    assert module.propagation(np.zeros((0, 4)), np.zeros((0, 3))).shape == (4, 3)
+    assert not zero_shot_prior.propagation(np.zeros((5, 4)), rng.normal(size=(5, 3))).any()
+    assert not zero_shot_prior.propagation(rng.normal(size=(5, 4)), np.ones((5, 3))).any()
+    assert zero_shot_prior.propagation(np.zeros((0, 4)), np.zeros((0, 3))).shape == (4, 3)
 
 
 def test_unlabeled_texts_place_the_prior(rng):
@@ -97,11 +101,11 @@ def test_scores_that_are_not_to_be_centred_keep_their_mean(rng):
 
 def test_a_mean_is_shrunk_as_far_as_chance_could_have_made_it(rng):
     many = rng.normal(loc=(3.0, -3.0), size=(4000, 2))
-    np.testing.assert_allclose(module.shrunken_mean(many), many.mean(0), rtol=1e-3)
-    nothing = [np.linalg.norm(module.shrunken_mean(rng.normal(size=(3, 6)))) for _ in range(200)]
+    np.testing.assert_allclose(zero_shot_prior.shrunken_mean(many), many.mean(0), rtol=1e-3)
+    nothing = [np.linalg.norm(zero_shot_prior.shrunken_mean(rng.normal(size=(3, 6)))) for _ in range(200)]
     plain = [np.linalg.norm(rng.normal(size=(3, 6)).mean(0)) for _ in range(200)]
     assert np.mean(nothing) < 0.5 * np.mean(plain)
-    assert not module.shrunken_mean(np.ones((1, 3))).any()
+    assert not zero_shot_prior.shrunken_mean(np.ones((1, 3))).any()
 
 
 def test_no_more_unlabeled_texts_are_read_than_are_needed(rng, monkeypatch):
@@ -196,8 +200,8 @@ def test_fewer_rows_than_columns_lose_nothing(rng):
     features = X[:, 3:]
     reduced, rotation = module._row_space(features)
     np.testing.assert_allclose(reduced @ rotation.T, features, atol=1e-9)
-    whole = module.posterior_mode(features, X[:, :3], y, 10.0, max_iterations=3000)
-    inside = module.posterior_mode(reduced, X[:, :3], y, 10.0, max_iterations=3000)
+    whole = modes.posterior_mode(features, X[:, :3], y, 10.0, max_iterations=3000)
+    inside = modes.posterior_mode(reduced, X[:, :3], y, 10.0, max_iterations=3000)
     np.testing.assert_allclose(rotation @ inside.coef, whole.coef, atol=2e-3)
 
 

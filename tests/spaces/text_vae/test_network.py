@@ -7,15 +7,16 @@ import torch
 import transformers as tf
 
 from lexframe.exceptions import InputError, ModelError
+from lexframe.spaces.decoding import Decoding
 from lexframe.spaces.text_vae.decoding import write_from
 from lexframe.spaces.text_vae.network import (
     AttentionPooling,
     ConditionedDecoder,
     LatentShape,
     TextVAENetwork,
-    small_networks,
     token_log_probabilities,
 )
+from lexframe.spaces.text_vae.small_networks import SmallParts, small_networks
 from tests.tiny_models import CAUSAL, FAMILIES, tiny_model
 
 IDS = torch.tensor([[0, 5, 17, 33, 60, 8], [0, 9, 41, 7, 7, 30]])
@@ -39,7 +40,7 @@ def points(n=2, *, seed=0):
 def small_network(shape=WAYS["both"]):
     torch.manual_seed(0)
     encoder, decoder = small_networks(
-        300, shape, d_model=32, token_ids={"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 1}, encoder_layers=1, decoder_layers=2
+        300, shape, SmallParts(32, encoder_layers=1, decoder_layers=2), token_ids={"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 1}
     )
     return TextVAENetwork(encoder, decoder, shape).eval()
 
@@ -92,11 +93,9 @@ def test_writing_ends_where_the_decoder_ends_and_never_writes_padding_rows():
     stop = ids[0][4]
     ended = write_from(decoder, z, begin=0, end=stop, max_tokens=9, n_known=300)
     assert ended[0] == ids[0][: ids[0].index(stop)]
-    drawn = write_from(
-        decoder, z.repeat(40, 1), begin=0, end=-1, max_tokens=5, temperature=50.0, n_known=10, generator=torch.Generator().manual_seed(0)
-    )
+    drawn = write_from(decoder, z.repeat(40, 1), begin=0, end=-1, max_tokens=5, decoding=Decoding(50.0), n_known=10)
     assert {token for row in drawn for token in row} == set(range(10))
-    narrow = write_from(decoder, z, begin=0, end=-1, max_tokens=9, temperature=1.0, top_p=1e-9, generator=torch.Generator().manual_seed(0))
+    narrow = write_from(decoder, z, begin=0, end=-1, max_tokens=9, decoding=Decoding(1.0, 1e-9))
     assert narrow == write_from(decoder, z, begin=0, end=-1, max_tokens=9)
     assert write_from(decoder, z[:0], begin=0, end=-1, max_tokens=9) == []
 
@@ -183,4 +182,4 @@ def test_decoders_that_cannot_serve_are_refused():
     with pytest.raises(InputError, match="max_tokens is 64, but GPT2LMHeadModel takes 63"):
         TextVAENetwork(tiny_model("bert").bert, tiny_model("gpt2"), LatentShape(n_latent=5, max_tokens=64))
     with pytest.raises(InputError, match="not a multiple"):
-        small_networks(300, WAYS["both"], d_model=30, token_ids={"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 1})
+        small_networks(300, WAYS["both"], SmallParts(30), token_ids={"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 1})

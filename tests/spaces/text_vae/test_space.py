@@ -10,6 +10,7 @@ from lexframe.exceptions import FingerprintMismatch, InputError, ModelError
 from lexframe.spaces import TextVAESpace, open_space, reopen_space
 from lexframe.spaces.text_vae.files import build_text_vae, load_text_vae, save_text_vae, stored_tensors, take_tensors
 from lexframe.spaces.text_vae.network import LatentShape
+from lexframe.spaces.text_vae.small_networks import SmallParts
 from lexframe.spaces.text_vae.texts import VAETexts
 from tests.tiny_models import tiny_model, tiny_tokenizer
 
@@ -19,7 +20,7 @@ TEXTS = ["the cat sat on the mat", "a dog", "", "naïve café ☕ 日本語", "o
 def tiny_vae(seed=0, **options):
     torch.manual_seed(seed)
     shape = LatentShape(**({"n_latent": 4, "memory_tokens": 2, "max_tokens": 30} | options))
-    model = build_text_vae(shape, tokenizer=tiny_tokenizer(), d_model=32, n_heads=4, encoder_layers=1, decoder_layers=2)
+    model = build_text_vae(shape, tokenizer=tiny_tokenizer(), small=SmallParts(32, 4, encoder_layers=1, decoder_layers=2))
     with torch.no_grad():
         for name, parameter in model.network.named_parameters():
             if parameter.ndim > 1 and "wte" not in name:

@@ -17,6 +17,8 @@ from lexframe.exceptions import DataError, InputError, ModelError
 from lexframe.intervals import Estimate
 from lexframe.training.language_model.evaluation import (
     PROMPTS,
+    EvaluationData,
+    Windows,
     bits_per_byte,
     evaluate_language_model,
     minimal_pairs,
@@ -37,7 +39,7 @@ def uniform_model():
 
 
 def test_bits_per_byte_of_a_uniform_model_is_a_closed_form():
-    result = bits_per_byte(uniform_model(), tiny_tokenizer(), DOCUMENTS, context=32, stride=16)
+    result = bits_per_byte(uniform_model(), tiny_tokenizer(), DOCUMENTS, windows=Windows(32, 16))
     n_tokens = sum(len(ids_of(text)) - 1 for text in DOCUMENTS)
     n_bytes = sum(len(text.encode()) for text in DOCUMENTS)
     assert (result.n_tokens, result.n_bytes, result.n_documents) == (n_tokens, n_bytes, len(DOCUMENTS) - 1)  # one is empty
@@ -48,7 +50,7 @@ def test_bits_per_byte_of_a_uniform_model_is_a_closed_form():
 
 def test_bits_per_byte_of_a_table_is_added_up_by_hand():
     table = bigram_table()
-    result = bits_per_byte(Bigram(table), tiny_tokenizer(), DOCUMENTS, context=7, stride=3)
+    result = bits_per_byte(Bigram(table), tiny_tokenizer(), DOCUMENTS, windows=Windows(7, 3))
     nats = -sum(table[one, other] for text in DOCUMENTS for one, other in zip(ids_of(text), ids_of(text)[1:], strict=False))
     assert result.bits_per_byte.value == pytest.approx(nats / math.log(2) / sum(len(text.encode()) for text in DOCUMENTS), rel=1e-6)
 
@@ -71,9 +73,9 @@ def test_the_end_of_text_token_stands_in_for_a_missing_beginning():
 
 def test_max_bytes_cuts_at_the_end_of_a_character():
     texts = ["abcdé", "never reached"]
-    assert bits_per_byte(uniform_model(), tiny_tokenizer(), texts, max_bytes=5, context=64).n_bytes == 4
-    assert bits_per_byte(uniform_model(), tiny_tokenizer(), texts, max_bytes=6, context=64).n_documents == 1
-    assert bits_per_byte(uniform_model(), tiny_tokenizer(), texts, max_bytes=9, context=64).n_bytes == 9
+    assert bits_per_byte(uniform_model(), tiny_tokenizer(), texts, max_bytes=5, windows=Windows(64)).n_bytes == 4
+    assert bits_per_byte(uniform_model(), tiny_tokenizer(), texts, max_bytes=6, windows=Windows(64)).n_documents == 1
+    assert bits_per_byte(uniform_model(), tiny_tokenizer(), texts, max_bytes=9, windows=Windows(64)).n_bytes == 9
     with pytest.raises(InputError, match="max_bytes is 0"):
         bits_per_byte(uniform_model(), tiny_tokenizer(), texts, max_bytes=0)
 
@@ -85,7 +87,7 @@ def test_the_caller_keeps_tokenizer_settings_model_mode_and_gradients():
     tokenizer.backend_tokenizer.enable_truncation(3)
     tokenizer.backend_tokenizer.enable_padding(length=50)
     model = tf.LlamaForCausalLM(tf.LlamaConfig(**{**tiny_model("llama").config.to_dict(), "attention_dropout": 0.5})).train()
-    first, second = (bits_per_byte(model, tokenizer, ["the cat sat on the mat"], context=64) for _ in range(2))
+    first, second = (bits_per_byte(model, tokenizer, ["the cat sat on the mat"], windows=Windows(64)) for _ in range(2))
     assert first.to_dict() == second.to_dict()
     assert first.n_tokens == len(ids_of("the cat sat on the mat")) - 2
     assert model.training
@@ -103,7 +105,7 @@ def test_the_caller_keeps_tokenizer_settings_model_mode_and_gradients():
 )
 def test_windows_that_make_no_sense_are_refused(options, message):
     with pytest.raises(InputError, match=message):
-        bits_per_byte(tiny_model("llama"), tiny_tokenizer(), ["text"], **{"stride": 16, **options})
+        bits_per_byte(tiny_model("llama"), tiny_tokenizer(), ["text"], windows=Windows(**{"stride": 16, **options}))
 
 
 def test_no_text_and_a_tokenizer_of_another_model_are_refused():
@@ -249,25 +251,25 @@ def test_nearly_no_temperature_is_greedy():
 def test_an_evaluation_is_flat_and_holds_what_was_asked_for():
     model, tokenizer = tiny_model("llama"), tiny_tokenizer()
     result = evaluate_language_model(
-        model, tokenizer, name="tiny", documents=iter(DOCUMENTS), pairs=make_pairs(), prompts=["the cat"], context=32
+        model, tokenizer, EvaluationData(iter(DOCUMENTS), make_pairs(), ["the cat"]), name="tiny", windows=Windows(32)
     )
     document = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert document["model"] == "tiny"
     assert document["n_parameters"] == sum(parameter.numel() for parameter in model.parameters())
-    assert document["bits_per_byte"] == bits_per_byte(model, tokenizer, DOCUMENTS, context=32, stride=16).bits_per_byte.value
+    assert document["bits_per_byte"] == bits_per_byte(model, tokenizer, DOCUMENTS, windows=Windows(32, 16)).bits_per_byte.value
     assert document["blimp"] == minimal_pairs(model, tokenizer, make_pairs()).accuracy.value
     assert set(document["blimp_by_phenomenon"]) == {"agreement", "islands"}
     assert (document["context"], document["stride"], len(document["samples"])) == (32, 16, 1)
     assert len(document["bits_per_byte_interval"]) == len(document["blimp_interval"]) == 2
     assert document["provenance"]["parameters"] == {"context": 32, "stride": None, "max_bytes": None}
-    only_pairs = evaluate_language_model(model, tokenizer, name="tiny", pairs=make_pairs()).to_dict()
+    only_pairs = evaluate_language_model(model, tokenizer, EvaluationData(pairs=make_pairs()), name="tiny").to_dict()
     assert only_pairs["bits_per_byte"] is only_pairs["context"] is only_pairs["samples"] is None
     with pytest.raises(InputError, match="Nothing to evaluate"):
-        evaluate_language_model(model, tokenizer, name="tiny")
+        EvaluationData()
 
 
 def test_shared_weights_count_once():
-    result = evaluate_language_model(tiny_model("llama_tied"), tiny_tokenizer(), name="tied", pairs=make_pairs())
+    result = evaluate_language_model(tiny_model("llama_tied"), tiny_tokenizer(), EvaluationData(pairs=make_pairs()), name="tied")
     assert result.n_parameters == sum(parameter.numel() for parameter in tiny_model("llama").parameters()) - 320 * 32
 
 

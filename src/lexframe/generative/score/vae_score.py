@@ -25,6 +25,7 @@ from lexframe.generative.texts.text_perplexity import TextPerplexity, open_causa
 from lexframe.intervals import mean_estimate
 from lexframe.provenance import Provenance
 from lexframe.spaces.base import LatentVariableSpace, Posterior, Progress
+from lexframe.spaces.decoding import Decoding
 
 PlainLanguageModel = Sequence[float] | Float[np.ndarray, " n_texts"] | Callable[[list[str]], Float[np.ndarray, " n_asked"]]
 
@@ -114,7 +115,7 @@ def score_text_vae(
         space, bounded, n_samples=n_importance_samples, posterior=_first(posterior, len(bounded)), n_tokens=n_tokens, **common
     )
     path = rate_distortion(space, decoded, posterior=_first(posterior, len(decoded)), weights=weights, **common)
-    samples = sample_texts(space, n_samples, temperature=temperature, **common)
+    samples = sample_texts(space, n_samples, decoding=Decoding(temperature, seed=seed, batch_size=batch_size), progress=progress)
     perplexities = _perplexities(samples.texts, compared, language_model, seed, progress)
     return TextVAEScore(
         rows=rows,
@@ -123,7 +124,9 @@ def score_text_vae(
         information=mutual_information(posterior, seed=seed),
         likelihood=likelihood,
         plain=None if plain is None else compare_with_plain(likelihood, plain[: len(bounded)], n_tokens, seed=seed),
-        reconstructions=reconstruct_texts(space, decoded, points=posterior.means[: len(decoded)], **common),
+        reconstructions=reconstruct_texts(
+            space, decoded, points=posterior.means[: len(decoded)], decoding=Decoding(seed=seed, batch_size=batch_size), progress=progress
+        ),
         gain=position_gain(space, decoded, points=posterior.means[: len(decoded)], **common),
         rate_distortion=RateDistortion(
             path,

@@ -5,249 +5,27 @@ that classifier exactly; as labels come, they first decide how far to trust it a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
-from scipy.linalg import solve_triangular
-from scipy.optimize import minimize
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import StratifiedKFold
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
+from lexframe.instruments.classifiers.posterior_mode import PosteriorMode, mode_of_many, posterior_mode
+from lexframe.instruments.classifiers.zero_shot_prior import propagation, shrunken_mean
 from lexframe.linalg import rows_by_class, softmax
 
 # Constants of the prior, chosen on texts of the training files of seven sets, never on a test set.
 PRECISIONS = (3.0, 10.0, 30.0, 100.0, 300.0)
-TRUST, TRUST_SPREAD = 1.0, 1.0
-INTERCEPT_PRECISION = 1.0
 LOG_PRECISION, LOG_PRECISION_SPREAD = float(np.log(20.0)), 1.2
 VARIANCE_PRIOR = 10
 MOST_ROWS_TO_CHOOSE = 500
-ROWS_OF_CURVATURE = 1000
-FIRST_ITERATIONS = (10, 20)
-MOST_NUMBERS_AT_ONCE = 1_000_000
 MOST_ROWS_TO_SMOOTH = 4000
-SMOOTHING_TEMPERATURE = 0.25
 ROWS_OF_HALF_SMOOTHING = 50
-
-
-@dataclass(frozen=True, slots=True)
-class PosteriorMode:
-    """The most probable parameters given the labels.
-
-    Attributes
-    ----------
-    coef : ndarray of shape (n_features, n_classes)
-    intercept : ndarray of shape (n_classes,)
-    trust : float
-        Weight of the zero-shot scores.
-    """
-
-    coef: Float[np.ndarray, "d k"]
-    intercept: Float[np.ndarray, " k"]
-    trust: float
-
-    def scores(self, features: Float[np.ndarray, "n d"], prior_scores: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
-        """Unnormalised log-probabilities of the classes."""
-        return features @ self.coef + self.intercept + self.trust * prior_scores
-
-
-def posterior_mode(
-    features: Float[np.ndarray, "n d"],
-    prior_scores: Float[np.ndarray, "n k"],
-    y: Int[np.ndarray, " n"],
-    precision: float,
-    *,
-    start: PosteriorMode | None = None,
-    max_iterations: int = 200,
-    tolerance: float = 1e-7,
-    near: bool = False,
-) -> PosteriorMode:
-    r"""Maximise the posterior of W, b and α; a convex problem, solved by L-BFGS.
-
-    .. math::
-        p(y \mid x) = \mathrm{softmax}(\alpha z(x) + b + W^T \varphi(x)),\quad
-        W \sim N(0, \lambda^{-1} I),\ b \sim N(0, I),\ \alpha \sim N(1, 1)
-
-    Parameters
-    ----------
-    features : ndarray of shape (n, d)
-        φ(x).
-    prior_scores : ndarray of shape (n, k)
-        z(x): zero-shot log-probabilities in nats, up to a constant a row. All zero where there is no prior.
-    y : ndarray of int, shape (n,)
-        Class numbers.
-    precision : float
-        λ.
-    start : PosteriorMode, optional
-        Where to begin, such as the mode for a near λ.
-    max_iterations : int
-        Of L-BFGS.
-    tolerance : float
-        Relative change of the objective at which it stops.
-    near : bool
-        Whether `start` is near the mode.
-
-    Returns
-    -------
-    PosteriorMode
-        With no rows at all the mode of the prior: W = 0, b = 0, α = 1, the zero-shot classifier.
-    """
-    d, k = features.shape[1], prior_scores.shape[1]
-    start = start or PosteriorMode(np.zeros((d, k)), np.zeros(k), TRUST)
-    if not len(y):
-        return start
-    problem = (features, prior_scores, np.eye(k)[y], precision)
-    found = np.concatenate([start.coef.ravel(), start.intercept, [start.trust]])
-    # From a start that is near the mode, the curvature is what it will be.
-    for n_iterations in (max_iterations,) if near else (*FIRST_ITERATIONS, max_iterations):
-        found, converged = _descend(found, problem, n_iterations, tolerance)
-        if converged:
-            break
-    return PosteriorMode(found[: d * k].reshape(d, k), found[d * k : -1], float(found[-1]))
-
-
-def _mode_of_many(features: np.ndarray, prior_scores: np.ndarray, y: np.ndarray, precision: float) -> PosteriorMode:
-    """The mode; of a large table first for a part of its rows, then, from there and with products in float32, for all."""
-    if features.size <= MOST_NUMBERS_AT_ONCE:
-        return posterior_mode(features, prior_scores, y, precision)
-    features = features.astype(np.float32)
-    part = slice(None, None, max(1, len(features) // ROWS_OF_CURVATURE))
-    start = posterior_mode(features[part], prior_scores[part], y[part], precision, tolerance=1e-5)
-    return posterior_mode(features, prior_scores, y, precision, start=start, tolerance=1e-6, near=True)
-
-
-def _descend(
-    parameters: np.ndarray, problem: tuple[np.ndarray, np.ndarray, np.ndarray, float], n_iterations: int, tolerance: float
-) -> tuple[np.ndarray, bool]:
-    """So many iterations of L-BFGS, in coordinates in which the curvature here is about one in every direction.
-
-    Otherwise ten times as many would be needed; as the fit becomes sure of more texts the curvature falls, so a long descent
-    is taken in several parts.
-    """
-    features, prior_scores, truth, precision = problem
-    d, k = features.shape[1], truth.shape[1]
-    share = softmax(_scores(parameters, features, prior_scores))
-    weights = (share * (1 - share)).mean(axis=1)
-    factor = curvature_factor(features, weights, precision)
-    rates = np.full(k + 1, 1 / np.sqrt(INTERCEPT_PRECISION + weights.sum()))
-    rates[-1] = 1 / np.sqrt(1 / TRUST_SPREAD**2 + weights @ (prior_scores**2).sum(axis=1))
-
-    def unscaled(scaled: np.ndarray) -> np.ndarray:
-        coef = solve_triangular(factor, scaled[: d * k].reshape(d, k), lower=True, trans="T", check_finite=False)
-        return np.concatenate([coef.ravel(), scaled[d * k :] * rates])
-
-    def objective(scaled: np.ndarray) -> tuple[float, np.ndarray]:
-        loss, gradient = negative_log_posterior(unscaled(scaled), *problem)
-        of_coef = solve_triangular(factor, gradient[: d * k].reshape(d, k), lower=True, check_finite=False)
-        return loss, np.concatenate([of_coef.ravel(), gradient[d * k :] * rates])
-
-    begin = np.concatenate([(factor.T @ parameters[: d * k].reshape(d, k)).ravel(), parameters[d * k :] / rates])
-    result: Any = minimize(objective, begin, jac=True, method="L-BFGS-B", options={"maxiter": n_iterations, "ftol": tolerance})
-    return unscaled(result.x), bool(result.success)
-
-
-def curvature_factor(features: Float[np.ndarray, "n d"], weights: Float[np.ndarray, " n"], precision: float) -> Float[np.ndarray, "d d"]:
-    """Lower Cholesky factor of the Hessian of one class, on average over classes: the weighted Gram matrix, and λ.
-
-    The Gram matrix is estimated from some 1,000 rows: it only sets the pace.
-    """
-    every = max(1, len(features) // ROWS_OF_CURVATURE)
-    part = features[::every] * np.sqrt(weights[::every, np.newaxis] * every).astype(features.dtype)
-    gram = part.T @ part
-    gram[np.diag_indices_from(gram)] += precision
-    return np.linalg.cholesky(gram).astype(np.float64)
-
-
-def negative_log_posterior(
-    parameters: Float[np.ndarray, " p"],
-    features: Float[np.ndarray, "n d"],
-    prior_scores: Float[np.ndarray, "n k"],
-    truth: Float[np.ndarray, "n k"],
-    precision: float,
-) -> tuple[float, Float[np.ndarray, " p"]]:
-    """Minus the log-posterior, up to a constant, and its gradient.
-
-    Parameters
-    ----------
-    parameters : ndarray of shape (d * k + k + 1,)
-        W by row, b and α.
-    features, prior_scores : ndarray
-        See :func:`posterior_mode`.
-    truth : ndarray of shape (n, k)
-        One-hot labels.
-    precision : float
-        λ.
-    """
-    d, k = features.shape[1], truth.shape[1]
-    coef, intercept, trust = parameters[: d * k].reshape(d, k), parameters[d * k : -1], parameters[-1]
-    scores = _scores(parameters, features, prior_scores)
-    top = scores.max(axis=1, keepdims=True)
-    exponentials = np.exp(scores - top)
-    totals = exponentials.sum(axis=1, keepdims=True)
-    loss = float((np.log(totals) + top).sum() - (scores * truth).sum())
-    loss += 0.5 * (precision * (coef**2).sum() + INTERCEPT_PRECISION * (intercept**2).sum() + ((trust - TRUST) / TRUST_SPREAD) ** 2)
-    residual = exponentials / totals - truth
-    gradient = np.empty_like(parameters)
-    gradient[: d * k] = (features.T @ residual.astype(features.dtype) + precision * coef).ravel()
-    gradient[d * k : -1] = residual.sum(axis=0) + INTERCEPT_PRECISION * intercept
-    gradient[-1] = (residual * prior_scores).sum() + (trust - TRUST) / TRUST_SPREAD**2
-    return loss, gradient
-
-
-def _scores(parameters: np.ndarray, features: np.ndarray, prior_scores: np.ndarray) -> np.ndarray:
-    d, k = features.shape[1], prior_scores.shape[1]
-    coef = parameters[: d * k].reshape(d, k).astype(features.dtype)
-    return (features @ coef).astype(np.float64) + parameters[d * k : -1] + parameters[-1] * prior_scores
-
-
-def shrunken_mean(values: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " k"]:
-    """Mean row, drawn towards zero as far as chance could have made it (James and Stein's estimate, never below zero)."""
-    n_rows = len(values)
-    mean = values.mean(axis=0)
-    if n_rows < 2 or not mean.any():
-        return np.zeros_like(mean)
-    by_chance = float(values.var(axis=0, ddof=1).sum()) / n_rows
-    return mean * max(0.0, 1 - by_chance / float((mean**2).sum()))
-
-
-def propagation(features: Float[np.ndarray, "n d"], prior_scores: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "d k"]:
-    r"""One step of label propagation along a linear kernel: what texts that lie alike are called, on average.
-
-    .. math::
-        q(x) = \frac{s}{n} \sum_j \varphi(x)^T \varphi(x_j)\, (p_j - \bar p),\quad p_j = \mathrm{softmax}(z(x_j) / T)
-
-    with T = 1/4 and s such that q is spread as z is.
-
-    Parameters
-    ----------
-    features : ndarray of shape (n, d)
-        φ of texts whose labels are not looked at, centered.
-    prior_scores : ndarray of shape (n, k)
-        Their zero-shot scores z, in nats.
-
-    Returns
-    -------
-    ndarray of shape (d, k)
-        Q, with ``q(x) = features @ Q``; zero where all texts are equal, or all scores.
-
-    References
-    ----------
-    Zhu and Ghahramani (2002), Learning from Labeled and Unlabeled Data with Label Propagation, CMU-CALD-02-107. They iterate
-    along a graph; a single step, taken from soft labels, is what helped here.
-    """
-    if not len(features):
-        return np.zeros((features.shape[1], prior_scores.shape[1]))
-    shares = softmax(prior_scores / SMOOTHING_TEMPERATURE)
-    coef = features.T @ (shares - shares.mean(axis=0)) / len(features)
-    spread = float((features @ coef).std())
-    wanted = float((prior_scores - prior_scores.mean(axis=0)).std())
-    return coef * (wanted / spread if spread > 1e-12 * max(wanted, 1.0) else 0.0)
 
 
 class PosteriorCalibration(ClassifierMixin, BaseEstimator):
@@ -347,7 +125,7 @@ class PosteriorCalibration(ClassifierMixin, BaseEstimator):
         numbers = np.searchsorted(self.classes_, y)
         features, rotation = _row_space(features)
         self.precision_ = self._choose_precision(features, prior_scores, numbers)
-        mode = _mode_of_many(features, prior_scores, numbers, self.precision_)
+        mode = mode_of_many(features, prior_scores, numbers, self.precision_)
         coef = mode.coef if rotation is None else rotation @ mode.coef
         self.coef_, self.intercept_, self.trust_ = coef.T, mode.intercept, mode.trust
 

@@ -11,10 +11,8 @@ import torch
 
 from lexframe.exceptions import InputError
 from lexframe.spaces.base import Progress
+from lexframe.spaces.decoding import Decoding
 from lexframe.spaces.language_model.layers import evaluation_mode
-
-_COLD = 1e-5
-"""A temperature below which probabilities overflow, and the likeliest token is all that is left."""
 
 
 def write_on(
@@ -23,11 +21,8 @@ def write_on(
     prompts: Sequence[np.ndarray],
     *,
     max_new_tokens: int,
-    temperature: float,
-    top_p: float,
-    seed: int,
-    batch_size: int,
     longest: int,
+    decoding: Decoding,
     progress: Progress = iter,
 ) -> list[str]:
     """What a causal model writes after each prompt; see :meth:`lexframe.spaces.base.SteerableSpace.generate`.
@@ -38,10 +33,12 @@ def write_on(
     tokenizer : PreTrainedTokenizerFast
     prompts : sequence of ndarray of int64
         Ids, at least one each.
-    max_new_tokens, temperature, top_p, seed, batch_size, progress
+    max_new_tokens, progress
         As there.
     longest : int
         Tokens the model takes, prompt and answer together.
+    decoding : Decoding
+        Temperature and the like.
 
     Returns
     -------
@@ -49,10 +46,8 @@ def write_on(
     """
     if not (hasattr(model, "generate") and getattr(model, "can_generate", bool)()):
         raise InputError(f"{type(model).__name__} does not write texts. Use a causal language model, such as 'embedded' or 'gpt2'.")
-    if max_new_tokens < 1 or temperature < 0 or not 0 < top_p <= 1:
-        raise InputError(
-            f"max_new_tokens is {max_new_tokens}, temperature {temperature}, top_p {top_p}; expected at least 1, at least 0, and in (0, 1]."
-        )
+    if max_new_tokens < 1:
+        raise InputError(f"max_new_tokens is {max_new_tokens}; expected 1 or more.")
     for number, ids in enumerate(prompts):
         if len(ids) >= longest:
             raise InputError(f"Prompt number {number} has {len(ids)} tokens, which leaves a model that takes {longest} no room to write.")
@@ -60,8 +55,8 @@ def write_on(
     device = next(model.parameters()).device
     devices = range(torch.cuda.device_count())  # manual_seed seeds them all
     with torch.random.fork_rng(devices=devices), evaluation_mode(model):
-        for rows in progress(_batches(prompts, batch_size)):
-            torch.manual_seed(seed + rows[0])  # what is drawn does not depend on when another batch came to its end
+        for rows in progress(_batches(prompts, decoding.batch_size or 32)):
+            torch.manual_seed(decoding.seed + rows[0])  # what is drawn does not depend on when another batch came to its end
             batch = torch.from_numpy(np.stack([prompts[row] for row in rows])).to(device)
             length = batch.shape[1]
             written = model.generate(
@@ -71,7 +66,7 @@ def write_on(
                 pad_token_id=_end_of_text(model, tokenizer),
                 return_dict_in_generate=False,
                 num_return_sequences=1,
-                **_sampling(temperature, top_p),
+                **_sampling(decoding),
             )
             for row, answer in zip(rows, written[:, length:].tolist(), strict=True):
                 answers[row] = tokenizer.decode(answer, skip_special_tokens=True, clean_up_tokenization_spaces=False)
@@ -86,11 +81,11 @@ def _batches(prompts: Sequence[np.ndarray], most: int) -> list[list[int]]:
     return [rows[start : start + most] for rows in by_length.values() for start in range(0, len(rows), most)]
 
 
-def _sampling(temperature: float, top_p: float) -> dict[str, Any]:
+def _sampling(decoding: Decoding) -> dict[str, Any]:
     # What a model's own generation settings say (such as a repetition penalty) stays; how tokens are drawn is asked for here.
-    if temperature < _COLD:
+    if decoding.is_greedy:
         return {"do_sample": False, "temperature": None, "top_p": None, "top_k": None, "num_beams": 1}
-    return {"do_sample": True, "temperature": float(temperature), "top_p": float(top_p), "top_k": 0, "num_beams": 1}
+    return {"do_sample": True, "temperature": float(decoding.temperature), "top_p": float(decoding.top_p), "top_k": 0, "num_beams": 1}
 
 
 def _end_of_text(model: Any, tokenizer: Any) -> int:

@@ -26,6 +26,7 @@ from lexframe.spaces.base import (
     resolve_layer,
 )
 from lexframe.spaces.base.training import TrainableSpace
+from lexframe.spaces.decoding import Decoding
 from lexframe.spaces.language_model.generation import write_on
 from lexframe.spaces.language_model.heads import LanguageModelHeads, head_interventions_hash
 from lexframe.spaces.language_model.interventions import intervening, interventions_hash
@@ -323,11 +324,8 @@ class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, TrainableSpace,
             self.tokenizer,
             [text.ids for text in bare(list(prompts))],
             max_new_tokens=max_new_tokens,
-            temperature=temperature,
-            top_p=top_p,
-            seed=seed,
-            batch_size=batch_size or 32,
             longest=self.tokenization.max_length,
+            decoding=Decoding(temperature, top_p, seed, batch_size),
             progress=progress,
         )
 

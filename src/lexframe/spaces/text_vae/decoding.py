@@ -1,15 +1,11 @@
 """Writing texts from points of a text VAE, token by token, with a cache."""
 
-from typing import Any
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lexframe.spaces.decoding import Decoding
 from lexframe.spaces.text_vae.network import ConditionedDecoder
-
-_COLD = 1e-5
-"""A temperature below which probabilities overflow, and the likeliest token is all that is left."""
 
 
 def write_from(
@@ -19,9 +15,7 @@ def write_from(
     begin: int,
     end: int,
     max_tokens: int,
-    temperature: float = 0.0,
-    top_p: float = 1.0,
-    generator: torch.Generator | None = None,
+    decoding: Decoding | None = None,
     n_known: int | None = None,
 ) -> list[list[int]]:
     """Ids of a text for every point, without beginning and end.
@@ -35,16 +29,14 @@ def write_from(
         Ids of the beginning and the end of a text.
     max_tokens : int
         A text ends there, or where the decoder ends it.
-    temperature : float
-        0 takes the likeliest token each time.
-    top_p : float
-        Draw from the likeliest tokens that together have this probability.
-    generator : torch.Generator, optional
-        Of the draws, on the CPU.
+    decoding : Decoding, optional
+        Default: the likeliest token each time.
     n_known : int, optional
         Ids from here on only pad the output head and are never written.
     """
     n_texts, device = len(z), z.device
+    decoding = decoding or Decoding()
+    generator = torch.Generator().manual_seed(decoding.seed)
     rows: list[list[int]] = [[] for _ in range(n_texts)]
     if not n_texts:
         return rows
@@ -61,7 +53,7 @@ def write_from(
         logits = decoder(last, mask, z, cache=cache, position=position)[:, -1].float()
         if n_known is not None:
             logits[:, n_known:] = -torch.inf
-        chosen = _next_tokens(logits, temperature, top_p, generator)
+        chosen = _next_tokens(logits, decoding, generator)
         open_rows &= chosen != end
         if not open_rows.any():
             break
@@ -71,14 +63,14 @@ def write_from(
     return rows
 
 
-def _next_tokens(logits: Tensor, temperature: float, top_p: float, generator: Any) -> Tensor:
-    if temperature < _COLD:
+def _next_tokens(logits: Tensor, decoding: Decoding, generator: torch.Generator) -> Tensor:
+    if decoding.is_greedy:
         return logits.argmax(-1)
-    probabilities = (logits / temperature).softmax(-1)
-    if top_p < 1:
+    probabilities = (logits / decoding.temperature).softmax(-1)
+    if decoding.top_p < 1:
         ordered, order = probabilities.sort(descending=True)
         # The token that crosses the line stays, so that one always does.
-        ordered = torch.where(ordered.cumsum(-1) - ordered < top_p, ordered, 0.0)
+        ordered = torch.where(ordered.cumsum(-1) - ordered < decoding.top_p, ordered, 0.0)
         probabilities = torch.zeros_like(probabilities).scatter(1, order, ordered)
     # Draws on the CPU are the same whatever the device.
     return torch.multinomial(probabilities.cpu(), 1, generator=generator).squeeze(1).to(logits.device)

@@ -17,7 +17,8 @@ from lexframe.exceptions import FingerprintMismatch, InputError, ModelError
 from lexframe.files import replacing_files, write_json
 from lexframe.spaces.language_model.layers import longest_input
 from lexframe.spaces.loading import EMBEDDED_VAE, embedded_vae_folder, load_config, load_tokenizer, load_weights, resolve_model
-from lexframe.spaces.text_vae.network import LatentShape, TextVAENetwork, small_networks
+from lexframe.spaces.text_vae.network import LatentShape, TextVAENetwork
+from lexframe.spaces.text_vae.small_networks import SmallParts, small_networks
 from lexframe.spaces.text_vae.texts import VAETexts
 from lexframe.spaces.tokenization import tokenizer_hash
 from lexframe.spaces.weights import weights_hash
@@ -59,11 +60,7 @@ def build_text_vae(
     train_encoder: bool = True,
     train_decoder: bool = True,
     tokenizer: Any = None,
-    d_model: int = 256,
-    n_heads: int = 4,
-    encoder_layers: int = 2,
-    decoder_layers: int = 4,
-    dropout: float = 0.1,
+    small: SmallParts | None = None,
 ) -> TextVAEModel:
     """A text VAE before its training.
 
@@ -78,8 +75,8 @@ def build_text_vae(
         False keeps the named model as it is, and only what stands between it and the latent is trained.
     tokenizer : PreTrainedTokenizerFast, optional
         For a small decoder.
-    d_model, n_heads, encoder_layers, decoder_layers, dropout
-        Of small parts; see :func:`~lexframe.spaces.text_vae.network.small_networks`.
+    small : SmallParts, optional
+        Sizes of what starts from random weights.
 
     Raises
     ------
@@ -111,16 +108,13 @@ def build_text_vae(
         reader = _without_pooler(load_weights(AutoModel, source, dtype="float32", unused=_POOLER))
         if tokenizer_hash(reader_tokenizer) == tokenizer_hash(tokenizer):
             reader_tokenizer = None
-    width = d_model if writer is None else int(writer.get_input_embeddings().weight.shape[1])
+    small = small or SmallParts()
+    width = small.d_model if writer is None else int(writer.get_input_embeddings().weight.shape[1])
     vocab_size = len(tokenizer) if writer is None else int(writer.get_input_embeddings().weight.shape[0])
     small_reader, small_writer = small_networks(
         vocab_size,
         shape,
-        d_model=width,
-        n_heads=n_heads,
-        encoder_layers=encoder_layers,
-        decoder_layers=decoder_layers if writer is None else 1,
-        dropout=dropout,
+        replace(small, d_model=width, decoder_layers=small.decoder_layers if writer is None else 1),
         token_ids={
             "bos_token_id": tokenizer.bos_token_id,
             "eos_token_id": tokenizer.eos_token_id,

@@ -1,6 +1,7 @@
 """The latent of a text VAE as a space: texts become points, and points become texts."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from jaxtyping import Float, Int
 from lexframe.exceptions import InputError
 from lexframe.provenance import SpaceFingerprint
 from lexframe.spaces.base import LatentVariableSpace, OpenableSpace, Posterior, Progress
+from lexframe.spaces.decoding import Decoding
 from lexframe.spaces.language_model.layers import evaluation_mode
 from lexframe.spaces.loading import EMBEDDED_VAE
 from lexframe.spaces.text_vae.decoding import write_from
@@ -166,8 +168,7 @@ class TextVAESpace(LatentVariableSpace, OpenableSpace):
         progress: Progress = iter,
     ) -> list[str]:
         """A text for every point; see :meth:`DecodableSpace.decode`."""
-        if temperature < 0 or not 0 < top_p <= 1:
-            raise InputError(f"temperature is {temperature} and top_p {top_p}; expected at least 0, and in (0, 1].")
+        decoding = Decoding(temperature, top_p, seed, batch_size)
         self._check(points, len(points))
         texts, step = self.model.texts, batch_size or self._texts_at_once
         written: list[list[int]] = []
@@ -180,9 +181,7 @@ class TextVAESpace(LatentVariableSpace, OpenableSpace):
                     begin=texts.begin,
                     end=texts.end,
                     max_tokens=texts.max_tokens,
-                    temperature=temperature,
-                    top_p=top_p,
-                    generator=torch.Generator().manual_seed(seed + start),
+                    decoding=replace(decoding, seed=seed + start),
                     n_known=len(texts.tokenizer),
                 )
         return texts.texts(written)

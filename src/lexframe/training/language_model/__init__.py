@@ -6,10 +6,10 @@ __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
         "corpus": ["CorpusReport", "CorpusRules", "clean_corpus", "read_documents"],
+        "evaluation_result": ["BitsPerByte", "LanguageModelEvaluation", "MinimalPairs"],
         "evaluation": [
-            "BitsPerByte",
-            "LanguageModelEvaluation",
-            "MinimalPairs",
+            "EvaluationData",
+            "Windows",
             "bits_per_byte",
             "evaluate_language_model",
             "minimal_pairs",

@@ -6,6 +6,7 @@ which texts to score and how to average.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from lexframe.spaces.language_model.layers import evaluation_mode
 from lexframe.spaces.language_model.sequence_scores import separated_ids, sequence_log_probabilities
 from lexframe.training.language_model.corpus import read_json_lines
 from lexframe.training.language_model.evaluation_result import BitsPerByte, LanguageModelEvaluation, MinimalPairs
+from lexframe.training.seeding import seeded
 
 Progress = Callable[[Iterable[Any]], Iterable[Any]]
 
@@ -35,14 +37,64 @@ PROMPTS = (
 PAIR_FIELDS = ("good", "bad", "uid", "term")
 
 
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """How a long text is cut for a model that takes only so many tokens.
+
+    Attributes
+    ----------
+    context : int
+        Tokens of a window.
+    stride : int or None
+        Tokens from the beginning of a window to that of the next; None is half of the context.
+    batch_size : int
+        Full windows in one pass; shorter ones are more to a pass.
+    """
+
+    context: int = 512
+    stride: int | None = None
+    batch_size: int = 8
+
+    @property
+    def step(self) -> int:
+        """The stride in tokens."""
+        return max(1, self.context // 2) if self.stride is None else self.stride
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationData:
+    """What a language model is evaluated on, one kind at least.
+
+    Attributes
+    ----------
+    documents : iterable of str or None
+        Held-out text, for :func:`bits_per_byte`.
+    pairs : sequence of mapping or None
+        For :func:`minimal_pairs`.
+    prompts : sequence of str or None
+        For :func:`sample_continuations`, such as ``PROMPTS``.
+
+    Raises
+    ------
+    InputError
+        If there is nothing.
+    """
+
+    documents: Iterable[str] | None = None
+    pairs: Sequence[Mapping[str, Any]] | None = None
+    prompts: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        if self.documents is None and self.pairs is None and self.prompts is None:
+            raise InputError("Nothing to evaluate: give documents (bits per byte), minimal pairs, or prompts for samples.")
+
+
 def bits_per_byte(
     model: nn.Module,
     tokenizer: Any,
     documents: Iterable[str],
     *,
-    context: int = 512,
-    stride: int | None = None,
-    batch_size: int = 8,
+    windows: Windows | None = None,
     max_bytes: int | None = None,
     seed: int = 0,
     progress: Progress = iter,
@@ -51,9 +103,8 @@ def bits_per_byte(
 
     A document is scored as the document separator (the tokenizer's beginning-of-text token, or else its
     end-of-text token) followed by its tokens :math:`t_1 \dots t_n`. The separator is given and never scored, and
-    nothing is scored at the end. Windows of at most `context` tokens move on by `stride`; a token is scored
-    once, in the first window that holds it, so that it sees ``context - stride + 1`` tokens or, nearer to the
-    beginning, all that precede it. Over all documents D,
+    nothing is scored at the end. Windows move on; a token is scored once, in the first window that holds it, so that it sees
+    ``context - stride + 1`` tokens or, nearer to the beginning, all that precede it. Over all documents D,
 
     .. math:: \frac{-\sum_D \sum_i \ln p(t_i \mid \text{window})}{\ln 2 \cdot \sum_D \text{UTF-8 bytes of } D}.
 
@@ -68,10 +119,8 @@ def bits_per_byte(
         Its tokenizer; read only. No special tokens are added but the separator.
     documents : iterable of str
         Empty ones are passed over.
-    context, stride : int
-        See above. The default stride is half of the context.
-    batch_size : int
-        Full windows per pass; shorter ones are more to a pass.
+    windows : Windows, optional
+        Default: 512 tokens that move on by 256.
     max_bytes : int, optional
         Stop after so many bytes; the last document is cut there, at the end of a character.
     seed : int
@@ -90,13 +139,18 @@ def bits_per_byte(
     InputError, ModelError
         See :func:`~lexframe.spaces.language_model.sequence_scores.sequence_log_probabilities`.
     """
-    stride = stride if stride is not None else max(1, context // 2)
+    windows = windows or Windows()
     texts = [text for text in _first_bytes(documents, max_bytes) if text]
     if not texts:
         raise DataError("There is no text to score: every document is empty. Give held-out documents.")
     sequences = separated_ids(tokenizer, texts)
     log_probabilities = sequence_log_probabilities(
-        model, sequences, context=context, stride=stride, batch_tokens=batch_size * context, progress=progress
+        model,
+        sequences,
+        context=windows.context,
+        stride=windows.step,
+        batch_tokens=windows.batch_size * windows.context,
+        progress=progress,
     )
     n_bytes = np.array([len(text.encode()) for text in texts])
     bits = -log_probabilities / np.log(2)
@@ -105,9 +159,9 @@ def bits_per_byte(
         n_bytes=int(n_bytes.sum()),
         n_tokens=sum(len(ids) - 1 for ids in sequences),
         n_documents=len(texts),
-        context=context,
-        stride=stride,
-        provenance=Provenance(seed=seed, parameters={"context": context, "stride": stride, "max_bytes": max_bytes}),
+        context=windows.context,
+        stride=windows.step,
+        provenance=Provenance(seed=seed, parameters={"context": windows.context, "stride": windows.step, "max_bytes": max_bytes}),
     )
 
 
@@ -287,8 +341,7 @@ def sample_continuations(
     padding = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     samples = []
     # generate() draws from the global generator and takes no other.
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())), evaluation_mode(model):
-        torch.manual_seed(seed)
+    with seeded(seed), evaluation_mode(model):
         for prompt, ids in zip(prompts, separated_ids(tokenizer, prompts), strict=True):
             inputs = torch.from_numpy(ids)[None].to(device)
             output = model.generate(  # type: ignore[operator]
@@ -309,13 +362,10 @@ def sample_continuations(
 def evaluate_language_model(
     model: nn.Module,
     tokenizer: Any,
+    data: EvaluationData,
     *,
     name: str,
-    documents: Iterable[str] | None = None,
-    pairs: Sequence[Mapping[str, Any]] | None = None,
-    prompts: Sequence[str] | None = None,
-    context: int = 512,
-    stride: int | None = None,
+    windows: Windows | None = None,
     max_bytes: int | None = None,
     seed: int = 0,
     progress: Progress = iter,
@@ -326,15 +376,11 @@ def evaluate_language_model(
     ----------
     model, tokenizer : PreTrainedModel, PreTrainedTokenizerFast
         What to evaluate.
+    data : EvaluationData
+        What it is evaluated on.
     name : str
         Of the model, for people.
-    documents : iterable of str, optional
-        Held-out text, for :func:`bits_per_byte`.
-    pairs : sequence of mapping, optional
-        For :func:`minimal_pairs`.
-    prompts : sequence of str, optional
-        For :func:`sample_continuations`, such as ``PROMPTS``.
-    context, stride, max_bytes : int
+    windows, max_bytes
         See :func:`bits_per_byte`.
     seed : int
         Of bootstrap and samples.
@@ -344,22 +390,19 @@ def evaluate_language_model(
     Returns
     -------
     LanguageModelEvaluation
-
-    Raises
-    ------
-    InputError
-        If nothing is asked for.
     """
-    if documents is None and pairs is None and prompts is None:
-        raise InputError("Nothing to evaluate: give documents (bits per byte), minimal pairs, or prompts for samples.")
-    text = None
-    if documents is not None:
-        text = bits_per_byte(model, tokenizer, documents, context=context, stride=stride, max_bytes=max_bytes, seed=seed, progress=progress)
+    windows, text, pairs, samples = windows or Windows(), None, None, None
+    if data.documents is not None:
+        text = bits_per_byte(model, tokenizer, data.documents, windows=windows, max_bytes=max_bytes, seed=seed, progress=progress)
+    if data.pairs is not None:
+        pairs = minimal_pairs(model, tokenizer, data.pairs, seed=seed, progress=progress)
+    if data.prompts is not None:
+        samples = tuple(sample_continuations(model, tokenizer, prompts=data.prompts, seed=seed))
     return LanguageModelEvaluation(
         model=name,
         n_parameters=sum(parameter.numel() for parameter in model.parameters()),
         bits_per_byte=text,
-        blimp=minimal_pairs(model, tokenizer, pairs, seed=seed, progress=progress) if pairs is not None else None,
-        samples=tuple(sample_continuations(model, tokenizer, prompts=prompts, seed=seed)) if prompts is not None else None,
-        provenance=Provenance(seed=seed, parameters={"context": context, "stride": stride, "max_bytes": max_bytes}),
+        blimp=pairs,
+        samples=samples,
+        provenance=Provenance(seed=seed, parameters={"context": windows.context, "stride": windows.stride, "max_bytes": max_bytes}),
     )

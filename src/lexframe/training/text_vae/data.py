@@ -33,7 +33,7 @@ class TrainingTexts:
     n_repeated: int
 
 
-def split_texts(texts: Sequence[str], *, validation_share: float = 0.1, most_validation: int = 1000, seed: int = 0) -> TrainingTexts:
+def split_texts(texts: Sequence[str], *, validation_share: float = 0.1, max_validation: int = 1000, seed: int = 0) -> TrainingTexts:
     """Leave out blank texts, and hold some out; equal texts stay on one side.
 
     Parameters
@@ -41,7 +41,7 @@ def split_texts(texts: Sequence[str], *, validation_share: float = 0.1, most_val
     texts : sequence of str
     validation_share : float
         Of the distinct texts.
-    most_validation : int
+    max_validation : int
         Distinct texts to hold out at most.
     seed : int
         Of the split.
@@ -58,7 +58,7 @@ def split_texts(texts: Sequence[str], *, validation_share: float = 0.1, most_val
             f"There are {len(distinct)} distinct texts that are not blank, of {len(texts)}; a latent needs {FEWEST_TEXTS} at least to be "
             "learned, and thousands to be good. Give more texts, one a line or a row."
         )
-    n_held = max(1, min(most_validation, round(validation_share * len(distinct))))
+    n_held = max(1, min(max_validation, round(validation_share * len(distinct))))
     held = {distinct[row] for row in np.random.default_rng(seed).permutation(len(distinct))[:n_held]}
     return TrainingTexts(
         training=[text for text in kept if text not in held],

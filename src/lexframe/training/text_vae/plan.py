@@ -7,6 +7,7 @@ from typing import Any
 from lexframe.exceptions import InputError
 from lexframe.spaces.text_vae.files import SMALL
 from lexframe.spaces.text_vae.network import LatentShape
+from lexframe.spaces.text_vae.small_networks import SmallParts
 
 MAX_TOKENS = 40
 """Tokens of the longest text where nothing else is said."""
@@ -45,7 +46,7 @@ class TextVAEPlan:
     vocab_size : int
         Tokens at most of the tokenizer that is learned for a small decoder.
     d_model, n_heads, encoder_layers, decoder_layers, dropout
-        Of small parts that are made anew; see :func:`~lexframe.spaces.text_vae.network.small_networks`.
+        Of small parts that are made anew; see :func:`~lexframe.spaces.text_vae.small_networks.small_networks`.
     kl_weight : float
         Weight of the KL term after it has risen: 1 is the evidence lower bound, 0 an autoencoder. Another than 1 needs an
         `importance_share` of 0, since the importance-weighted bound has no such weight.
@@ -184,6 +185,10 @@ class TextVAEPlan:
         """The part of the plan that describes the latent."""
         given = {field.name: getattr(self, field.name) for field in fields(LatentShape)}
         return LatentShape(**(given | {"max_tokens": MAX_TOKENS if self.max_tokens is None else self.max_tokens}))
+
+    def small_parts(self) -> SmallParts:
+        """The part of the plan that describes what is made anew."""
+        return SmallParts(**{field.name: getattr(self, field.name) for field in fields(SmallParts)})
 
 
 def taking_over(plan: TextVAEPlan, shape: LatentShape, frozen: Mapping[str, str]) -> TextVAEPlan:

@@ -99,11 +99,7 @@ class TextVAETraining:
                 train_encoder=plan.train_encoder,
                 train_decoder=plan.train_decoder,
                 tokenizer=tokenizer,
-                d_model=plan.d_model,
-                n_heads=plan.n_heads,
-                encoder_layers=plan.encoder_layers,
-                decoder_layers=plan.decoder_layers,
-                dropout=plan.dropout,
+                small=plan.small_parts(),
             )
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.network = self.model.network.to(self.device)
