@@ -15,7 +15,7 @@ import torch
 from common import SHARED, Claim, finish
 from lexframe import LanguageModelSpace, adapt, desk, read_table
 from lexframe.adaptation import method_names
-from lexframe.cli.adapt import DEFAULT_TEMPLATE
+from lexframe.cli.model_options import DEFAULT_TEMPLATE
 from lexframe.data import Table
 from lexframe.latents import Reading, TextReader
 

@@ -91,7 +91,7 @@ def ablation_scores(
     none = ours(data, given, near, n_refits=0)
     yield "whole, without refit", 1 - none.informed[:, 0].astype(np.float64)
     yield "posterior without the noise model", -found.posterior[:, 0].astype(np.float64)
-    check = planted_check(data.points, given, n_categories, near, found, seed=seed)
+    check = planted_check(data.points, given, near, found, seed=seed)
     yield "whole, corrected on planted labels", check.corrected(1 - found.informed[rows, 0].astype(np.float64))
 
 

@@ -17,12 +17,12 @@ import pandas as pd
 from common import SHARED, Claim, finish
 from lexframe.adaptation import ComparisonResult, Draws, compare
 from lexframe.adaptation.draws import rows_of
-from lexframe.cli.adapt import DEFAULT_TEMPLATE
 from lexframe.cli.compare import parse_shots
+from lexframe.cli.model_options import DEFAULT_TEMPLATE
 from lexframe.data import Table, read_table
 from lexframe.files import write_text
 from lexframe.spaces import Space, open_space
-from lexframe.spaces.registry import is_sentence_encoder
+from lexframe.spaces.registry import recognized_kind
 
 SETS = ("trec", "subj", "agnews", "carer", "mr", "sst5", "mrpc")
 FROZEN = {"vocabulary", "prompts", "points"}
@@ -95,7 +95,7 @@ def run(name: str, part: tuple[str, str, int], options: argparse.Namespace) -> C
 
 
 def open_model(name: str) -> Space:
-    return open_space(name) if is_sentence_encoder(name) else open_space(name, template=DEFAULT_TEMPLATE)
+    return open_space(name) if recognized_kind(name) == "sentence-encoder" else open_space(name, template=DEFAULT_TEMPLATE)
 
 
 def read_set(name: str, part: str) -> Table:

@@ -21,7 +21,8 @@ import torch
 from common import SHARED, Claim, finish
 from lexframe import LanguageModelSpace
 from lexframe.training.language_model.corpus import read_documents
-from lexframe.training.language_model.evaluation import Windows, bits_per_byte, minimal_pairs, read_minimal_pairs
+from lexframe.training.language_model.evaluation import Windows, bits_per_byte
+from lexframe.training.language_model.grammatical_pairs import minimal_pairs, read_minimal_pairs
 
 
 def main() -> None:

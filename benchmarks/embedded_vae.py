@@ -25,7 +25,7 @@ from lexframe.generative.interpolation import interpolate_pairs
 from lexframe.generative.score.kl_divergence import kl_per_dimension
 from lexframe.generative.score.likelihood_bounds import importance_weighted
 from lexframe.generative.score.position_gain import position_gain
-from lexframe.generative.score.vae_score import score_text_vae
+from lexframe.generative.score.vae_score import ScoreSettings, score_text_vae
 from lexframe.instruments.edits.edits_from_texts import edit_from_texts
 from lexframe.intervals import Estimate, mean_estimate
 from lexframe.spaces.loading import EMBEDDED_VAE
@@ -63,7 +63,7 @@ def card_claims(bench: Namespace) -> list[Claim]:
     sizes: dict[str, Any] = {"n_bound_texts": 500, "n_samples": 500, "n_decoded_texts": 1000}
     if bench.quick:
         sizes = dict.fromkeys(sizes, 40)
-    score = score_text_vae(space, texts, plain_language_model=plain, n_importance_samples=(1, 10, 100), **sizes)
+    score = score_text_vae(space, texts, plain_language_model=plain, settings=ScoreSettings(**sizes))
     claims = [_claim(f"{row.part}: {row.measure}, {row.unit} ({row.n_texts:,})", row) for row in score.to_frame().itertuples()]
     for warning in score.warnings:
         print(warning)

@@ -15,9 +15,11 @@ import numpy as np
 
 from common import Claim, finish
 from compare import open_model, read_set
+from lexframe.adaptation.methods.label_readouts import label_readout
+from lexframe.adaptation.methods.optimizing import Course, optimize
 from lexframe.adaptation.methods.peft import IA3, LoRA
 from lexframe.adaptation.methods.posterior import PosteriorMethod
-from lexframe.adaptation.methods.weights import Course, WeightMethod, label_readout, optimize
+from lexframe.adaptation.methods.weights import WeightMethod
 from lexframe.adaptation.problem import EncodedTexts, Problem
 from lexframe.latents import Reading, TextReader
 
@@ -64,7 +66,7 @@ def train_seconds(method: WeightMethod, problem: Problem) -> float:
     """One pass over the labeled texts at the middle rate, told from the first steps of it."""
     readout = label_readout(problem)
     method.open_weights(readout)
-    texts = readout.space.tokenization(problem.texts(problem.rows))
+    texts = readout.network.tokenize(problem.texts(problem.rows))
     n_steps = math.ceil(len(texts) / method.batch_size)
     n_timed = min(TIMED_STEPS, n_steps)
     course = Course(method.learning_rates[1], n_steps, n_timed, method.batch_size, 0.0, 0)

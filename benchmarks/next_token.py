@@ -19,10 +19,10 @@ import numpy as np
 from common import SHARED, Claim, finish
 from lexframe import LanguageModelSpace, read_table
 from lexframe.instruments.classifiers.next_token_calibration import NextTokenCalibration
-from lexframe.spaces.language_model.output_head import output_head
-from lexframe.studies.next_token import METHODS, compare_next_token
+from lexframe.studies.next_token import METHODS, LoraTime, compare_next_token
 from lexframe.studies.next_token_result import NextTokenComparison
 from lexframe.studies.next_token_states import NextTokenStates, read_next_tokens
+from lexframe.training.language_model import Windows
 
 DOMAINS = ("coco_captions", "trec", "agnews", "subj")
 SEEDS = (0, 1, 2)
@@ -62,7 +62,13 @@ def main() -> None:
         for number, name in enumerate(drawn):
             domain, held_out = drawn[name]
             result = compare_next_token(
-                space, domain, held_out, methods=methods, context=options.context, lora_multiples=multiples, seed=seed
+                space,
+                domain,
+                held_out,
+                methods=methods,
+                windows=Windows(options.context, batch_size=16),
+                lora=LoraTime(multiples=multiples),
+                seed=seed,
             )
             other = [*drawn][(number + 1) % len(drawn)]
             controls = run_controls(space, domain, drawn[other][0] if other != name else None, held_out, options.context, seed)
@@ -98,21 +104,19 @@ def run_controls(
     space: LanguageModelSpace, domain: list[str], other: list[str] | None, held_out: list[str], context: int, seed: int
 ) -> dict[str, float]:
     """Bits per byte of held-out text after fits that must not help."""
-    asked = read_next_tokens(space.model, space.tokenizer, held_out, context=context)
+    asked = read_next_tokens(space.next_tokens, held_out, context=context)
     found = {}
     if other is not None:
-        known = read_next_tokens(space.model, space.tokenizer, other, context=context)
+        known = read_next_tokens(space.next_tokens, other, context=context)
         found["other domain"] = fitted_bits(space, known, known.next_ids, asked, seed)
-    known = read_next_tokens(space.model, space.tokenizer, domain, context=context)
+    known = read_next_tokens(space.next_tokens, domain, context=context)
     found["shuffled"] = fitted_bits(space, known, np.random.default_rng(seed).permutation(known.next_ids), asked, seed)
     return found
 
 
 def fitted_bits(space: LanguageModelSpace, known: NextTokenStates, next_ids: np.ndarray, asked: NextTokenStates, seed: int) -> float:
-    head = output_head(space.model)
-    weight = (head.scale * head.weight.detach()).float().cpu().numpy()
-    bias = None if head.bias is None else (head.scale * head.bias.detach()).float().cpu().numpy()
-    model = NextTokenCalibration(weight, bias=bias, soft_cap=head.soft_cap, random_state=seed).fit(known.states, next_ids)
+    head = space.next_tokens.head()
+    model = NextTokenCalibration(head.unembedding, bias=head.bias, soft_cap=head.soft_cap, random_state=seed).fit(known.states, next_ids)
     return float(model.losses(asked.states, asked.next_ids).sum() / np.log(2) / asked.n_bytes.sum())
 
 

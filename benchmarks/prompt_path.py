@@ -23,7 +23,8 @@ from lexframe.instruments.frame.vocabulary_frame import VocabularyFrame
 from lexframe.instruments.traces.trace import token_curvature_deg
 from lexframe.intervals import mean_over_items
 from lexframe.spaces import LanguageModelSpace
-from lexframe.studies.selection import CONTINUATIONS, MEASURES, measure_selection
+from lexframe.studies.selection import CONTINUATIONS, LabeledTexts, SelectionSize, measure_selection
+from lexframe.studies.selection_result import MEASURES
 from lexframe.studies.state_parts import LastStates, fit_state_parts, last_states
 from lexframe.studies.subspace import SubspaceComparison, compare_families, principal_axes, words_in_subspace
 from lexframe.studies.transport import paired_map, singular_axes, study_transport
@@ -272,18 +273,14 @@ def selection(space: LanguageModelSpace, seeds: range, size: float) -> list[Clai
     for seed in seeds:
         train, test = drawn("agnews", 1000, seed), drawn("agnews", max(12, int(24 * size)), seed, part="test")
         pairs = [[(text, label) for label, texts in part.items() for text in texts] for part in (train, test)]
-        (train_texts, train_labels), (prompts, labels) = (zip(*part, strict=True) for part in pairs)
+        train, asked = (tuple(zip(*part, strict=True)) for part in pairs)
         studies.append(
             measure_selection(
                 space,
-                train_texts,
-                train_labels,
-                prompts,
-                labels,
+                LabeledTexts(*train),
+                LabeledTexts(*asked),
                 controls={"untrained": untrained(space, seed)},
-                n_axes=N_AXES,
-                max_words=MAX_WORDS,
-                max_read=max(40, int(80 * size)),
+                size=SelectionSize(n_axes=N_AXES, max_words=MAX_WORDS, max_read=max(40, int(80 * size))),
                 seed=seed,
             )
         )

@@ -24,7 +24,7 @@ from lexframe.instruments.patching.task import draw_prompts
 from lexframe.instruments.patching.task_vector import patched_scores
 from lexframe.spaces import Intervention
 from lexframe.spaces.base import Representation
-from lexframe.studies import function_vector_study, task_vector_study
+from lexframe.studies import HeadStudySize, StudySize, function_vector_study, task_vector_study
 from lexframe.studies.in_context_toy import InContextToy, train_in_context_toy
 
 SEEDS = (0, 1, 2)
@@ -60,7 +60,7 @@ def planted_claims(toys: Sequence[InContextToy]) -> list[Claim]:
     studies = [task_vector_study(toy.space(), toy.tasks()) for toy in toys]
     seconds = (time.perf_counter() - start) / len(toys)
     show("toy, planted", studies)
-    heads = [function_vector_study(toy.space(), toy.tasks(), n_top=3)[0] for toy in toys]
+    heads = [function_vector_study(toy.space(), toy.tasks(), size=HeadStudySize(n_top=3))[0] for toy in toys]
     show("toy, planted: function vectors of 3 of 12 heads", heads)
     at_planted = np.mean([choice.layer == 2 for study in studies for choice in study.choices])
     random, zero = accuracies(studies, "random vector"), accuracies(studies, "zero-shot")
@@ -116,8 +116,8 @@ def word_claims(model: str, seeds: Sequence[int], *, quick: bool) -> list[Claim]
     """Word tasks on a language model; every seed draws its own splits and demonstrations."""
     space = LanguageModelSpace(model)
     tasks = word_tasks()[: 2 if quick else None]
-    sizes = {"n_splits": 1 if quick else 2, "n_shots": 5, "n_prompts": 10}
-    studies = [task_vector_study(space, tasks, seed=seed, **sizes) for seed in seeds]
+    size = StudySize(n_splits=1 if quick else 2, n_prompts=10)
+    studies = [task_vector_study(space, tasks, size=size, seed=seed) for seed in seeds]
     show(f"{space.model_name}, {', '.join(task.name for task in tasks)}", studies)
     for task in tasks:
         few, patched = (np.mean([study.score(name, task.name).accuracy.value for study in studies]) for name in ("few-shot", "patched"))
@@ -136,7 +136,10 @@ def word_claims(model: str, seeds: Sequence[int], *, quick: bool) -> list[Claim]
     claims.append(over_seeds(f"{model}: median rank, patched over shuffled demonstrations", ranks, "< 1", lambda v: max(v) < 1))
     if quick:
         return claims
-    heads = [function_vector_study(space, tasks, n_splits=1, n_prompts=30, n_effect_prompts=15, seed=seed)[0] for seed in seeds]
+    heads = [
+        function_vector_study(space, tasks, seed=seed, size=HeadStudySize(n_splits=1, n_prompts=30, n_effect_prompts=15))[0]
+        for seed in seeds
+    ]
     show(f"{space.model_name}: function vectors of 10 heads", heads)
     gain = accuracies(heads, "function vector") - accuracies(heads, "random heads")
     return [*claims, over_seeds(f"{model}: function vector of 10 heads less 10 random heads", gain, "> 0", lambda v: min(v) > 0)]

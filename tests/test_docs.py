@@ -17,18 +17,15 @@ def test_snippet_runs(page, code, tmp_path, monkeypatch, capsys):
 
 
 def test_every_command_named_in_the_pages_exists():
-    import typer.main
-
     from lexframe.cli.main import app
+    from tests.cli.verbs import commands
 
-    group = typer.main.get_command(app)
+    verbs = commands(app)
     for page in PAGES:
         blocks = "\n".join(re.findall(r"^```\n(.*?)^```", page.read_text(), re.M | re.S))
         for line in re.findall(r"^lexframe (.+)$", blocks, re.M):
             words = line.split()
-            command = group.commands[words[0]]
-            if hasattr(command, "commands"):
-                command = command.commands[words[1]]
+            command = verbs.get(words[0]) or verbs[" ".join(words[:2])]
             known = {option for parameter in command.params for option in parameter.opts}
             assert {word for word in words if re.match(r"--?[a-z]", word)} <= known | {"--help"}, f"{page.name}: lexframe {line}"
 

@@ -41,3 +41,13 @@ def test_a_mismatch_keeps_both_sides_and_says_what_to_do():
 
 def test_a_missing_extra_names_its_install_line():
     assert "pip install 'lexframe[peft]'" in str(exceptions.MissingExtraError("peft", "peft"))
+
+
+@pytest.mark.parametrize("name", ["InputError", "DataError", "ModelError", "VocabularyError"])
+def test_an_error_of_input_names_the_parameters_that_are_meant(name):
+    import pickle
+
+    assert ERRORS[name]("wrong").parameters == ()
+    assert ERRORS[name]("wrong", parameter="lr").parameters == ("lr",)
+    several = pickle.loads(pickle.dumps(ERRORS[name]("wrong", parameter=["lr", "seed"])))  # as it comes back from a worker
+    assert (str(several), several.parameters) == ("wrong", ("lr", "seed"))

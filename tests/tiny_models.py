@@ -1,6 +1,8 @@
 """Tiny random models of every supported family, built from configurations: no download."""
 
 import functools
+import json
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -110,3 +112,16 @@ def tiny_space(family: str, **options: Any) -> Any:
     from lexframe.spaces import LanguageModelSpace
 
     return LanguageModelSpace(tiny_model(family), tokenizer=tiny_tokenizer(masked=family in MASKED), **options)
+
+
+def save_tiny_encoder(folder: Path) -> str:
+    """Write a random sentence encoder that pools the first token, in the format of sentence-transformers; gives its name."""
+    torch.manual_seed(7)
+    config = tf.BertConfig(**_SIZE, max_position_embeddings=64, pad_token_id=1)
+    tf.BertModel(config).eval().save_pretrained(folder)
+    tiny_tokenizer(masked=True).save_pretrained(folder)
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_cls_token": True}))
+    kinds = {"": "sentence_transformers.models.Transformer", "1_Pooling": "sentence_transformers.models.Pooling"}
+    (folder / "modules.json").write_text(json.dumps([{"path": path, "type": kind} for path, kind in kinds.items()]))
+    return str(folder)

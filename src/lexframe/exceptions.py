@@ -12,8 +12,10 @@
     └── InterruptedRunError   a long job stopped early; what it had is kept
 
 The command line turns all of them into one line on standard error and exit code 2. Messages say what was
-wrong, what was expected and what to do.
+wrong, what was expected and what to do. They speak of parameters, as a caller of the function knows them.
 """
+
+from collections.abc import Sequence
 
 
 class LexframeError(Exception):
@@ -21,7 +23,18 @@ class LexframeError(Exception):
 
 
 class InputError(LexframeError, ValueError):
-    """A file, an option or an argument is not what it should be."""
+    """A file, an option or an argument is not what it should be.
+
+    Parameters
+    ----------
+    message : str
+    parameter : str or sequence of str
+        Names of the parameters that are meant; the command line shows them as its options. Kept as `parameters`.
+    """
+
+    def __init__(self, message: object = "", *, parameter: str | Sequence[str] = ()):
+        super().__init__(message)
+        self.parameters = (parameter,) if isinstance(parameter, str) else tuple(parameter)
 
 
 class DataError(InputError):

@@ -14,7 +14,7 @@ def checked():
     items = gaussian_items(n=1_000, d=8, k=4, spread=1.2, wrong=0.05, seed=0)
     near = find_neighborhood(items.points, 10)
     found = fit_posterior(items.points, items.given, 4, near)
-    return items, near, found, planted_check(items.points, items.given, 4, near, found)
+    return items, near, found, planted_check(items.points, items.given, near, found)
 
 
 def test_most_planted_labels_are_found_early(checked):
@@ -37,7 +37,7 @@ def test_the_correction_keeps_the_order_and_is_small_where_probabilities_hold(ch
 
 def test_overconfident_probabilities_are_drawn_in(checked):
     items, near, found, _ = checked
-    check = planted_check(items.points, np.random.default_rng(0).permutation(items.given), 4, near, found, rate=0.1)
+    check = planted_check(items.points, np.random.default_rng(0).permutation(items.given), near, found, rate=0.1)
     assert np.isfinite([check.slope, check.intercept]).all()
     assert check.to_dict()["n_planted"] == check.n_planted
 
@@ -46,5 +46,5 @@ def test_items_that_people_have_settled_are_not_moved(checked):
     items, near, found, _ = checked
     settled = items.truth.copy()
     settled[:100] = OPEN
-    check = planted_check(items.points, items.given, 4, near, found, settled=settled, rate=1.0)
+    check = planted_check(items.points, items.given, near, found, settled=settled, rate=1.0)
     assert 50 < check.n_planted <= 100

@@ -43,7 +43,7 @@ def test_one_question(vectors, capsys):
     assert shown.splitlines()[2].split()[0] == "w1s"
     assert len(shown.splitlines()) == 2 + 8
     assert "w0, w0s and w1 are left out" in notes
-    assert run("analogy", "w0", "w0s", "w1", "--source", vectors, "--method", "b-only", "--honest", "--nearest", 3, "--json") == 0
+    assert run("analogy", "w0", "w0s", "w1", "--source", vectors, "--method", "b-only", "--honest", "--limit", 3, "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert document["ranked"][0]["word"] == "w1"
     assert len(document["ranked"]) == 3
@@ -59,14 +59,14 @@ def test_the_words_of_a_model(source, model, capsys):
 
 
 def test_a_file_of_questions(vectors, questions, tmp_path, capsys):
-    assert run("analogies", questions, "--vectors", vectors, "--out", tmp_path / "r.html") == 0
+    assert run("analogies", questions, "--source", vectors, "--report", tmp_path / "r.html") == 0
     shown, notes = capsys.readouterr()
     row = next(line.split() for line in shown.splitlines() if line.strip().startswith("plural"))
     assert row[:4] == ["plural", "30", "of", "30"]
     assert row[4] == "1.000"
     assert "0 of 1" in shown
     assert "honest: no word left out" in shown
-    assert "written:" in notes
+    assert "report:" in notes
     page = (tmp_path / "r.html").read_text()
     assert "default-src 'none'" in page
     assert "<b>odd</b>" not in page
@@ -75,7 +75,7 @@ def test_a_file_of_questions(vectors, questions, tmp_path, capsys):
 
 def test_several_sources_and_the_table(vectors, questions, model, tmp_path, capsys):
     options = ("--source", "basis", "--source", vectors, "-m", model, "--methods", "3cosadd, b-only")
-    assert run("analogies", questions, *options, "--out", tmp_path / "t.csv", "--json") == 0
+    assert run("analogies", questions, *options, "--csv", tmp_path / "t.csv", "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert [len(result["scores"]) for result in document["results"]] == [6, 6]
     assert document["questions"] == 31
@@ -88,14 +88,14 @@ def test_several_sources_and_the_table(vectors, questions, model, tmp_path, caps
 
 def test_options_of_the_questions(vectors, questions, capsys):
     def covered(*options):
-        assert run("analogies", questions, "--vectors", vectors, "--methods", "3cosadd", "--json", *options) == 0
+        assert run("analogies", questions, "--source", vectors, "--methods", "3cosadd", "--json", *options) == 0
         return json.loads(capsys.readouterr().out)["results"][0]["scores"][-1]["n_covered"]
 
     assert covered() == 30
     assert covered("--case") == 0
-    assert covered("--restrict", 4) == 2
+    assert covered("--limit", 4) == 2
     questions.write_text(questions.read_text() + "three words only\n")
-    assert run("analogies", questions, "--vectors", vectors) == 2
+    assert run("analogies", questions, "--source", vectors) == 2
     assert "3 words; a question has four" in capsys.readouterr().err
     assert covered("--skip-odd") == 30
 
@@ -104,7 +104,7 @@ def test_retrofit(vectors, tmp_path, capsys):
     edges = tmp_path / "edges.tsv"
     edges.write_text("".join(f"w{i}\tw{i}s\tplural\n" for i in range(10)))
     out = tmp_path / "moved.vec"
-    assert run("retrofit", edges, "--vectors", vectors, "--out", out) == 0
+    assert run("retrofit", edges, "--source", vectors, "--out", out) == 0
     assert "20 of 40 words are linked" in capsys.readouterr().err
     before, after = read_word_vectors(vectors).unit(), read_word_vectors(out)
     assert after.words == before.words
@@ -113,7 +113,7 @@ def test_retrofit(vectors, tmp_path, capsys):
         return np.linalg.norm(found.of([word]) - found.of([f"{word}s"]))
 
     assert gap(after, "w3") == pytest.approx(gap(before, "w3") / 3, rel=1e-4)  # (2p + q)/3 against (p + 2q)/3
-    assert run("retrofit", edges, "--vectors", vectors, "--out", out, "--weight", "plural=3", "--alpha", "0.5", "--json") == 0
+    assert run("retrofit", edges, "--source", vectors, "--out", out, "--weight", "plural=3", "--alpha", "0.5", "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert document["graph_words"] == 20
     assert gap(read_word_vectors(out), "w3") == pytest.approx(gap(before, "w3") / 5, rel=1e-4)
@@ -136,8 +136,7 @@ def test_retrofit_the_words_of_a_model(model, tmp_path, capsys):
         (("analogy", "w0", "w0s", "w1", "--source", "magic"), "expected one of embedding, head, basis, states, or a file"),
         (("analogy", "w0", "w0s", "w1", "--source", "nowhere.vec"), "nowhere.vec: no such file"),
         (("analogies", "nowhere"), "no such file or folder"),
-        (("analogies", "{questions}", "--vectors", "{vectors}", "--methods", "magic"), "no analogy method 'magic'"),
-        (("analogies", "{questions}", "--vectors", "{vectors}", "--out", "x.png"), "expected a report (.html) or a table (.csv)"),
+        (("analogies", "{questions}", "--source", "{vectors}", "--methods", "magic"), "no analogy method 'magic'"),
         (("retrofit", "nowhere.tsv", "--out", "x.vec"), "nowhere.tsv: no such file"),
         (("retrofit", "{questions}", "--out", "x.vec"), "expected a word, a word"),
     ],

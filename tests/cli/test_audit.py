@@ -41,7 +41,7 @@ def audit(folder, *options):
 
 
 def test_wrong_labels_are_printed_first(folder, capsys):
-    assert audit(folder, "--top", "4") == 0
+    assert audit(folder, "--limit", "4") == 0
     shown = capsys.readouterr()
     rows = {line.split()[0] for line in shown.out.splitlines()[2:]}
     assert rows == {"3", "20", "41", "62"}
@@ -56,13 +56,13 @@ def test_json_is_one_document(folder, capsys):
 
 
 def test_texts_are_encoded_where_there_are_no_vectors(folder, capsys):
-    assert run("audit", folder / "items.jsonl", "--label", "topic", "--top", "2") == 0
+    assert run("audit", folder / "items.jsonl", "--label", "topic", "--limit", "2") == 0
     assert "fruit" in capsys.readouterr().out
 
 
 def test_the_sheet_goes_out_and_decisions_come_back(folder, tmp_path, capsys):
     sheet, log = tmp_path / "sheet.csv", tmp_path / "log.jsonl"
-    assert audit(folder, "--sheet", sheet, "--n-sheet", "6") == 0
+    assert audit(folder, "--csv", sheet, "--limit", "6") == 0
     with sheet.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 6
@@ -74,7 +74,7 @@ def test_the_sheet_goes_out_and_decisions_come_back(folder, tmp_path, capsys):
         writer.writerows(rows)
     capsys.readouterr()
     second = tmp_path / "second.csv"
-    assert audit(folder, "--decisions", sheet, "--reviews", log, "--sheet", second, "--json") == 0
+    assert audit(folder, "--decisions", sheet, "--reviews", log, "--csv", second, "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert document["reviewed"] == 6
     assert not {item["row"] for item in document["items"]} & {int(row["row"]) for row in rows}
@@ -84,7 +84,7 @@ def test_the_sheet_goes_out_and_decisions_come_back(folder, tmp_path, capsys):
 
 def test_a_sheet_that_was_edited_wrongly_names_each_row(folder, tmp_path, capsys):
     sheet = tmp_path / "sheet.csv"
-    assert audit(folder, "--sheet", sheet, "--n-sheet", "5") == 0
+    assert audit(folder, "--csv", sheet, "--limit", "5") == 0
     lines = sheet.read_text().splitlines()
     fields = [line.split(",", 2) for line in lines]
     fields[1][1], fields[3][1] = "moove", "move: vegetables"
@@ -105,10 +105,10 @@ def test_the_report_is_one_file(folder, tmp_path):
 
 
 def test_parents_from_a_column_and_from_a_file(folder, tmp_path, capsys):
-    assert audit(folder, "--parent", "kind", "--top", "1") == 0
+    assert audit(folder, "--parent", "kind", "--limit", "1") == 0
     tree = tmp_path / "tree.csv"
     tree.write_text("category,parent\nfruit,thing\ntraffic,thing\nthing,\n")
-    assert audit(folder, "--tree", tree, "--top", "1") == 0
+    assert audit(folder, "--tree", tree, "--limit", "1") == 0
     tree.write_text("category,parent\nfruit,traffic\ntraffic,fruit\n")
     capsys.readouterr()
     assert audit(folder, "--tree", tree) == 2
@@ -135,8 +135,8 @@ def test_several_categories_in_one_field(tmp_path, capsys):
     (tmp_path / "items.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert run("audit", tmp_path / "items.jsonl", *options, "--json") == 0
     capsys.readouterr()
-    assert run("audit", tmp_path / "items.jsonl", *options, "--sheet", tmp_path / "sheet.csv") == 2
-    assert "--sheet is for one category each" in capsys.readouterr().err
+    assert run("audit", tmp_path / "items.jsonl", *options, "--csv", tmp_path / "sheet.csv") == 2
+    assert "--csv is for one category each" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -50,12 +50,12 @@ def test_json_holds_every_cell(files, model, capsys):
 def test_the_table_the_report_and_the_cells(files, model, tmp_path, capsys):
     train, test = files
     out, page = tmp_path / "out", tmp_path / "comparison.html"
-    arguments = ("--methods", "quick", "--shots", "0,4", "--seeds", "2", "--out", out, "--report", page)
+    arguments = ("--methods", "quick", "--shots", "0,4", "--seeds", "2", "--out", out, "--csv", tmp_path / "cells.csv", "--report", page)
     assert run("compare", train, "--test", test, *COLUMNS, "--model", model, *arguments) == 0
     printed = capsys.readouterr()
     assert "4 a class" in printed.out + printed.err
     assert "Without labels:" in printed.out + printed.err
-    rows = list(csv.DictReader(io.StringIO((out / "cells.csv").read_text())))
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "cells.csv").read_text())))
     assert len(rows) == len([path for path in (out / "cells").iterdir() if not path.name.startswith("points")])
     assert {row["method"] for row in rows} >= {"zero-shot", "posterior", "logistic"}
     assert page.stat().st_size > 10_000
@@ -130,7 +130,7 @@ def test_short_classes_and_duplicates_are_said(files, model, capsys):
 
 
 def test_published_tables_need_their_sets(model, tmp_path, capsys):
-    assert run("evidence", "reproduce", tmp_path, "--model", model) == 2
+    assert run("study", "reproduce", tmp_path, "--model", model) == 2
     err = capsys.readouterr().err
     assert str(tmp_path) in err
     assert "Traceback" not in err

@@ -32,7 +32,21 @@ def run(*arguments):
 
 def encode(file, model, out, *more):
     return run(
-        "encode", file, "--text", "message", "--keep", "label,year", "-m", model, "--layer", "1,-1", "--pool", "mean", "--out", out, *more
+        "encode",
+        file,
+        "--text",
+        "message",
+        "--keep",
+        "label,year",
+        "-m",
+        model,
+        "--layer",
+        "1,-1",
+        "--pooling",
+        "mean",
+        "--out",
+        out,
+        *more,
     )
 
 
@@ -70,22 +84,22 @@ def test_neighbours_of_a_text_and_of_a_row(file, model, tmp_path, capsys):
     out = tmp_path / "latents"
     assert encode(file, model, out) == 0
     capsys.readouterr()
-    near = ("neighbors", out, "--column", "layer_1_mean", "-k", 2)
-    assert run(*near, "--text", "the cat sat", "--json") == 0
+    near = ("neighbors", out, "--column", "layer_1_mean", "--limit", 2)
+    assert run(*near, "the cat sat", "--json") == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert rows[0]["text"] == "the cat sat"
     assert rows[0]["score"] == pytest.approx(1, abs=1e-5)
-    assert run(*near, "--id", "texts.jsonl:4", "--where", "label = 'cat'", "--metric", "whitened", "--recall") == 0
+    assert run(*near, "--row", "texts.jsonl:4", "--where", "label = 'cat'", "--metric", "whitened", "--recall") == 0
     shown, notes = capsys.readouterr()
     assert "three" not in shown
     assert "recall of 2 neighbors" in notes
-    assert run(*near, "--id", "texts.jsonl:4", "--where", "year > 3000") == 0
+    assert run(*near, "--row", "texts.jsonl:4", "--where", "year > 3000") == 0
     assert "No row" in capsys.readouterr().err
     for wrong, message in (
-        (("neighbors", out, "--text", "a"), "no column was named"),
+        (("neighbors", out, "a"), "no column was named"),
         (near, "Name one of"),
-        ((*near, "--text", "a", "--id", "b"), "Name one of"),
-        ((*near, "--id", "it's none"), "no row with the id"),
+        ((*near, "a", "--row", "b"), "Name one of"),
+        ((*near, "--row", "it's none"), "no row with the id"),
     ):
         assert run(*wrong) == 2
         error = capsys.readouterr().err
@@ -96,7 +110,7 @@ def test_neighbours_of_a_text_and_of_a_row(file, model, tmp_path, capsys):
 def test_out_in_delete_restore_and_compact(file, model, tmp_path, capsys):
     out = tmp_path / "latents"
     assert encode(file, model, out) == 0
-    assert run("store", "export", out, tmp_path / "o.parquet", "--where", "label = 'cat'") == 0
+    assert run("store", "export", out, "--out", tmp_path / "o.parquet", "--where", "label = 'cat'") == 0
     assert pyarrow.parquet.read_metadata(tmp_path / "o.parquet").num_rows == 3
     assert run("store", "import", tmp_path / "o.parquet", "--out", tmp_path / "mine", "--made-by", "me", "--column", "layer_1_mean") == 0
     assert len(LatentStore(tmp_path / "mine")) == 3
@@ -140,7 +154,7 @@ def test_a_fast_precision_says_how_far_it_strays_and_a_store_goes_on_in_its_own(
 
 def test_workers_and_other_ids(file, model, tmp_path):
     assert encode(file, model, tmp_path / "a", "--workers", 1, "--block-rows", 2) == 0
-    assert encode(file, model, tmp_path / "b", "--id", "year", "--no-text") == 0
+    assert encode(file, model, tmp_path / "b", "--id", "year", "--no-keep-text") == 0
     a, b = LatentStore(tmp_path / "a"), LatentStore(tmp_path / "b")
     np.testing.assert_allclose(a.points("layer_1_mean"), b.points("layer_1_mean"), atol=1e-6)
     assert b.query()["id"].tolist() == [str(2020 + number) for number in range(6)]
@@ -153,7 +167,7 @@ def test_workers_and_other_ids(file, model, tmp_path):
         (("--layer", "9"), "layer 9 does not exist"),
         (("--layer", ""), "No layer"),
         (("--layer", "a"), "no representation"),
-        (("--pool", "median"), "pooling is 'median'"),
+        (("--pooling", "median"), "pooling is 'median'"),
         (("--text", "color"), "no field 'color'"),
         (("--keep", "color"), "no field 'color'"),
         (("--precision", "int8"), "precision is 'int8'"),

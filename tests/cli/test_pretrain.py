@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from lexframe.cli.pretrain import app
+from lexframe.cli.main import app
 from lexframe.exceptions import DataError, InputError, ModelError
 from tests.tiny_models import tiny_model, tiny_tokenizer
 from tests.training.conftest import random_text
@@ -16,7 +16,7 @@ from tests.training.conftest import random_text
 
 def call(*arguments):
     """Standard output of a call that ends well; errors come up as they were raised."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    result = CliRunner().invoke(app, ["pretrain", *map(str, arguments)], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
 
@@ -44,8 +44,11 @@ def pairs_file(tmp_path):
 
 
 def test_help_loads_no_heavy_package():
-    code = "import sys; import lexframe.cli.pretrain; print(sorted({'torch', 'transformers', 'numpy'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    help_page = "from lexframe.cli.main import app; app(['pretrain', '--help'], standalone_mode=False)"
+    code = f"import sys; {help_page}; print(sorted({{'torch', 'transformers', 'numpy'}} & set(sys.modules)))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "tokenizer" in shown
+    assert shown.splitlines()[-1] == "[]"
 
 
 def test_corpus_then_tokenizer_then_tokens(text_file, tmp_path, monkeypatch):
@@ -64,7 +67,21 @@ def test_corpus_then_tokenizer_then_tokens(text_file, tmp_path, monkeypatch):
         return out / "model"
 
     monkeypatch.setattr("lexframe.training.language_model.launch.pretrain", pretend)
-    options = ["--tokens", 30_000, "--n-layers", 2, "--d-model", 64, "--matrix-lr", 0.01, "--no-compile", "--processes", 1, "--seed", 4]
+    options = [
+        "--max-tokens",
+        30_000,
+        "--n-layers",
+        2,
+        "--d-model",
+        64,
+        "--matrix-lr",
+        0.01,
+        "--no-compile",
+        "--n-processes",
+        1,
+        "--seed",
+        4,
+    ]
     printed = call("train", tmp_path / "corpus", "--tokenizer", tmp_path / "tokenizer", "--out", tmp_path / "run", *options)
     assert "24,576" in printed
     plan = given["plan"]
@@ -85,7 +102,7 @@ def test_defaults_are_those_of_the_plan(text_file, tmp_path, monkeypatch):
 
     monkeypatch.setattr("lexframe.training.language_model.launch.pretrain", pretend)
     with pytest.raises(InputError, match="far enough"):
-        call("train", text_file, "--tokenizer", tmp_path / "tokenizer", "--out", tmp_path / "run", "--minutes", 3)
+        call("train", text_file, "--tokenizer", tmp_path / "tokenizer", "--out", tmp_path / "run", "--max-minutes", 3)
     assert plans == [PretrainingPlan(max_minutes=3.0)]
 
 

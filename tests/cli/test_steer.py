@@ -28,7 +28,7 @@ def poles(tmp_path):
 def test_texts_side_by_side_and_files(poles, model, tmp_path, capsys):
     pytest.importorskip("gguf", reason="comes with the extra gguf")
     out = {name: tmp_path / name for name in ("direction", "cat.gguf", "report.html")}
-    files = ("--save", out["direction"], "--gguf", out["cat.gguf"], "--report", out["report.html"])
+    files = ("--out", out["direction"], "--gguf", out["cat.gguf"], "--report", out["report.html"])
     options = ("-m", model, "--layer", "2", "--strength", "0.5", "--max-new-tokens", "4")
     assert run("steer", "the cat", "a dog", "--positive", poles[0], "--negative", poles[1], *options, *files) == 0
     shown, notes = capsys.readouterr()
@@ -68,7 +68,7 @@ def test_wrong_options_are_one_line(poles, model, tmp_path, capsys):
     other = tmp_path / "other"
     tiny_model("mistral").save_pretrained(other)
     tiny_tokenizer().save_pretrained(other)
-    assert run("steer", "x", "--positive", poles[0], "--negative", poles[1], *fixed, "--max-new-tokens", "1", "--save", tmp_path / "d") == 0
+    assert run("steer", "x", "--positive", poles[0], "--negative", poles[1], *fixed, "--max-new-tokens", "1", "--out", tmp_path / "d") == 0
     capsys.readouterr()
     for arguments, message in (
         (("x", *fixed), "in one way"),

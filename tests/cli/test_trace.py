@@ -32,7 +32,7 @@ def test_a_prompt_is_followed_and_several_are_compared(model, tmp_path, capsys):
 
 
 def test_json_is_one_document(model, capsys):
-    assert run("trace", "one two three", "the cat", "-m", model, "--answer", "cat", "--top", "2", "--json") == 0
+    assert run("trace", "one two three", "the cat", "-m", model, "--answer", "cat", "--limit", "2", "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert [trace["prompt"] for trace in document["traces"]] == ["one two three", "the cat"]
     assert document["traces"][0]["answer"] == "cat"

@@ -17,7 +17,7 @@ from lexframe.generative.score.active_units import count_active_units
 from lexframe.generative.score.charts import kl_chart, position_chart, rate_distortion_chart
 from lexframe.generative.score.rate_distortion import RateDistortion
 from lexframe.generative.score.vae_measures import Measure
-from lexframe.generative.score.vae_score import score_text_vae
+from lexframe.generative.score.vae_score import ScoreSettings, score_text_vae
 from lexframe.generative.training_chart import training_chart
 from lexframe.generative.traversal import traverse
 from lexframe.intervals import Estimate
@@ -58,9 +58,7 @@ def score(space, texts):
         training_texts=[f"a b a {ATTACK}", f"b b {ATTACK} training"],
         factors={f"first {ATTACK}": [text[0] for text in texts]},
         plain_language_model=-space.exact_log_likelihood(texts) + 1.0,
-        language_model=None,
-        n_importance_samples=(1, 5),
-        n_samples=20,
+        settings=ScoreSettings((1, 5), 20, language_model=None),
     )
 
 

@@ -10,7 +10,7 @@ from lexframe.generative import kl_per_dimension, sample_texts
 from lexframe.generative.texts.reconstruction import word_accuracy
 from lexframe.spaces import Decoding, TextVAESpace, open_space
 from lexframe.spaces.loading import EMBEDDED_VAE, embedded_vae_folder, resolve_model
-from lexframe.spaces.registry import is_text_vae
+from lexframe.spaces.registry import recognized_kind
 
 SENTENCES = [
     "The old man sat down.",
@@ -28,7 +28,7 @@ def space():
 
 
 def test_it_is_found_by_its_name(space):
-    assert is_text_vae(EMBEDDED_VAE)
+    assert recognized_kind(EMBEDDED_VAE) == "text-vae"
     opened = open_space(EMBEDDED_VAE)
     assert isinstance(opened, TextVAESpace)
     assert opened.fingerprint == space.fingerprint

@@ -10,7 +10,7 @@ from lexframe.exceptions import InputError
 from lexframe.instruments import Task
 from lexframe.instruments.patching.answer_scores import first_tokens
 from lexframe.instruments.patching.task import draw_dummies, draw_prompts
-from lexframe.studies import HeadEffects, function_vector_study, head_effects, mean_head_outputs, vector_of_heads
+from lexframe.studies import HeadEffects, HeadStudySize, function_vector_study, head_effects, mean_head_outputs, vector_of_heads
 from tests.tiny_models import tiny_space
 
 PAIRS = tuple(zip("abcdefghijkl", "bcdefghijklm", strict=True))
@@ -77,17 +77,17 @@ def test_heads_are_ranked_by_their_mean_effect_and_a_task_can_be_left_out():
 
 def test_more_heads_than_can_be_matched_are_refused():
     with pytest.raises(InputError, match="expected 1 to 6"):
-        function_vector_study(tiny_space("gpt2"), [NEXT, SAME], n_top=7)
+        function_vector_study(tiny_space("gpt2"), [NEXT, SAME], size=HeadStudySize(n_top=7))
 
 
 def test_spaces_whose_heads_cannot_be_read_are_refused(without_type_checks):
     with pytest.raises(InputError, match="does not write"):
-        function_vector_study(tiny_space("bert"), [NEXT, SAME], n_top=2)
+        function_vector_study(tiny_space("bert"), [NEXT, SAME], size=HeadStudySize(n_top=2))
 
 
 @pytest.fixture(scope="module")
 def study(toy):
-    return function_vector_study(toy.space(), toy.tasks(), n_top=3, n_splits=2)
+    return function_vector_study(toy.space(), toy.tasks(), size=HeadStudySize(n_top=3, n_splits=2))
 
 
 def test_few_heads_carry_the_task_and_random_ones_do_not(study):

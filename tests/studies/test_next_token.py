@@ -9,9 +9,10 @@ import torch
 from tokenizers import processors
 
 from lexframe.exceptions import DataError, InputError, MissingExtraError, ModelError
+from lexframe.spaces.language_model.next_tokens import LanguageModelNextTokens
 from lexframe.studies.lora_language_model import train_lora
 from lexframe.studies.nearest_states import NeighborPrediction, fit_neighbors, mixed_losses, nearest_states, neighbor_probability
-from lexframe.studies.next_token import METHODS, compare_next_token
+from lexframe.studies.next_token import METHODS, LoraTime, compare_next_token
 from lexframe.studies.next_token_states import read_next_tokens
 from lexframe.training.language_model.evaluation import Windows, bits_per_byte
 from tests.tiny_models import tiny_model, tiny_space, tiny_tokenizer
@@ -33,7 +34,7 @@ def windows_of(texts):
 
 @pytest.fixture(scope="module")
 def outcome():
-    return compare_next_token(tiny_space("llama"), cat_texts(150, 0), cat_texts(40, 1), methods=CACHED, context=16)
+    return compare_next_token(tiny_space("llama"), cat_texts(150, 0), cat_texts(40, 1), methods=CACHED, windows=Windows(16))
 
 
 # A bias, a soft cap, two scales, a head of its own and positions that are learnt.
@@ -41,9 +42,7 @@ def outcome():
 @pytest.mark.parametrize(("context", "stride"), [(16, 8), (5, 5), (64, 1)])
 def test_the_frozen_row_is_the_models_own_bits_per_byte(family, context, stride):
     space = tiny_space(family)
-    result = compare_next_token(
-        space, "the cat sat on the mat " * 20, DOCUMENTS, methods=["frozen"], context=context, stride=stride, batch_size=3
-    )
+    result = compare_next_token(space, "the cat sat on the mat " * 20, DOCUMENTS, methods=["frozen"], windows=Windows(context, stride, 3))
     expected = bits_per_byte(space.model, space.tokenizer, DOCUMENTS, windows=Windows(context, stride))
     assert result.methods["frozen"].bits_per_byte.value == pytest.approx(expected.bits_per_byte.value, rel=1e-5)
     assert (result.n_held_out_tokens, result.n_held_out_bytes) == (expected.n_tokens, expected.n_bytes)
@@ -55,8 +54,8 @@ def test_the_frozen_row_is_the_models_own_bits_per_byte(family, context, stride)
 
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
 def test_positions_follow_the_text_whatever_the_batch(batch_size):
-    known = read_next_tokens(tiny_model("llama"), tiny_tokenizer(), DOCUMENTS, context=8, stride=4, batch_size=batch_size)
-    whole = read_next_tokens(tiny_model("llama"), tiny_tokenizer(), DOCUMENTS, context=64, stride=64)
+    known = read_next_tokens(tiny_space("llama").next_tokens, DOCUMENTS, context=8, stride=4, batch_size=batch_size)
+    whole = read_next_tokens(tiny_space("llama").next_tokens, DOCUMENTS, context=64, stride=64)
     np.testing.assert_array_equal(known.next_ids, np.concatenate([ids[1:] for ids in windows_of(DOCUMENTS)]))
     for number, text in enumerate(DOCUMENTS):
         assert known.n_bytes[known.documents == number].sum() == len(text.encode())
@@ -68,7 +67,7 @@ def test_positions_follow_the_text_whatever_the_batch(batch_size):
 
 def test_a_tokenizer_without_separator_leaves_the_first_token_out():
     tokenizer = type(tiny_tokenizer())(tokenizer_object=tiny_tokenizer().backend_tokenizer)
-    known = read_next_tokens(tiny_model("llama"), tokenizer, DOCUMENTS, context=64)
+    known = read_next_tokens(LanguageModelNextTokens(tiny_model("llama"), tokenizer), DOCUMENTS, context=64)
     np.testing.assert_array_equal(known.next_ids, np.concatenate([ids[2:] for ids in windows_of(DOCUMENTS)]))
     texts = [text for text, ids in zip(DOCUMENTS, windows_of(DOCUMENTS), strict=True) if len(ids) > 2]
     assert known.n_bytes.sum() == sum(len(text.encode()) for text in texts)
@@ -80,7 +79,7 @@ def test_the_callers_tokenizer_keeps_its_settings():
     backend.post_processor = processors.TemplateProcessing(single="<s> $A <s>", special_tokens=[("<s>", 0)])
     tokenizer = type(tiny_tokenizer())(tokenizer_object=backend, bos_token="<s>")
     before = tokenizer.backend_tokenizer.to_str()
-    known = read_next_tokens(tiny_model("llama"), tokenizer, DOCUMENTS, context=64)
+    known = read_next_tokens(LanguageModelNextTokens(tiny_model("llama"), tokenizer), DOCUMENTS, context=64)
     np.testing.assert_array_equal(known.next_ids, np.concatenate([ids[1:] for ids in windows_of(DOCUMENTS)]))
     assert tokenizer.backend_tokenizer.to_str() == before
 
@@ -99,14 +98,14 @@ def test_every_method_predicts_the_domain_better_than_the_frozen_model(outcome):
 
 
 def test_held_out_text_is_scored_and_nothing_else(outcome):
-    other = compare_next_token(tiny_space("llama"), cat_texts(150, 0), ["one two three", "four five"], methods=CACHED, context=16)
+    other = compare_next_token(tiny_space("llama"), cat_texts(150, 0), ["one two three", "four five"], methods=CACHED, windows=Windows(16))
     for method in CACHED:
         assert other.methods[method].choices == outcome.methods[method].choices
     assert other.best_calibration == outcome.best_calibration
 
 
 def test_the_same_call_gives_the_same_numbers(outcome):
-    again = compare_next_token(tiny_space("llama"), cat_texts(150, 0), cat_texts(40, 1), methods=CACHED, context=16)
+    again = compare_next_token(tiny_space("llama"), cat_texts(150, 0), cat_texts(40, 1), methods=CACHED, windows=Windows(16))
     for method, score in outcome.methods.items():
         assert again.methods[method].bits_per_byte == score.bits_per_byte
         assert again.methods[method].difference == score.difference
@@ -131,7 +130,7 @@ def test_documents_on_both_sides_are_counted(outcome):
 
 def test_one_long_document_has_intervals_over_windows():
     result = compare_next_token(
-        tiny_space("llama"), " ".join(cat_texts(60, 0)), " ".join(cat_texts(40, 1)), methods=["unigram"], context=16
+        tiny_space("llama"), " ".join(cat_texts(60, 0)), " ".join(cat_texts(40, 1)), methods=["unigram"], windows=Windows(16)
     )
     assert result.unit == "window"
     assert result.methods["unigram"].difference.low < result.methods["unigram"].difference.high
@@ -199,7 +198,7 @@ class TestLora:
         space = tiny_space("llama")
         before = {name: tensor.clone() for name, tensor in space.model.state_dict().items()}
         result = compare_next_token(
-            space, cat_texts(60, 0), cat_texts(9, 1), methods=["unigram", "lora"], context=16, seconds=0.3, lora_multiples=(1.0, 2.0)
+            space, cat_texts(60, 0), cat_texts(9, 1), methods=["unigram", "lora"], windows=Windows(16), lora=LoraTime(0.3, (1.0, 2.0))
         )
         assert tuple(result.methods) == ("frozen", "unigram", "lora", "lora-2x")
         assert result.methods["lora-2x"].fit_seconds >= 0.6
@@ -236,7 +235,12 @@ class TestLora:
 
     def test_time_comes_from_the_best_calibration(self):
         result = compare_next_token(
-            tiny_space("llama"), cat_texts(60, 0), cat_texts(9, 1), methods=["affine", "lora"], context=16, lora_multiples=(1.0,)
+            tiny_space("llama"),
+            cat_texts(60, 0),
+            cat_texts(9, 1),
+            methods=["affine", "lora"],
+            windows=Windows(16),
+            lora=LoraTime(multiples=(1.0,)),
         )
         budget = result.encode_seconds + result.methods["affine"].fit_seconds
         assert result.methods["lora"].choices["seconds"] == pytest.approx(budget, abs=1e-3)
@@ -252,7 +256,7 @@ def test_without_peft_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(MissingExtraError, match=r"lexframe\[peft\]"):
         compare_next_token(
-            tiny_space("llama"), cat_texts(30, 0), cat_texts(5, 1), methods=["lora"], context=16, seconds=0.1, lora_multiples=(1.0,)
+            tiny_space("llama"), cat_texts(30, 0), cat_texts(5, 1), methods=["lora"], windows=Windows(16), lora=LoraTime(0.1, (1.0,))
         )
 
 
@@ -266,22 +270,22 @@ def test_without_peft_the_extra_is_named(monkeypatch):
         ("the cat sat " * 30, "the cat", {}, DataError, "single window"),
         ("the cat sat " * 30, ["a", "b"], {"methods": ["magic"]}, InputError, "magic"),
         ("the cat sat " * 30, ["a", "b"], {"methods": ["lora"]}, InputError, "no time to go by"),
-        ("the cat sat " * 30, ["a", "b"], {"context": 65}, InputError, "takes 64 tokens"),
-        ("the cat sat " * 30, ["a", "b"], {"stride": 17}, InputError, "stride <= context"),
-        ("the cat sat " * 30, ["a", "b"], {"context": 0, "stride": 1}, InputError, "stride <= context"),
+        ("the cat sat " * 30, ["a", "b"], {"windows": Windows(65)}, InputError, "takes 64 tokens"),
+        ("the cat sat " * 30, ["a", "b"], {"windows": Windows(16, 17)}, InputError, "stride <= context"),
+        ("the cat sat " * 30, ["a", "b"], {"windows": Windows(0, 1)}, InputError, "stride <= context"),
     ],
 )
 def test_what_cannot_be_read_is_refused(domain, held_out, options, error, message):
     with pytest.raises(error, match=message):
-        compare_next_token(tiny_space("llama"), domain, held_out, **{"methods": ["unigram"], "context": 16, **options})
+        compare_next_token(tiny_space("llama"), domain, held_out, **{"methods": ["unigram"], "windows": Windows(16), **options})
 
 
 def test_a_masked_model_is_refused():
     with pytest.raises(InputError, match="does not predict the next token"):
-        compare_next_token(tiny_space("bert"), "the cat sat " * 30, ["a", "b"], context=16)
+        compare_next_token(tiny_space("bert"), "the cat sat " * 30, ["a", "b"], windows=Windows(16))
 
 
 def test_ids_of_another_vocabulary_are_refused():
     model = type(tiny_model("llama"))(type(tiny_model("llama").config)(**{**tiny_model("llama").config.to_dict(), "vocab_size": 100}))
     with pytest.raises(ModelError, match="knows 100 tokens"):
-        read_next_tokens(model, tiny_tokenizer(), DOCUMENTS, context=16)
+        read_next_tokens(LanguageModelNextTokens(model, tiny_tokenizer()), DOCUMENTS, context=16)

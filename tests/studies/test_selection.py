@@ -7,7 +7,8 @@ import pytest
 
 from lexframe.exceptions import InputError
 from lexframe.spaces import ToySpace
-from lexframe.studies.selection import MEASURES, measure_selection, topic_words
+from lexframe.studies.selection import LabeledTexts, SelectionSize, measure_selection, topic_words
+from lexframe.studies.selection_result import MEASURES
 from tests.planted import LABELS, WORDS, planted_space, planted_table
 
 ENDINGS = [" please the", " hello the"]
@@ -18,16 +19,18 @@ def space():
     return planted_space()
 
 
+def labeled(table):
+    return LabeledTexts(table.texts, table.labels)
+
+
 @pytest.fixture(scope="module")
 def study(space: ToySpace):
     rng = np.random.default_rng(8)
     words = [word for listed in WORDS.values() for word in listed] + list(LABELS)
     random = {word: rng.normal(size=8).tolist() for word in words}
     other = ToySpace({word: random[word] for word in space.words}, unembedding=rng.normal(size=(len(space.words), 8)))
-    train, test = planted_table(40, 0), planted_table(30, 1)
-    return measure_selection(
-        space, train.texts, train.labels, test.texts, test.labels, controls={"random": other}, continuations=ENDINGS, n_axes=2, n_words=4
-    )
+    train, test = labeled(planted_table(40, 0)), labeled(planted_table(30, 1))
+    return measure_selection(space, train, test, controls={"random": other}, continuations=ENDINGS, size=SelectionSize(n_axes=2, n_words=4))
 
 
 def test_the_words_of_a_topic_are_those_planted(space):
@@ -62,8 +65,8 @@ def test_a_random_head_selects_no_words_and_the_margin_says_so(study):
 
 
 def test_topics_without_meaning_select_nothing(space):
-    train, test = planted_table(40, 0, shuffled=True), planted_table(40, 1, shuffled=True)
-    found = measure_selection(space, train.texts, train.labels, test.texts, test.labels, continuations=ENDINGS, n_axes=2, n_words=4)
+    train, test = (labeled(planted_table(40, seed, shuffled=True)) for seed in (0, 1))
+    found = measure_selection(space, train, test, continuations=ENDINGS, size=SelectionSize(n_axes=2, n_words=4))
     for measure in MEASURES:
         selection = found.score("prompt", measure).selection
         assert selection.low < 0 < selection.high
@@ -97,6 +100,14 @@ def test_bad_input_is_refused(space, change, message):
         "labels": ["money", "room"],
         "continuations": ENDINGS,
         "n_axes": 2,
-    }
+        "layer": -1,
+    } | change
     with pytest.raises(InputError, match=message):
-        measure_selection(space, **(arguments | change))
+        measure_selection(
+            space,
+            LabeledTexts(arguments["train_texts"], arguments["train_labels"]),
+            LabeledTexts(arguments["prompts"], arguments["labels"]),
+            continuations=arguments["continuations"],
+            layer=arguments["layer"],
+            size=SelectionSize(n_axes=arguments["n_axes"]),
+        )

@@ -111,7 +111,7 @@ def load_adapter(folder: str | Path, *, model: str | None = None, space: Space |
     Parameters
     ----------
     folder : str or Path
-        Written by :meth:`Adapter.save` or ``lexframe adapt --out``.
+        Written by :meth:`Adapter.save`.
     model : str, optional
         Where the model is now. Default: where it was.
     space : Space, optional
@@ -136,7 +136,7 @@ def load_adapter(folder: str | Path, *, model: str | None = None, space: Space |
         reading = Reading.from_dict(facts["reading"])
         label_words = {str(label): [str(word) for word in words] for label, words in facts.get("label_words", {}).items()}
     except (KeyError, TypeError, AttributeError, InputError) as error:
-        raise DataError(f"{folder} does not say which space it belongs to. Make it again with lexframe adapt.") from error
+        raise DataError(f"{folder} does not say which space it belongs to. Make it again with adapt.") from error
     if space is None:
         space = reopen_space(expected, model=model, device=device, what=str(folder))
     else:

@@ -65,7 +65,7 @@ def class_numbers(train: Table, test: Table) -> tuple[tuple[str, ...], np.ndarra
         If labels are missing, training has one class only, or the test has a label that training lacks.
     """
     if train.labels is None or test.labels is None:
-        raise DataError("Labels are needed in training and in test. Name the column that holds them.")
+        raise DataError("Labels are needed in training and in test. Name their column.", parameter="label")
     labels = tuple(sorted(set(train.labels)))
     if len(labels) < 2:
         raise DataError(f"{train.source} has one class only ({labels[0]!r}). A classifier needs two or more; check the label column.")
@@ -143,11 +143,11 @@ def hold_out(table: Table, seed: int) -> tuple[Table, Table]:
         If there are no labels, or a label has a single text.
     """
     if table.labels is None:
-        raise DataError("Labels are needed in training and in test. Name the column that holds them.")
+        raise DataError("Labels are needed in training and in test. Name their column.", parameter="label")
     _, counts = np.unique(table.labels, return_counts=True)
     if counts.min() < 2:
         raise DataError(
-            "No test texts were given, and a label with a single text cannot be split. Give test texts, or two texts or more a label."
+            "No test texts were given, and a label with a single text cannot be split. Give test texts, or two texts or more a label.",
         )
     rows = np.arange(len(table))
     train, test = train_test_split(rows, test_size=max(0.2, len(counts) / len(rows)), stratify=table.labels, random_state=seed)
@@ -171,7 +171,8 @@ def require_distinct(words: Mapping[str, Sequence[str]]) -> None:
             if owner.setdefault(word.strip().lower(), label) != label:
                 raise InputError(
                     f"The labels {owner[word.strip().lower()]!r} and {label!r} share the word {word.strip()!r}. "
-                    "Give each label words of its own."
+                    "Give each label words of its own in label_words.",
+                    parameter="label_words",
                 )
 
 

@@ -146,7 +146,7 @@ class CategoryAudit(BaseEstimator):
         seconds["posterior"] = time.perf_counter() - step
         step = time.perf_counter()
         check = (
-            planted_check(points, given, len(categories), neighborhood, found, groups=groups, settled=settled, seed=self.random_state)
+            planted_check(points, given, neighborhood, found, groups=groups, settled=settled, seed=self.random_state)
             if self.check
             else None
         )

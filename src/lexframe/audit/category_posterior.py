@@ -149,6 +149,7 @@ def fit_posterior(
         sums = point_sums(points[settled != NOWHERE] if (settled == NOWHERE).any() else points)
     presence = (settled != NOWHERE).astype(np.float32)
     unsettled = np.flatnonzero(settled == OPEN) if (settled == OPEN).any() else np.arange(len(given))
+    pool = unsettled[rows_by_class(given[unsettled], ROWS_TO_POOL, seed=seed)]
     if settings is None:
         placed = settled != NOWHERE
         some, theirs = (points, known) if placed.all() else (points[placed], known[placed])
@@ -165,7 +166,8 @@ def fit_posterior(
         voted = votes(neighborhood, categories, weights, candidates, n_categories, prior)
         near = -0.5 * (distances - distances.min(axis=1, keepdims=True))
         log_prior = np.log(prior).astype(np.float32)[candidates]
-        pooled = _pool_weights(near, voted, log_prior, candidates, given, unsettled, n_categories, noise, seed)
+        moved = None if noise is None else noise.given_probability(given[pool], candidates[pool])
+        pooled = _pool_weights(near[pool], voted[pool], log_prior[pool], moved, n_categories)
         logits = logits + pooled[0] * near + pooled[1] * voted + log_prior
         posterior = softmax(logits / rounds).astype(np.float32)
         noise = fit_noise(*_with_settled(posterior, candidates, given, settled), n_categories, seed=seed)
@@ -306,24 +308,15 @@ def _strongest(candidates: Categories, informed: Weights) -> tuple[Int[np.ndarra
     return np.stack([candidates[:, 0], candidates[rows, other]], axis=1), weights
 
 
-def _pool_weights(
-    near: Weights,
-    voted: Weights,
-    log_prior: Weights,
-    candidates: Categories,
-    given: Int[np.ndarray, " n_items"],
-    unsettled: Int[np.ndarray, " n_unsettled"],
-    n_categories: int,
-    noise: NoiseModel | None,
-    seed: int,
-) -> tuple[float, float]:
-    """Weights of distances and votes under which the given categories are likeliest, wrong ones allowed for."""
-    rows = unsettled[rows_by_class(given[unsettled], ROWS_TO_POOL, seed=seed)]
-    parts = near[rows], voted[rows], log_prior[rows]
-    moved = None if noise is None else noise.given_probability(given[rows], candidates[rows])
+def _pool_weights(near: Weights, voted: Weights, log_prior: Weights, moved: Weights | None, n_categories: int) -> tuple[float, float]:
+    """Weights of distances and votes under which the given categories are likeliest, wrong ones allowed for.
+
+    `moved` is the probability of the given category from each candidate, where the noise is known; without it any other category is
+    as likely as the next, at a rate that is found too.
+    """
 
     def loss(values: np.ndarray) -> float:
-        posterior = softmax(np.exp(values[0]) * parts[0] + np.exp(values[1]) * parts[1] + parts[2])
+        posterior = softmax(np.exp(values[0]) * near + np.exp(values[1]) * voted + log_prior)
         if moved is None:
             rate = 1 / (1 + np.exp(-values[2]))
             likelihood = (1 - rate) * posterior[:, 0] + rate / n_categories
@@ -331,7 +324,7 @@ def _pool_weights(
             likelihood = np.sum(posterior * moved, axis=1)
         return float(-np.log(likelihood + 1e-12).mean() + PRECISION * np.sum(values**2))
 
-    start = np.array([-1.5, -0.5, -3.0][: 3 if noise is None else 2])
+    start = np.array([-1.5, -0.5, -3.0][: 3 if moved is None else 2])
     found = scipy.optimize.minimize(loss, start, method="Nelder-Mead", options={"maxiter": 200, "xatol": 0.02, "fatol": 1e-4}).x
     return float(np.exp(found[0])), float(np.exp(found[1]))
 

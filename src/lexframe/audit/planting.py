@@ -81,7 +81,6 @@ class PlantedCheck(Result):
 def planted_check(
     points: Points,
     given: Int[np.ndarray, " n_items"],
-    n_categories: int,
     neighborhood: Neighborhood,
     found: CategoryPosterior,
     *,
@@ -96,7 +95,6 @@ def planted_check(
     ----------
     points : ndarray of shape (n_items, n_dims), float32
     given : ndarray of int, shape (n_items,)
-    n_categories : int
     neighborhood : Neighborhood
     found : CategoryPosterior
         Of the labels as they are.
@@ -117,7 +115,7 @@ def planted_check(
     planted = given.copy()
     planted[moved] = found.noise.draw(given[moved], rng)
     again = fit_posterior(
-        points, planted, n_categories, neighborhood, groups=groups, settled=settled, settings=(found.shrinkage, found.kappa), seed=seed
+        points, planted, len(found.prior), neighborhood, groups=groups, settled=settled, settings=(found.shrinkage, found.kappa), seed=seed
     )
     probability = 1 - again.informed[:, 0].astype(np.float64)
     is_moved = np.zeros(len(given), bool)
@@ -127,7 +125,7 @@ def planted_check(
     order = order[is_moved[order] | (doubtful[order] < 0.5)]  # what was suspect before would stand in the way of what was planted
     hits = np.cumsum(is_moved[order])
     reviews = np.unique(np.geomspace(1, len(order), 40).astype(np.int64))
-    provenance = Provenance(seed=seed, parameters={"n_items": len(given), "n_categories": n_categories, "rate": rate})
+    provenance = Provenance(seed=seed, parameters={"n_items": len(given), "n_categories": len(found.prior), "rate": rate})
     return PlantedCheck(len(moved), reviews, hits[reviews - 1] / max(len(moved), 1), slope, intercept, provenance)
 
 

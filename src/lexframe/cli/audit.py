@@ -5,35 +5,32 @@ from typing import Annotated, Any
 
 import typer
 
-from lexframe.cli import options, show
+from lexframe.cli import options, printing
+from lexframe.cli.bundles import FieldsOf
+from lexframe.cli.model_options import ModelOptions
 
 SAMPLE, WORDS_SHOWN = 48, 24
+ITEMS_SHOWN, SHEET_ROWS = 15, 100
 
 
 def audit(
     items: Annotated[Path, typer.Argument(help="Labeled texts: .jsonl(.gz), .csv, .tsv or .parquet; or the folder of a latent store.")],
+    *,
     text: options.Text = "text",
-    label: Annotated[str, typer.Option("--label", "--labels", help="Column that holds the category.")] = "label",
+    label: Annotated[str, typer.Option("--label", help="Column that holds the category.")] = "label",
     separator: Annotated[str | None, typer.Option(help="What parts several categories in one field, such as ';'.")] = None,
     parent: Annotated[str | None, typer.Option(help="Column of the parent category.")] = None,
     tree: Annotated[Path | None, typer.Option(help="File with columns category and parent, instead of --parent.")] = None,
     vectors: Annotated[Path | None, typer.Option(help=".npy with a row for each item, instead of encoding the texts.")] = None,
     column: Annotated[str | None, typer.Option(help="Column of points in a store that has several.")] = None,
-    model: options.Model = "embedded",
-    max_length: options.MaxLength = None,
-    dtype: options.Dtype = "float32",
-    device: options.Device = None,
-    revision: options.Revision = None,
-    trust_remote_code: options.TrustRemoteCode = False,
-    batch_size: options.BatchSize = None,
+    model: Annotated[ModelOptions, FieldsOf(ModelOptions, without=("layer", "pooling", "template", "truncation"))],
     check: Annotated[bool, typer.Option("--check", help="Plant wrong labels, look for them, correct the probabilities by it.")] = False,
     decisions: Annotated[list[Path] | None, typer.Option(help="Review sheet that was filled in; repeat for several.")] = None,
     reviews: Annotated[Path | None, typer.Option(help="Log of all decisions so far (.jsonl): read, and added to.")] = None,
-    sheet: Annotated[Path | None, typer.Option(help="CSV for the next review.")] = None,
-    n_sheet: Annotated[int, typer.Option(min=1, help="Rows of the sheet.")] = 100,
-    report: Annotated[Path | None, typer.Option(help="HTML file for the report.")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="CSV file of the sheet for the next review.")] = None,
+    report: options.Report = None,
     map_method: Annotated[str, typer.Option("--map", help="auto, umap, pca or none: the map in the report.")] = "auto",
-    top: Annotated[int, typer.Option(min=0, help="Items to print.")] = 15,
+    limit: Annotated[int | None, typer.Option(min=1, help="Items to print and rows of the sheet. Default: 15 and 100.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of draws where not all items are looked at.")] = 0,
     as_json: options.Json = False,
 ) -> None:
@@ -41,42 +38,42 @@ def audit(
     from lexframe.audit import CategoryAudit, audit_memberships, data_digest
 
     if separator is not None:
-        _only_single({"--parent": parent, "--tree": tree, "--decisions": decisions, "--reviews": reviews, "--sheet": sheet,
+        _only_single({"--parent": parent, "--tree": tree, "--decisions": decisions, "--reviews": reviews, "--csv": csv,
                       "--report": report, "--check": check or None})  # fmt: skip
     table = _read(items, text, label, parent, column, may_be_blank=separator is not None)
     points, encoder = table["points"], None
     if vectors is not None:
         points = _vectors(vectors, len(table["labels"]))
     if points is None:
-        space = _open(model, max_length, dtype, device, revision, trust_remote_code)
-        points, encoder = _encode(space, table["texts"], batch_size, quiet=as_json)
+        # no template: an audit asks what a text says, and not which word would follow
+        points, encoder = _encode(model.open(), table["texts"], model.batch_size, quiet=as_json)
     digest = data_digest(table["texts"] if table["texts"] is not None else points)
     if separator is not None:
         found = audit_memberships(points, table["labels"], separator=separator, texts=table["texts"], seed=seed)
         if as_json:
-            show.document(found.to_dict())
+            printing.document(found.to_dict())
         else:
-            _print_memberships(found, top)
+            _print_memberships(found, limit or ITEMS_SHOWN)
         return
     decided = _decisions(decisions or [], reviews, table["labels"], digest)
     if not as_json:
-        show.note(_cost(len(points), points.shape[1], len(set(table["labels"])), check=check))
+        printing.note(_cost(len(points), points.shape[1], len(set(table["labels"])), check=check))
     estimator = CategoryAudit(check=check, random_state=seed)
     fingerprint = None if encoder is None else encoder.space.fingerprint
     result = estimator.fit(
         points, table["labels"], texts=table["texts"], tree=_tree(table, tree), decisions=decided, space=fingerprint
     ).result_
-    if sheet is not None:
-        _write_sheet(result, sheet, n_sheet)
+    if csv is not None:
+        _write_sheet(result, csv, limit or SHEET_ROWS)
     if report is not None:
         _write_report(result, points, encoder, report, map_method, seed)
     if as_json:
-        show.document(result.to_dict())
+        printing.document(result.to_dict())
         return
-    _print(result, top)
-    for path, what in ((sheet, "review sheet"), (reviews, "decisions"), (report, "report")):
+    _print(result, limit or ITEMS_SHOWN)
+    for path, what in ((csv, "review sheet"), (reviews, "decisions"), (report, "report")):
         if path is not None:
-            show.note(f"{what}: {path}")
+            printing.note(f"{what}: {path}")
 
 
 def _only_single(options: dict[str, Any]) -> None:
@@ -142,13 +139,6 @@ def _vectors(path: Path, n_items: int) -> Any:
     return points
 
 
-def _open(model: str, max_length: int | None, dtype: str, device: str | None, revision: str | None, trust: bool) -> Any:
-    from lexframe.cli.model_options import open_model, typed
-
-    # No template: an audit asks what a text says, and not which word would follow.
-    return open_model(model, **typed(max_length=max_length, dtype=dtype, device=device, revision=revision, trust_remote_code=trust))
-
-
 def _encode(space: Any, texts: Any, batch_size: int | None, *, quiet: bool) -> Any:
     """Points of the texts, after saying what that will cost."""
     import time
@@ -164,8 +154,8 @@ def _encode(space: Any, texts: Any, batch_size: int | None, *, quiet: bool) -> A
         started = time.perf_counter()
         audit_points(space, sample, batch_size=batch_size)
         seconds = (time.perf_counter() - started) * len(texts) / len(sample)
-        show.note(f"Encoding {len(texts):,} texts takes about {_duration(seconds)}.")
-    return audit_points(space, texts, batch_size=batch_size, progress=show.progress("encoding"))
+        printing.note(f"Encoding {len(texts):,} texts takes about {_duration(seconds)}.")
+    return audit_points(space, texts, batch_size=batch_size, progress=printing.progress("encoding"))
 
 
 def _cost(n_items: int, n_dims: int, n_categories: int, *, check: bool) -> str:
@@ -200,7 +190,7 @@ def _decisions(sheets: list[Path], log: Path | None, labels: Any, digest: str) -
     for path in sheets:
         read = read_review_sheet(path, sorted(set(labels)), n_rows=len(labels), digest=digest)
         for remark in read.notes:
-            show.note(remark)
+            printing.note(remark)
         if log is not None:
             append_decisions(log, read, data=digest)
         found = read if found is None else found.merge(read)
@@ -249,10 +239,10 @@ def _print(result: Any, top: int) -> None:
             [f"{row}", f"{item['probability']:.2f}", item["given"], item["suggested"], shown[:60] + ("…" if len(shown) > 60 else "")]
         )
     if rows:
-        show.table(["row", "probability", "given", "suggested", "text"], [[_safe(cell) for cell in line] for line in rows])
-    show.note(f"\n{result.summary()}")
+        printing.table(["row", "probability", "given", "suggested", "text"], [[printing.one_line(cell) for cell in line] for line in rows])
+    printing.note(f"\n{result.summary()}")
     for note in result.notes:
-        show.note(note)
+        printing.note(note)
 
 
 def _print_memberships(found: Any, top: int) -> None:
@@ -260,10 +250,5 @@ def _print_memberships(found: Any, top: int) -> None:
     for finding in found.findings(top):
         shown = " ".join((finding["text"] or f"row {finding['row']}").split())
         lines.append([f"{finding['row']}", f"{finding['probability']:.2f}", finding["kind"], finding["category"], shown[:60]])
-    show.table(["row", "probability", "should be", "category", "text"], [[_safe(cell) for cell in line] for line in lines])
-    show.note(f"\n{found.summary()}")
-
-
-def _safe(cell: str) -> str:
-    """Without control characters, which a terminal would obey."""
-    return "".join(character if character.isprintable() else " " for character in cell)
+    printing.table(["row", "probability", "should be", "category", "text"], [[printing.one_line(cell) for cell in line] for line in lines])
+    printing.note(f"\n{found.summary()}")

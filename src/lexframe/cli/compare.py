@@ -1,49 +1,41 @@
 """``lexframe compare``: which method, and how many labels."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from lexframe.cli import options, show
-from lexframe.cli.adapt import DEFAULT_TEMPLATE
-from lexframe.cli.model_options import open_model, typed
+from lexframe.cli import options, printing
+from lexframe.cli.bundles import FieldsOf
+from lexframe.cli.model_options import DEFAULT_TEMPLATE, ModelOptions
 from lexframe.exceptions import InputError
 
 
 def compare(
     train: Annotated[Path, typer.Argument(help="Labeled texts: .jsonl(.gz), .csv, .tsv or .parquet.")],
+    *,
     test: Annotated[Path | None, typer.Option(help="Labeled texts to test on. Default: a fifth of TRAIN is held out.")] = None,
     text: options.Text = "text",
     pair: options.Pair = None,
-    label: Annotated[str, typer.Option("--label", "--labels", help="Column that holds the labels.")] = "label",
-    label_words: Annotated[
-        list[str] | None, typer.Option(help="label=word or label=word,word; repeat. Default: the label's own name.")
-    ] = None,
+    label: options.Label = "label",
+    label_words: options.LabelWords = None,
     methods: Annotated[str, typer.Option(help="Comma-separated, or 'all', or 'quick' (points and vocabulary alone).")] = "all",
     shots: Annotated[str, typer.Option(help="Labels a class, comma-separated; 0 for none, 'all' for all.")] = "0,4,16",
     seeds: Annotated[int, typer.Option(help="Draws of labels.")] = 3,
-    model: Annotated[list[str] | None, typer.Option(help="'embedded', a folder or a hub id; repeat to compare models.")] = None,
-    layer: options.Layer = -1,
-    pooling: options.Pooling = "last",
+    models: Annotated[
+        list[str] | None, typer.Option("--model", "-m", help="'embedded', a folder or a hub id; repeat to compare models.")
+    ] = None,
+    reading: Annotated[ModelOptions, FieldsOf(ModelOptions, without=("model",))],
     representations: Annotated[
         str | None,
         typer.Option(help="LAYER:POOLING, comma-separated: what methods over points may use. Default: three layers, last and mean."),
     ] = None,
-    template: options.Template = DEFAULT_TEMPLATE,
-    max_length: options.MaxLength = None,
-    truncation: options.Truncation = "right",
-    dtype: options.Dtype = "float32",
-    device: options.Device = None,
-    revision: options.Revision = None,
-    trust_remote_code: options.TrustRemoteCode = False,
-    batch_size: options.BatchSize = None,
     max_test: Annotated[int, typer.Option(help="Most test texts, drawn by class; 0 takes all.")] = 500,
     drop_duplicates: Annotated[bool, typer.Option("--drop-duplicates", help="Leave out training texts that stand in the test.")] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for finished cells, so that a stopped comparison goes on, and for the table.")
-    ] = None,
-    report: Annotated[Path | None, typer.Option(help="HTML file for the report.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for finished cells, so that a stopped comparison goes on.")] = None,
+    csv: options.Csv = None,
+    report: options.Report = None,
     as_json: options.Json = False,
 ) -> None:
     """Compare ways to adapt a frozen model on the same labels: which method, and how many labels."""
@@ -51,6 +43,7 @@ def compare(
     from lexframe.adaptation import compare as run
     from lexframe.adaptation.draws import hold_out
     from lexframe.data import label_words_from, read_table
+    from lexframe.files import write_text
     from lexframe.latents import Reading, TextReader
     from lexframe.spaces.base import Representation
 
@@ -60,36 +53,32 @@ def compare(
     train_table, test_table = tables if len(tables) == 2 else hold_out(tables[0], 0)
     words = label_words_from(label_words or [], tables[0].labels or ())
     chosen = make_methods(methods)
-    settings = typed(
-        layer=layer, pooling=pooling, template=template, max_length=max_length, truncation=truncation, dtype=dtype, device=device,
-        revision=revision, trust_remote_code=trust_remote_code,
-    )  # fmt: skip
-    spaces = {name: open_model(name, prompt=DEFAULT_TEMPLATE, **settings) for name in model or ["embedded"]}
     wanted = tuple(Representation.parse(part) for part in representations.split(",")) if representations else None
+    spaces = {name: replace(reading, model=name).open(prompt=DEFAULT_TEMPLATE) for name in models or ["embedded"]}
     readings = {name: Reading.thirds(space) if wanted is None else Reading(wanted) for name, space in spaces.items()}
     result = run(
-        {name: TextReader(space, readings[name], batch_size=batch_size) for name, space in spaces.items()},
+        {name: TextReader(space, readings[name], batch_size=reading.batch_size) for name, space in spaces.items()},
         train_table,
         test_table,
         methods=chosen,
         draws=Draws(parse_shots(shots), range(seeds), max_test or None, drop_duplicates),
         label_words=words,
         folder=None if out is None else out / "cells",
-        progress=show.progress("comparing"),
+        progress=printing.progress("comparing"),
     )
-    if out is not None:
-        save_table(result, out)
+    if csv is not None:
+        write_text(csv, result.to_frame().to_csv(index=False))
     if report is not None:
         from lexframe.adaptation.page import comparison_report
 
         comparison_report(result, report)
     if as_json:
-        show.document(result.to_dict())
+        printing.document(result.to_dict())
     else:
         _print(result)
-        for path, what in ((out, "table and cells"), (report, "report")):
+        for path, what in ((out, "cells"), (csv, "table"), (report, "report")):
             if path is not None:
-                show.note(f"{what}: {path}")
+                printing.note(f"{what}: {path}")
 
 
 def parse_shots(text: str) -> list[int | str]:
@@ -108,27 +97,20 @@ def parse_shots(text: str) -> list[int | str]:
     return list(dict.fromkeys(shots))
 
 
-def save_table(result: Any, folder: Path) -> None:
-    """Write the tidy table as ``cells.csv``, a row a cell."""
-    from lexframe.files import write_text
-
-    write_text(folder / "cells.csv", result.to_frame().to_csv(index=False))
-
-
 def _print(result: Any) -> None:
     for model in result.models:
         if len(result.models) > 1:
-            show.note(f"\n{model}")
+            printing.note(f"\n{model}")
         rows = []
         for method in result.methods:
             found = [result.accuracy(model, method, n) if result.select(model, method, n) else None for n in result.shots]
             seconds = [result.fit_seconds(model, method, n) for n in result.shots if result.select(model, method, n)]
             cells = [f"{accuracy.value:.3f} ±{(accuracy.high - accuracy.low) / 2:.3f}" if accuracy else "" for accuracy in found]
             rows.append([method, *cells, f"{seconds[-1]:.2f} s" if seconds else ""])
-        show.table(["method", *(f"{n} a class" if n != "all" else "all labels" for n in result.shots), "last fit"], rows)
-    show.note("")
-    show.note(result.summary())
+        printing.table(["method", *(f"{n} a class" if n != "all" else "all labels" for n in result.shots), "last fit"], rows)
+    printing.note("")
+    printing.note(result.summary())
     for line in result.notes:
-        show.note(f"note: {line}")
+        printing.note(f"note: {line}")
     for method, why in result.left_out.items():
-        show.note(f"left out: {method}: {why}")
+        printing.note(f"left out: {method}: {why}")

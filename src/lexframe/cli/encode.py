@@ -1,14 +1,17 @@
 """``lexframe encode``: texts into a latent store, resumable."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from lexframe.cli import options, show
-from lexframe.cli.model_options import open_model, typed
+from lexframe.cli import options, printing
+from lexframe.cli.bundles import FieldsOf
+from lexframe.cli.model_options import ModelOptions
 
 LEAST_BYTES_FOR_WORKERS = 1_000_000
 TEXTS_TO_COMPARE = 32
@@ -16,24 +19,19 @@ TEXTS_TO_COMPARE = 32
 
 def encode(
     texts: Annotated[list[Path], typer.Argument(help="Texts: .jsonl(.gz), .csv, .tsv, .parquet or .txt; one file or several.")],
+    *,
     out: Annotated[str, typer.Option(help="Folder of the store, or an address such as s3://bucket/latents. Goes on where it was.")],
     text: options.Text = "text",
     pair: options.Pair = None,
     id_column: Annotated[str | None, typer.Option("--id", help="Column of ids. Default: the name of the file and the row.")] = None,
     keep: Annotated[str | None, typer.Option(help="Other columns to keep, comma-separated, such as label,year.")] = None,
-    source: Annotated[str | None, typer.Option(help="Name for the ids in place of the file's.")] = None,
-    model: options.Model = "embedded",
-    layer: Annotated[str, typer.Option("--layer", "--layers", help="Layers, comma-separated; -1 is the last state.")] = "-1",
-    pooling: Annotated[str, typer.Option("--pooling", "--pool", help="last, mean, first or span; several comma-separated.")] = "last",
-    template: options.Template = "{text}",
-    max_length: options.MaxLength = None,
-    truncation: options.Truncation = "right",
+    name: Annotated[str | None, typer.Option(help="Name for the ids in place of the file's.")] = None,
+    model: Annotated[ModelOptions, FieldsOf(ModelOptions, without=("layer", "pooling", "dtype", "batch_size"))],
+    layer: Annotated[str | None, typer.Option(help="Layers, comma-separated; -1 (the default) is the last state.")] = None,
+    pooling: Annotated[str | None, typer.Option(help="last (the default), mean, first or span; several comma-separated.")] = None,
     dtype: Annotated[str, typer.Option(help="float32, bfloat16, float16, or auto: bfloat16 where it is faster here.")] = "auto",
-    device: options.Device = None,
-    revision: options.Revision = None,
-    trust_remote_code: options.TrustRemoteCode = False,
     precision: Annotated[str, typer.Option(help="float32 or float16: of the points in the store.")] = "float32",
-    keep_text: Annotated[bool, typer.Option("--keep-text/--no-text", help="Keep the texts in the store too.")] = True,
+    keep_text: Annotated[bool, typer.Option("--keep-text/--no-keep-text", help="Keep the texts in the store too.")] = True,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes of one thread; 0: none. Default: a core each for a long file.")
     ] = None,
@@ -42,49 +40,31 @@ def encode(
     as_json: options.Json = False,
 ) -> None:
     """Encode texts: points of several layers and poolings in one pass, kept in a store. Run it again to go on or to add texts."""
-    from itertools import islice
-
-    from lexframe.data import count_rows, stream_rows
-    from lexframe.exceptions import DataError, InputError
+    from lexframe.data import count_rows
+    from lexframe.exceptions import InputError
     from lexframe.latents import LatentStore, encode_to_store, row_blocks
     from lexframe.latents.encoding import precision_deviation
     from lexframe.spaces.base import TokenSpace
     from lexframe.spaces.precision import fastest_precision
     from lexframe.spaces.registry import recognized_kind, space_class
 
-    columns = tuple(name.strip() for name in (keep or "").split(",") if name.strip())
-    asked = [*columns, *([id_column] if id_column and id_column not in columns else [])]
-
-    def rows() -> Iterator[tuple[str, str, dict[str, Any]]]:
-        for path in texts:
-            for row in stream_rows(path, text=text, pair=pair, columns=asked):
-                place = f"{source}/{path.name}" if source and len(texts) > 1 else source or path.name
-                name = f"{place}:{row.number}" if id_column is None else str(row.columns[id_column])
-                yield name, row.text, {column: row.columns[column] for column in columns}
-
-    absent = [path for path in texts if not path.is_file()]
-    if absent:
-        raise DataError(f"{absent[0]}: no such file. Name files of texts.")
-    first = [found[1] for found in islice(rows(), TEXTS_TO_COMPARE)]  # reads the head of the file, so that it fails before the model loads
-    if not first:
-        raise DataError(f"{', '.join(map(str, texts))} holds no text. Give a file with at least one row of text.")
-    representations = parse_representations(layer, pooling)
-    settings = typed(
-        layer=representations[0].layer, pooling=representations[0].pooling, template=template, max_length=max_length,
-        truncation=truncation, device=device, revision=revision, trust_remote_code=trust_remote_code,
-    )  # fmt: skip
+    rows = partial(named_rows, texts, text=text, pair=pair, id_column=id_column, keep=options.comma_separated(keep), name=name)
+    first = first_texts(texts, rows)  # reads the head of the file, so that it fails before the model loads
+    representations = parse_representations("-1" if layer is None else layer, "last" if pooling is None else pooling)
+    first_read = representations[0]
+    given: dict[str, Any] = {"layer": first_read.layer if layer else None, "pooling": first_read.pooling if pooling else None}
     kept = next(iter(LatentStore(out).vectors.values())) if LatentStore.exists(out) else None
     chosen = None if dtype == "auto" else dtype
-    opened = space_class(recognized_kind(model))
-    if dtype == "auto" and "dtype" in opened.options():  # a store goes on as it began, on whatever machine
-        chosen = kept.fingerprint.dtype if kept else fastest_precision(device and device.split(":")[0])
-    space = open_model(model, dtype=chosen, **settings)
+    if dtype == "auto" and "dtype" in space_class(recognized_kind(model.model)).options():
+        # A store goes on as it began, on whatever machine.
+        chosen = kept.fingerprint.dtype if kept else fastest_precision(model.device and model.device.split(":")[0])
+    space = replace(model, dtype=chosen, **given).open()
     layered = representations if isinstance(space, TokenSpace) else ()
     if not layered and len(representations) > 1:
-        raise InputError(f"{model} is a {space.kind}, whose points are of one kind. Name one pooling, or a language model.")
+        raise InputError(f"{model.model} is a {space.kind}, whose points are of one kind. Name one pooling, or a language model.")
     facts: dict[str, Any] = {}
     if chosen not in (None, "float32") and kept is None:
-        exact = open_model(model, dtype="float32", **settings)
+        exact = replace(model, dtype="float32", **given).open()
         facts["deviation_from_float32"] = precision_deviation(space, exact, first, layered)
         del exact
     if workers is None:
@@ -93,16 +73,51 @@ def encode(
     if not space.networks():  # nothing that other processes could share
         workers = 0
     counts = [count_rows(path) for path in texts]
-    with show.throughput(None if None in counts else sum(counts)) as watch:
+    with printing.throughput(None if None in counts else sum(counts)) as watch:
         result = encode_to_store(
             space, row_blocks(rows(), block_rows=block_rows), out, representations=layered, precision=precision, keep_text=keep_text,
             n_workers=workers, engine=engine, facts=facts, progress=watch,
         )  # fmt: skip
     store = LatentStore(out)
     if as_json:
-        show.document({"result": result.to_dict(), "store": store.info().to_dict()})
+        printing.document({"result": result.to_dict(), "store": store.info().to_dict()})
         return
     _print(result, store)
+
+
+def named_rows(
+    files: Sequence[Path], *, text: str, pair: str | None, id_column: str | None, keep: tuple[str, ...], name: str | None
+) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Id, text and kept columns of every row of the files."""
+    from lexframe.data import stream_rows
+
+    asked = [*keep, *([id_column] if id_column and id_column not in keep else [])]
+    for path in files:
+        for row in stream_rows(path, text=text, pair=pair, columns=asked):
+            place = f"{name}/{path.name}" if name and len(files) > 1 else name or path.name
+            own = f"{place}:{row.number}" if id_column is None else str(row.columns[id_column])
+            yield own, row.text, {column: row.columns[column] for column in keep}
+
+
+def first_texts(files: Sequence[Path], rows: Callable[[], Iterator[tuple[str, str, dict[str, Any]]]]) -> list[str]:
+    """A few texts from the beginning.
+
+    Raises
+    ------
+    DataError
+        If a file is absent, or there is no text.
+    """
+    from itertools import islice
+
+    from lexframe.exceptions import DataError
+
+    absent = [path for path in files if not path.is_file()]
+    if absent:
+        raise DataError(f"{absent[0]}: no such file. Name files of texts.")
+    first = [found[1] for found in islice(rows(), TEXTS_TO_COMPARE)]
+    if not first:
+        raise DataError(f"{', '.join(map(str, files))} holds no text. Give a file with at least one row of text.")
+    return first
 
 
 def parse_representations(layers: str, poolings: str) -> list[Any]:
@@ -110,8 +125,7 @@ def parse_representations(layers: str, poolings: str) -> list[Any]:
     from lexframe.exceptions import InputError
     from lexframe.spaces.base import Representation
 
-    names = [name.strip() for name in poolings.split(",") if name.strip()]
-    numbers = [number.strip() for number in layers.split(",") if number.strip()]
+    names, numbers = options.comma_separated(poolings), options.comma_separated(layers)
     found = [Representation.parse(f"{number}:{name}") for number in numbers for name in names]
     if not found:
         raise InputError(f"No layer or no pooling is named in {layers!r} and {poolings!r}; write such as --layer 4,-1 --pooling mean,last.")
@@ -120,7 +134,7 @@ def parse_representations(layers: str, poolings: str) -> list[Any]:
 
 def _print(result: Any, store: Any) -> None:
     info = store.info()
-    show.table(
+    printing.table(
         ["column", "dimensions", "layer", "pooling", "model runs in", "stored in"],
         [
             [column.name, f"{column.n_dims:,}", str(column.fingerprint.layer), column.fingerprint.pooling, column.fingerprint.dtype,
@@ -128,18 +142,18 @@ def _print(result: Any, store: Any) -> None:
             for column in info.vectors
         ],
     )  # fmt: skip
-    show.note(f"\n{result.store}: {info.n_rows:,} rows, {info.n_bytes / 1e6:,.1f} MB, version {info.version}.")
+    printing.note(f"\n{result.store}: {info.n_rows:,} rows, {info.n_bytes / 1e6:,.1f} MB, version {info.version}.")
     if result.n_encoded:
-        show.note(
+        printing.note(
             f"{result.n_encoded:,} texts ({result.n_tokens:,} tokens) encoded in {result.seconds:.1f} s: "
             f"{result.texts_per_second:,.0f} texts/s, {result.tokens_per_second:,.0f} tokens/s."
         )
     if result.n_kept:
-        show.note(f"{result.n_kept:,} texts were in the store already.")
+        printing.note(f"{result.n_kept:,} texts were in the store already.")
     if result.n_truncated:
-        show.note(f"{result.n_truncated:,} texts were cut to the context of the model; the column 'truncated' names them.")
+        printing.note(f"{result.n_truncated:,} texts were cut to the context of the model; the column 'truncated' names them.")
     for name, cosines in info.facts.get("deviation_from_float32", {}).items():
-        show.note(
+        printing.note(
             f"{name}: cosine with float32 {cosines['mean_cosine']:.5f} on average, {cosines['least_cosine']:.5f} at least, "
             f"over {cosines['n_texts']:.0f} texts. --dtype float32 is exact."
         )

@@ -1,46 +1,34 @@
-"""``lexframe frame``: words in the frame of the vocabulary."""
+"""``lexframe frame show``: words in the frame of the vocabulary."""
 
 from typing import Annotated
 
 import typer
 
-from lexframe.cli import options, show
-from lexframe.cli.model_options import open_model, typed
-
-app = typer.Typer(no_args_is_help=True, help="The vocabulary frame: where words lie in the latent space.")
+from lexframe.cli import options, printing
+from lexframe.cli.model_options import Weights
 
 
-@app.callback()
-def _frame() -> None:
-    """The vocabulary frame: where words lie in the latent space."""
-
-
-@app.command("show")
 def show_words(
     words: Annotated[list[str], typer.Argument(help="Words to look up.")],
-    model: options.Model = "embedded",
+    *,
+    model: Weights,
     side: Annotated[str, typer.Option(help="output: bases of the head; input: rows of the embedding.")] = "output",
-    nearest: Annotated[int, typer.Option(min=1, help="Nearest vocabulary items to show.")] = 8,
+    limit: Annotated[int, typer.Option(min=1, help="Nearest vocabulary items to show.")] = 8,
     readout: Annotated[str, typer.Option(help="invariant or cosine: the inner product in which bases are near.")] = "invariant",
     center: Annotated[bool, typer.Option("--center", help="Take the mean row off the head first.")] = False,
-    dtype: options.Dtype = "float32",
-    device: options.Device = None,
-    revision: options.Revision = None,
-    trust_remote_code: options.TrustRemoteCode = False,
     as_json: options.Json = False,
 ) -> None:
     """Show words in the frame: neighbors by basis, leverage, length, and how cleanly a step along the basis raises the word."""
     from lexframe.instruments import VocabularyFrame
     from lexframe.spaces.base import VocabularySpace
 
-    given = typed(dtype=dtype, device=device, revision=revision, trust_remote_code=trust_remote_code)
-    space = open_model(model, needs=VocabularySpace, **given)
+    space = model.open(needs=VocabularySpace)
     frame = VocabularyFrame(space, side=side, center=center)
-    cards = [frame.card(word, n_nearest=nearest, readout=readout) for word in words]
+    cards = [frame.card(word, n_nearest=limit, readout=readout) for word in words]
     if as_json:
-        show.document({"words": [card.to_dict() for card in cards], "provenance": frame.provenance.to_dict()})
+        printing.document({"words": [card.to_dict() for card in cards], "provenance": frame.provenance.to_dict()})
         return
-    show.table(
+    printing.table(
         ["word", "tokens", "leverage", "|basis|", "|row|", "side effect: basis", "row"],
         [
             [card.word, str(len(card.tokens)), f"{card.leverage:.3f}", f"{card.basis_norm:.2f}", f"{card.row_norm:.2f}",
@@ -51,7 +39,7 @@ def show_words(
     for card in cards:
         listed = "  ".join(f"{token.strip() or repr(token)} {value:.2f}" for token, value in card.nearest)
         typer.echo(f"\n  near {card.word}:  {listed}")
-    show.note(
+    printing.note(
         f"\nLeverage: the word's own logit at its basis; the mean of all words is {space.n_dims / space.n_vocab:.3f}. Side effect: how\n"
         "much the other logits move, on average, when a step along the basis (or along the plain row of the head) raises the word's by 1."
     )

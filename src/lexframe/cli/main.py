@@ -8,35 +8,70 @@ from typing import Annotated
 import typer
 
 from lexframe import __version__
-from lexframe.cli import adapt, analogy, audit, compare, encode, evidence, frame, predict, pretrain, retrofit, steer, store, trace, vae
+from lexframe.cli.verbs import Group, application
 from lexframe.exceptions import InterruptedRunError, LexframeError
 
-app = typer.Typer(
-    name="lexframe",
-    help="What a language model's latent space means in the model's own vocabulary, and adapting a frozen model in it.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+VERBS = Group(
+    "What a language model's latent space means in the model's own vocabulary, and adapting a frozen model in it.",
+    {
+        "demo": "demo:demo",
+        "adapt": "adapt:adapt",
+        "predict": "predict:predict",
+        "compare": "compare:compare",
+        "audit": "audit:audit",
+        "encode": "encode:encode",
+        "neighbors": "neighbors:neighbors",
+        "frame": Group("The vocabulary frame: where words lie in the latent space.", {"show": "frame:show_words"}),
+        "analogy": "analogy:analogy",
+        "analogies": "analogies:analogies",
+        "retrofit": "retrofit:retrofit",
+        "trace": "trace:trace",
+        "lens": Group("Tuned lenses: fit one on your texts, and see how well a layer can be read.", {"fit": "lens:fit"}),
+        "steer": "steer:steer",
+        "models": "models:models",
+        "store": Group(
+            "Latent stores: what they hold, whether they are whole, rows in and out.",
+            {
+                "info": "store:info",
+                "verify": "store:verify",
+                "query": "store:query",
+                "export": "store:export_rows",
+                "import": "store:import_rows",
+                "delete": "store:delete",
+                "compact": "store:compact",
+                "versions": "store:versions",
+                "restore": "store:restore",
+            },
+        ),
+        "vae": Group(
+            "Text VAEs: train one, score it, reconstruct, sample, interpolate, edit.",
+            {
+                "sentences": "vae.sentences:sentences",
+                "train": "vae.train:train",
+                "score": "vae.score:score",
+                "reconstruct": "vae.reconstruct:reconstruct",
+                "sample": "vae.sample:sample",
+                "interpolate": "vae.interpolate:interpolate",
+                "traverse": "vae.traverse:traverse",
+                "edit": "vae.edit:edit",
+            },
+        ),
+        "pretrain": Group(
+            "Pretrain a small language model from scratch: corpus, tokenizer, train, eval.",
+            {
+                "corpus": "pretrain.corpus:corpus",
+                "tokenizer": "pretrain.tokenizer:tokenizer",
+                "train": "pretrain.train:train",
+                "eval": "pretrain.evaluate:evaluate",
+            },
+        ),
+        "study": Group(
+            "Studies of single claims: published tables measured anew, calibration of the next token.",
+            {"reproduce": "study.reproduce:reproduce", "next-token": "study.next_token:next_token"},
+        ),
+    },
 )
-app.command("demo")(adapt.demo)
-app.command("adapt")(adapt.adapt)
-app.command("analogy")(analogy.analogy)
-app.command("analogies")(analogy.analogies)
-app.command("audit")(audit.audit)
-app.command("compare")(compare.compare)
-app.command("predict")(predict.predict)
-app.command("encode")(encode.encode)
-app.command("retrofit")(retrofit.retrofit)
-app.command("neighbors")(store.neighbors)
-app.command("steer")(steer.steer)
-app.add_typer(evidence.app, name="evidence")
-app.add_typer(frame.app, name="frame")
-app.command("trace")(trace.trace)
-app.add_typer(trace.lens_app, name="lens")
-app.add_typer(pretrain.app, name="pretrain")
-app.add_typer(store.app, name="store")
-app.add_typer(vae.app, name="vae")
+app = application(VERBS, name="lexframe", takes_plug_ins=True)
 
 
 def _show_version(asked: bool) -> bool:

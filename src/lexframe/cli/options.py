@@ -1,41 +1,30 @@
-"""Options that several verbs share, written once."""
+"""Options that mean the same in every verb, written once."""
 
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lexframe.exceptions import InputError
-
-Model = Annotated[str, typer.Option("--model", "-m", help="'embedded', a local folder, or a Hugging Face id such as gpt2.")]
-Layer = Annotated[int, typer.Option(help="0 is the embedding output, k the output of block k, -1 the last state, after the final norm.")]
-Pooling = Annotated[str, typer.Option(help="last, mean, first or span: how token states become one point.")]
-Template = Annotated[str, typer.Option(help="Text around each text, with {text} once.")]
-MaxLength = Annotated[int | None, typer.Option(help="Most tokens of a text. Default: what the model takes.")]
-Truncation = Annotated[str, typer.Option(help="right or left: the side of a longer text that is cut off.")]
-Dtype = Annotated[str, typer.Option(help="float32, bfloat16 or float16.")]
-Device = Annotated[str | None, typer.Option(help="Such as cpu or cuda. Default: a GPU if there is one.")]
-Revision = Annotated[str | None, typer.Option(help="Revision of a model from the hub.")]
-TrustRemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="Run Python code that the model brings along.")]
-BatchSize = Annotated[int | None, typer.Option(min=1, help="Texts in one forward pass. Default: what suits the device.")]
 Text = Annotated[str, typer.Option("--text", help="Column that holds the texts.")]
+Label = Annotated[str, typer.Option("--label", help="Column that holds the labels.")]
 Pair = Annotated[str | None, typer.Option("--pair", help="Column of the second text, where rows hold two.")]
+LabelWords = Annotated[
+    list[str] | None, typer.Option("--label-words", help="label=word or label=word,word; repeat. Default: the label's own name.")
+]
+ModelNow = Annotated[str | None, typer.Option("--model", "-m", help="Where the model is now. Default: where it was.")]
+Device = Annotated[str | None, typer.Option(help="Such as cpu or cuda. Default: a GPU if there is one.")]
+BatchSize = Annotated[int | None, typer.Option(min=1, help="Texts in one forward pass. Default: what suits the device.")]
+Report = Annotated[Path | None, typer.Option("--report", help="HTML file for the report.")]
+Csv = Annotated[Path | None, typer.Option("--csv", help="CSV file for the table.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
-@contextmanager
-def named_as_typed(options: Mapping[str, str]) -> Iterator[None]:
-    """Within this context errors name parameters as people type them; parts of paths stay as they are.
+def comma_separated(value: str | None) -> tuple[str, ...]:
+    """The parts of a list as it is typed, without blanks and empty ones.
 
     Parameters
     ----------
-    options : mapping of str to str
-        Options by the parameter that a message may name, such as ``{"max_epochs": "--epochs"}``.
+    value : str or None
+        Such as ``"id, year"``.
     """
-    try:
-        yield
-    except InputError as error:
-        error.args = (re.sub(r"(?<![\w/\\.-])[a-z]+(?:_[a-z]+)+(?![\w/\\])", lambda found: options.get(found[0], found[0]), str(error)),)
-        raise
+    return tuple(part.strip() for part in (value or "").split(",") if part.strip())

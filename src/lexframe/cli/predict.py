@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lexframe.cli import options, show
+from lexframe.cli import options, printing
 
 
 def predict(
@@ -14,7 +14,7 @@ def predict(
     texts: Annotated[Path, typer.Argument(help="Texts: .jsonl(.gz), .csv, .tsv, .parquet or .txt.")],
     text: options.Text = "text",
     pair: options.Pair = None,
-    model: Annotated[str | None, typer.Option("--model", "-m", help="Where the model is now. Default: where it was.")] = None,
+    model: options.ModelNow = None,
     device: options.Device = None,
     batch_size: options.BatchSize = None,
     out: Annotated[Path | None, typer.Option(help="JSON Lines file, a row a text. Default: standard output.")] = None,
@@ -26,12 +26,12 @@ def predict(
     from lexframe.files import write_text
 
     table = read_table(texts, text=text, pair=pair, label=None, keep_blank=True)
-    show.quiet_libraries()
+    printing.quiet_libraries()
     predictions = load_adapter(adapter, model=model, device=device).predict(
-        table.texts, batch_size=batch_size, progress=show.progress("encoding")
+        table.texts, batch_size=batch_size, progress=printing.progress("encoding")
     )
     if as_json:
-        show.document(predictions.to_dict())
+        printing.document(predictions.to_dict())
         return
     lines = [
         json.dumps({"text": content, "label": label, "probability": round(float(row.max()), 6)}, ensure_ascii=False)
@@ -41,4 +41,4 @@ def predict(
         typer.echo("\n".join(lines))
     else:
         write_text(out, "\n".join(lines) + "\n")
-        show.note(f"{len(lines):,} predictions: {out}")
+        printing.note(f"{len(lines):,} predictions: {out}")

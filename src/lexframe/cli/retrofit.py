@@ -5,15 +5,16 @@ from typing import Annotated
 
 import typer
 
-from lexframe.cli import options, show
+from lexframe.cli import options, printing
+from lexframe.cli.model_options import Weights
 from lexframe.cli.word_vectors import SOURCE_HELP, Layer, Templates, named_vectors
 
 
 def retrofit(
     edges: Annotated[Path, typer.Argument(metavar="EDGES", help="Links: .tsv, .csv or .jsonl with word, word[, relation or weight].")],
+    *,
     out: Annotated[Path, typer.Option(help="Word vectors to write, as text (.vec, .txt, also .gz).")],
-    vectors: Annotated[Path | None, typer.Option(help="A file of word vectors; instead of a model.")] = None,
-    model: options.Model = "embedded",
+    model: Weights,
     source: Annotated[str, typer.Option(help=SOURCE_HELP)] = "embedding",
     alpha: Annotated[float, typer.Option(help="How strongly a word is held where it was; above 0.")] = 1.0,
     weight: Annotated[
@@ -21,10 +22,6 @@ def retrofit(
     ] = None,
     layer: Layer = -1,
     template: Templates = None,
-    dtype: options.Dtype = "float32",
-    device: options.Device = None,
-    revision: options.Revision = None,
-    trust_remote_code: options.TrustRemoteCode = False,
     as_json: options.Json = False,
 ) -> None:
     """Retrofit word vectors to a lexical graph, and carry the change to words outside it by a map fitted on those inside."""
@@ -34,20 +31,17 @@ def retrofit(
     factors = relation_factors(weight or [])
     links = read_edges(edges)
     words = tuple(dict.fromkeys(word for edge in links for word in (edge.word, edge.other)))
-    before = named_vectors(
-        str(vectors) if vectors else source, words, templates=template, model=model, layer=layer, dtype=dtype, device=device,
-        revision=revision, trust_remote_code=trust_remote_code,
-    )  # fmt: skip
+    before = named_vectors(source, words, model=model, layer=layer, templates=template)
     fitted = Retrofitting(alpha=alpha, relation_weights=factors).fit(before, links)
     write_word_vectors(fitted.transform(before), out)
     explained = fitted.explained_[fitted.penalty_]
     if as_json:
         facts = {"words": len(before), "graph_words": len(fitted.retrofitted_), "explained": explained}
-        show.document({**facts, "penalty": fitted.penalty_ if explained > 0 else None, "out": str(out)})
+        printing.document({**facts, "penalty": fitted.penalty_ if explained > 0 else None, "out": str(out)})
         return
     others = "the other words were moved by it" if explained > 0 else "so the other words stay where they were"
-    show.note(f"{len(fitted.retrofitted_):,} of {len(before):,} words are linked and were retrofitted: {out}")
-    show.note(f"The map foretells {explained:.0%} of the change of linked words that it was not fitted on; {others}.")
+    printing.note(f"{len(fitted.retrofitted_):,} of {len(before):,} words are linked and were retrofitted: {out}")
+    printing.note(f"The map foretells {explained:.0%} of the change of linked words that it was not fitted on; {others}.")
 
 
 def relation_factors(entries: list[str]) -> dict[str, float]:

@@ -6,11 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from lexframe.cli import options, show
+from lexframe.cli import options, printing
+from lexframe.cli.model_options import Weights
 
 
 def steer(
     prompts: Annotated[list[str], typer.Argument(help="Beginnings to write on from.")],
+    *,
     positive: Annotated[Path | None, typer.Option(help="Texts of the positive pole: .txt, .jsonl(.gz), .csv, .tsv or .parquet.")] = None,
     negative: Annotated[Path | None, typer.Option(help="Texts of the negative pole.")] = None,
     words: Annotated[str | None, typer.Option(help="Words of the positive pole, comma-separated, instead of texts.")] = None,
@@ -19,32 +21,26 @@ def steer(
     method: Annotated[str, typer.Option(help="mean_difference, whitened, pca or probe: how texts give the direction.")] = "mean_difference",
     paired: Annotated[bool, typer.Option("--paired", help="Text i of both files belongs together.")] = False,
     text: options.Text = "text",
-    pooling: options.Pooling = "mean",
+    pooling: Annotated[str, typer.Option(help="last, mean, first or span: how token states become one point.")] = "mean",
     layer: Annotated[str, typer.Option(help="auto, or 0 (embedding output), k (output of block k), -1 (last state).")] = "auto",
     strength: Annotated[str, typer.Option(help="auto, or a number: 1 moves a state by its typical length.")] = "auto",
-    model: options.Model = "embedded",
+    model: Weights,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Length of the texts.")] = 40,
     temperature: Annotated[float, typer.Option(min=0, help="0 takes the likeliest token each time.")] = 0.8,
     seed: Annotated[int, typer.Option(min=0, help="Of draws, random directions and intervals.")] = 0,
-    dtype: options.Dtype = "float32",
-    device: options.Device = None,
-    revision: options.Revision = None,
-    trust_remote_code: options.TrustRemoteCode = False,
-    save: Annotated[Path | None, typer.Option(help="Folder for the direction: safetensors and JSON.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the direction: safetensors and JSON.")] = None,
     gguf: Annotated[
         Path | None, typer.Option(help="File for a control vector of llama.cpp; with auto, of the layer and strength chosen.")
     ] = None,
-    report: Annotated[Path | None, typer.Option(help="HTML file for the report.")] = None,
+    report: options.Report = None,
     as_json: options.Json = False,
 ) -> None:
     """Steer a model along a direction found from texts of two poles, from words, or saved earlier."""
-    from lexframe.cli.model_options import open_model, typed
     from lexframe.instruments import save_direction
     from lexframe.instruments import steer as write
     from lexframe.spaces.base import SteerableSpace
 
-    given = typed(dtype=dtype, device=device, revision=revision, trust_remote_code=trust_remote_code)
-    space = open_model(model, needs=SteerableSpace, **given)
+    space = model.open(needs=SteerableSpace)
     found, metric = _direction(
         space, (positive, negative), (words, against), direction, text, method=method, pooling=pooling, paired=paired
     )
@@ -56,8 +52,8 @@ def steer(
         chosen_layer, chosen_strength = int(_number("--layer", layer)), _number("--strength", strength)
     settings: dict[str, Any] = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed}
     texts = write(space, found, prompts, layer=chosen_layer, strength=chosen_strength, **settings)
-    if save is not None:
-        save_direction(found, save)
+    if out is not None:
+        save_direction(found, out)
     if gguf is not None:
         _export(space, found, gguf, chosen_layer, chosen_strength)
     if report is not None:
@@ -65,12 +61,12 @@ def steer(
 
         steering_report(texts, found, report, choice=choice)
     if as_json:
-        show.document({**texts.to_dict(), "direction": found.to_dict(), "choice": choice.to_dict() if choice else None})
+        printing.document({**texts.to_dict(), "direction": found.to_dict(), "choice": choice.to_dict() if choice else None})
     else:
         _print(texts, found, choice)
-        for path, what in ((save, "direction"), (gguf, "control vector"), (report, "report")):
+        for path, what in ((out, "direction"), (gguf, "control vector"), (report, "report")):
             if path is not None:
-                show.note(f"{what}: {path}")
+                printing.note(f"{what}: {path}")
 
 
 def _direction(
@@ -139,7 +135,7 @@ def _choose(space: Any, direction: Any, metric: Any, layer: str, strength: str, 
         layers=inner if layer == "auto" else [int(_number("--layer", layer))],
         strengths=STRENGTHS if strength == "auto" else [_number("--strength", strength)],
         seed=seed,
-        progress=show.progress("choosing"),
+        progress=printing.progress("choosing"),
     )
 
 
@@ -171,15 +167,15 @@ def _print(texts: Any, direction: Any, choice: Any) -> None:
         typer.echo(f"{row['prompt']}")
         for name in ("unsteered", "steered"):
             typer.echo(f"  {name:9s}  {_perplexity(row[f'{name}_perplexity']):>6s}  {' '.join(row[name].split())}")
-    show.note(
+    printing.note(
         f"\nTowards {direction.positive}, away from {direction.negative}: layer {texts.layer}, strength {texts.strength:g}.\n"
         "The numbers are perplexities of the texts under the unsteered model. Different word pairs: "
         f"{texts.unsteered_distinct:.0%} without steering, {texts.steered_distinct:.0%} with."
     )
     if choice is not None:
-        show.note(choice.answer())
+        printing.note(choice.answer())
         if choice.slope is not None:
-            show.note(f"Effect per unit of strength at that layer: {choice.slope}.")
+            printing.note(f"Effect per unit of strength at that layer: {choice.slope}.")
 
 
 def _perplexity(value: float | None) -> str:

@@ -1,36 +1,25 @@
-"""``lexframe trace``: a prompt's path through the layers. ``lexframe lens``: the tuned lens to read it with."""
+"""``lexframe trace``: a prompt's path through the layers."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from lexframe.cli import options, show
-from lexframe.cli.model_options import open_model, typed
+from lexframe.cli import options, printing
+from lexframe.cli.lens import Precision, resolved
+from lexframe.cli.model_options import Weights
 from lexframe.exceptions import InputError
-
-lens_app = typer.Typer(no_args_is_help=True, help="Tuned lenses: fit one on your texts, and see how well a layer can be read.")
-
-Precision = Annotated[str, typer.Option(help="Of the lens at inner layers: float32, bfloat16, or auto, which takes the faster here.")]
-
-
-@lens_app.callback()
-def _lens() -> None:
-    """Tuned lenses."""
 
 
 def trace(
     prompts: Annotated[list[str], typer.Argument(help="One or more prompts; several are compared.")],
-    model: options.Model = "embedded",
+    *,
+    model: Weights,
     lens: Annotated[str, typer.Option(help="logit, frame, or the file of a tuned lens.")] = "logit",
     answer: Annotated[str | None, typer.Option(help="A word whose rank to follow. Default: what the model itself says.")] = None,
-    top: Annotated[int, typer.Option(min=1, help="Likeliest tokens to keep in each cell.")] = 5,
-    report: Annotated[Path | None, typer.Option(help="Write an HTML page with the table of layers by tokens, curves and a map.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Likeliest tokens to keep in each cell.")] = 5,
+    report: options.Report = None,
     precision: Precision = "float32",
-    dtype: options.Dtype = "float32",
-    device: options.Device = None,
-    revision: options.Revision = None,
-    trust_remote_code: options.TrustRemoteCode = False,
     as_json: options.Json = False,
 ) -> None:
     """Follow prompts through the layers: what the model would say at each, when it settles, how its states move."""
@@ -38,10 +27,9 @@ def trace(
     from lexframe.instruments.traces.trace import trace as trace_prompts
     from lexframe.spaces.base import LensSpace
 
-    given = typed(dtype=dtype, device=device, revision=revision, trust_remote_code=trust_remote_code)
-    space = open_model(model, needs=LensSpace, **given)
+    space = model.open(needs=LensSpace)
     chosen = _lens_of(lens, space)
-    found = trace_prompts(space, prompts, lens=chosen, answer=answer, n_top=top, precision=_resolve(precision, device))
+    found = trace_prompts(space, prompts, lens=chosen, answer=answer, n_top=limit, precision=resolved(precision, model.device))
     comparison = compare_paths(space, found, lens=chosen) if len(found) > 1 else None
     if report is not None:
         from lexframe.instruments.traces.page import trace_report
@@ -49,14 +37,14 @@ def trace(
         trace_report(found, report, path_map=path_map(space, found), comparison=comparison)
     if as_json:
         compared = {} if comparison is None else {"comparison": comparison.to_dict()}
-        show.document({"traces": [each.to_dict() for each in found]} | compared)
+        printing.document({"traces": [each.to_dict() for each in found]} | compared)
         return
     for each in found:
         _print_trace(each)
     if comparison is not None:
         _print_comparison(comparison)
     if report is not None:
-        show.note(f"\nreport: {report}")
+        printing.note(f"\nreport: {report}")
 
 
 def _print_trace(found: Any) -> None:
@@ -80,15 +68,15 @@ def _print_trace(found: Any) -> None:
         for row, layer in enumerate(found.layers)
     ]
     answer = found.answer or "answer"
-    show.table(["layer", "likeliest", "p", "entropy", "from final", f"rank of {answer}", "its p", "step", "turn", "dims"], rows)
-    show.note(
+    printing.table(["layer", "likeliest", "p", "entropy", "from final", f"rank of {answer}", "its p", "step", "turn", "dims"], rows)
+    printing.note(
         f"\nAt the last token, through the {found.lens} lens; entropy and divergence in nats.\n"
         f"It settles at layer {found.settle_depth[-1]}. "
         "step: length of the step into the layer, relative to the state before; turn: angle to the next step;\n"
         "dims: effective dimensions of the prompt's tokens. The last step includes the final norm."
     )
     if found.truncated:
-        show.note("The prompt is longer than the model takes and was cut.")
+        printing.note("The prompt is longer than the model takes and was cut.")
 
 
 def _print_comparison(comparison: Any) -> None:
@@ -103,7 +91,7 @@ def _print_comparison(comparison: Any) -> None:
         for i in range(n)
         for j in range(i)
     ]
-    show.table(["prompts", *(f"layer {layer}" for layer in comparison.layers), "paths"], rows)
+    printing.table(["prompts", *(f"layer {layer}" for layer in comparison.layers), "paths"], rows)
 
 
 def _lens_of(name: str, space: Any) -> Any:
@@ -117,53 +105,3 @@ def _lens_of(name: str, space: Any) -> Any:
             f"{name!r} is no lens: expected logit, frame, or the file of a tuned lens. Make one with: lexframe lens fit TEXTS --out FILE"
         )
     return TunedLens.load(name)
-
-
-def _resolve(precision: str, device: str | None) -> str:
-    from lexframe.spaces.precision import fastest_precision
-
-    return fastest_precision(device) if precision == "auto" else precision
-
-
-@lens_app.command("fit")
-def fit(
-    texts: Annotated[Path, typer.Argument(help="Texts of any kind: .jsonl(.gz), .csv, .tsv, .parquet or .txt.")],
-    out: Annotated[Path, typer.Option(help="File to write, such as lens.safetensors.")],
-    model: options.Model = "embedded",
-    text: options.Text = "text",
-    steps: Annotated[int, typer.Option(min=0, help="Steps after the closed form; 0 leaves it at that.")] = 100,
-    max_tokens: Annotated[int, typer.Option(min=64, help="Tokens to read at most.")] = 100_000,
-    precision: Precision = "auto",
-    seed: Annotated[int, typer.Option(min=0, help="Of the order of texts.")] = 0,
-    dtype: options.Dtype = "float32",
-    device: options.Device = None,
-    revision: options.Revision = None,
-    trust_remote_code: options.TrustRemoteCode = False,
-    as_json: options.Json = False,
-) -> None:
-    """Fit a tuned lens: an affine map a layer, in closed form and then by natural gradient."""
-    from dataclasses import asdict
-
-    from lexframe.data import read_table
-    from lexframe.instruments.traces.tuned_lens import fit_tuned_lens
-    from lexframe.spaces.base import LensSpace
-
-    table = read_table(texts, text=text, label=None)
-    given = typed(dtype=dtype, device=device, revision=revision, trust_remote_code=trust_remote_code)
-    space = open_model(model, needs=LensSpace, **given)
-    found = fit_tuned_lens(
-        space,
-        table.texts,
-        n_steps=steps,
-        max_tokens=max_tokens,
-        precision=_resolve(precision, device),
-        seed=seed,
-        progress=show.progress("fitting"),
-    )
-    found.save(out)
-    if as_json:
-        show.document({"layers": [asdict(layer) for layer in found.fits], "out": str(out)})
-        return
-    rows = [[str(layer.layer), *(f"{layer.kl[stage]:.3f}" for stage in layer.kl), layer.chosen] for layer in found.fits]
-    show.table(["layer", "logit lens", "ridge", "trained", "used"], rows)
-    show.note(f"\nMean divergence of the model's answer from the lens's, nats a token, on tokens that were kept apart.\nlens: {out}")

@@ -1,13 +1,14 @@
 """Word vectors as a command line names them: a file, or what is taken from a model."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from lexframe.cli import show
-from lexframe.cli.model_options import open_model, typed
+from lexframe.cli import printing
+from lexframe.cli.model_options import ModelOptions
 
 Layer = Annotated[int, typer.Option(help="For states: 0 is the embedding output, k the output of block k, -1 the last state.")]
 Templates = Annotated[
@@ -20,23 +21,22 @@ def named_vectors(
     source: str,
     words: Sequence[str],
     *,
+    model: ModelOptions,
+    layer: int,
     templates: Sequence[str] | None,
     limit: int | None = None,
     single_token: bool = False,
-    **model: Any,
 ) -> Any:
     """Word vectors of a file, or of a model's whole words and `words`; with `limit` the first ones alone."""
     from lexframe.instruments.words.word_sources import SOURCES, space_vectors
+    from lexframe.spaces.base import VocabularySpace
 
     if source not in SOURCES and (Path(source).suffix or Path(source).exists()):
         from lexframe.data import read_word_vectors
 
         return read_word_vectors(source, limit=limit)
-    from lexframe.spaces.base import VocabularySpace
-
-    name = model.pop("model")
-    space = open_model(name, needs=VocabularySpace, **typed(**model))
     found = space_vectors(
-        space, source, words, single_token_only=single_token, templates=templates or ("{text}",), progress=show.progress(source)
-    )
+        replace(model, layer=layer).open(needs=VocabularySpace), source, words, single_token_only=single_token,
+        templates=templates or ("{text}",), progress=printing.progress(source),
+    )  # fmt: skip
     return found if limit is None else found.head(limit)

@@ -89,7 +89,7 @@ def read_questions(path: str | Path, *, skip_odd: bool = False) -> AnalogyQuesti
 
     def odd(problem: str) -> None:
         if not skip_odd:
-            raise DataError(f"{problem} Correct the line, or skip such lines (skip_odd, --skip-odd).")
+            raise DataError(f"{problem} Correct the line, or skip such lines with skip_odd.", parameter="skip_odd")
         odd_lines.append(problem)
 
     questions = tuple(_folder(path, odd) if path.is_dir() else _file(path, odd))

@@ -125,7 +125,7 @@ def read_table(
             n_blank += 1
             continue
         if label is not None:
-            name = _field(row, label, where).strip()
+            name = _field(row, label, where, "label").strip()
             if not name:
                 raise DataError(f"{where}: the field {label!r} is empty. Give every row a label, or remove the row.")
             labels.append(name)
@@ -170,9 +170,9 @@ def _texts(path: Path, text: str, pair: str | None) -> Iterator[tuple[int, str, 
     """Number, text and fields of every row, and what to call it in a message."""
     for number, row in enumerate(_records(path, text)):
         where = f"{path}, row {number + 1}"
-        value = _field(row, text, where)
+        value = _field(row, text, where, "text")
         if pair is not None:
-            value = f"{value}{PAIR_SEPARATOR}{_field(row, pair, where)}"
+            value = f"{value}{PAIR_SEPARATOR}{_field(row, pair, where, 'pair')}"
         yield number, value, row, where
 
 
@@ -184,10 +184,11 @@ def _plain(row: dict[str, Any], name: str, where: str) -> Any:
     return value if isinstance(value, (bool, int, float)) else _field(row, name, where)
 
 
-def _field(row: dict[str, Any], name: str, where: str) -> str:
+def _field(row: dict[str, Any], name: str, where: str, parameter: str | tuple[str, ...] = ()) -> str:
     if name not in row:
         raise DataError(
-            f"{where}: no field {name!r}; there are {', '.join(map(repr, [*row][:8])) or 'none'}. Name the column with --text or --label."
+            f"{where}: no field {name!r}; there are {', '.join(map(repr, [*row][:8])) or 'none'}. Name the column that is meant.",
+            parameter=parameter,
         )
     value = row[name]
     if value is None:

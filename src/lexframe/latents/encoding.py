@@ -335,8 +335,8 @@ class _Missing:
             changed = np.flatnonzero(present & (self._texts[place] != hashes(block.texts)))
             if len(changed):
                 raise InputError(
-                    f"{self._path} holds another text under the id {block.ids[changed[0]]!r}. Give the texts ids of their own (--id), "
-                    "another name (--source), or use another store."
+                    f"{self._path} holds another text under the id {block.ids[changed[0]]!r}. Give the texts ids of their own, or "
+                    "use another store."
                 )
         return present
 

@@ -136,7 +136,7 @@ def _chosen(arrays: Mapping[str, np.ndarray], column: str | None, where: str) ->
     if column is None and len(tables) == 1:
         column = tables[0]
     if column is None or column not in arrays:
-        raise InputError(f"{where} holds the arrays {', '.join(arrays)}. Name the one with the vectors (--column).")
+        raise InputError(f"{where} holds the arrays {', '.join(arrays)}. Name the one with the vectors.", parameter="column")
     points = _as_points(arrays[column], f"{where}, {column}")
     beside = {name: array.tolist() for name, array in arrays.items() if name != column and array.shape == (len(points),)}
     return points, beside
@@ -161,7 +161,7 @@ def _from_table(table: pa.Table, column: str | None, where: str) -> tuple[np.nda
     if column is None and len(lists) == 1:
         column = lists[0]
     if column not in lists:
-        raise InputError(f"{where}: columns of lists are {', '.join(lists) or 'none'}. Name the one with the vectors (--column).")
+        raise InputError(f"{where}: columns of lists are {', '.join(lists) or 'none'}. Name the one with the vectors.", parameter="column")
     values = table.column(column).combine_chunks()
     array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
     if array.null_count:

@@ -128,7 +128,8 @@ def load_config(name_or_path: str, *, revision: str | None = None, trust_remote_
     if raw.get("auto_map") and not trust_remote_code:
         raise ModelError(
             f"{name_or_path} brings its own Python code ({', '.join(sorted(raw['auto_map']))}), which is not run unless you ask for it. "
-            "Read the code, then pass trust_remote_code=True (--trust-remote-code)."
+            "Read the code, then set trust_remote_code.",
+            parameter="trust_remote_code",
         )
     try:
         return AutoConfig.from_pretrained(
@@ -211,6 +212,29 @@ def load_weights(
 
 
 @functools.cache
+def open_causal_model(model: str = EMBEDDED) -> tuple[Any, Any]:
+    """A causal language model in float32 and its tokenizer, on the first GPU if there is one.
+
+    Parameters
+    ----------
+    model : str
+        ``"embedded"``, a local folder, or a hub id such as ``"gpt2"``.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be opened, or is no causal language model.
+    """
+    from transformers import AutoModelForCausalLM
+
+    source = resolve_model(model)
+    config = load_config(source)
+    if any("ForMaskedLM" in name for name in config.architectures or []) or type(config) not in AutoModelForCausalLM._model_mapping:
+        raise ModelError(f"{model} is a {type(config).__name__}, which predicts no next token. Use a causal model, such as 'gpt2'.")
+    tokenizer = load_tokenizer(source)
+    return load_weights(AutoModelForCausalLM, source, dtype="float32").to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
+
+
 def without_network(name_or_path: str) -> bool:
     """Whether a hub model must come from the cache because its hub cannot be reached.
 

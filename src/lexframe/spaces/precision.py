@@ -33,7 +33,8 @@ def fastest_precision(device: str | None = None) -> str:
 
 
 @contextmanager
-def fast_products(device: torch.device) -> Iterator[None]:
+def fast_products(device: torch.device | str) -> Iterator[None]:
     """Matrix products inside are in the fastest precision; weights, sums and norms stay as they are."""
-    with torch.autocast(device.type, torch.bfloat16, enabled=fastest_precision(device.type) == "bfloat16"):
+    where = torch.device(device).type
+    with torch.autocast(where, torch.bfloat16, enabled=fastest_precision(where) == "bfloat16"):
         yield

@@ -100,13 +100,14 @@ def open_space(model: str = "embedded", *, kind: str | None = None, **options: A
         If there is no such kind, or an option does not belong to it.
     """
     kind = kind or recognized_kind(model)
-    opened = space_class(kind)
+    opened: Any = space_class(kind)
     known = opened.options()
     unknown = [name for name in options if name not in known]
     if unknown:
         raise InputError(
-            f"{model} is opened as a {kind} space, which has no option {', '.join(unknown)}. "
-            f"It has {', '.join(sorted(known)) or 'none'}; leave the others out, or name another model."
+            f"{model} is opened as a {kind} space, which has no option {', '.join(map(repr, unknown))}. "
+            f"Its options are {', '.join(sorted(known)) or 'none'}; leave others out, or name another model.",
+            parameter=unknown,
         )
     space: OpenableSpace = opened(model, **options)
     return space

@@ -7,13 +7,15 @@ __getattr__, __dir__, __all__ = lazy_names(
     {
         "function_vector": [
             "HeadEffects",
+            "HeadStudySize",
             "function_vector_study",
             "head_effects",
             "mean_head_outputs",
             "vector_of_heads",
         ],
-        "patching_study": ["task_vector_study"],
-        "selection": ["SelectionScore", "SelectionStudy", "measure_selection", "topic_words"],
+        "patching_study": ["StudySize", "task_vector_study"],
+        "selection": ["LabeledTexts", "SelectionSize", "measure_selection", "topic_words"],
+        "selection_result": ["SelectionScore", "SelectionStudy"],
         "state_parts": ["LastStates", "StateParts", "fit_state_parts", "last_states"],
         "subspace": [
             "HeldWord",

@@ -6,7 +6,7 @@ their mean output is put into prompts whose demonstrations have each other's out
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -168,6 +168,29 @@ def vector_of_heads(
     return chosen.sum(axis=0, dtype=np.float64).astype(np.float32)
 
 
+@dataclass(frozen=True, slots=True)
+class HeadStudySize:
+    """How much a study of function vectors asks the model.
+
+    Attributes
+    ----------
+    n_top : int
+        Heads of a vector; the paper takes 10 for models of several hundred heads.
+    n_shots : int
+        Demonstrations of a prompt, two at least.
+    n_prompts, n_effect_prompts : int
+        Few-shot prompts for the means, and shuffled ones for the effects.
+    n_splits : int
+        Draws of shown, development and test pairs.
+    """
+
+    n_top: int = 10
+    n_shots: int = 5
+    n_prompts: int = 100
+    n_effect_prompts: int = 25
+    n_splits: int = 3
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Prepared:
     """One task in one split."""
@@ -183,11 +206,7 @@ def function_vector_study(
     tasks: Sequence[Task],
     *,
     layers: Sequence[int] | None = None,
-    n_top: int = 10,
-    n_shots: int = 5,
-    n_prompts: int = 100,
-    n_effect_prompts: int = 25,
-    n_splits: int = 3,
+    size: HeadStudySize | None = None,
     seed: int = 0,
     batch_size: int | None = None,
     progress: Progress = iter,
@@ -211,14 +230,8 @@ def function_vector_study(
         Two at least. Heads are chosen for each task by their effect on the other ones, so that no test question has a say.
     layers : sequence of int, optional
         To choose from; see :func:`~lexframe.instruments.patching.task_vector.task_vectors`. Default: 1 … n_layers - 1.
-    n_top : int
-        Heads of a vector; the paper takes 10 for models of several hundred heads.
-    n_shots : int
-        Demonstrations of a prompt, two at least.
-    n_prompts, n_effect_prompts : int
-        Few-shot prompts for the means, and shuffled ones for the effects.
-    n_splits : int
-        Draws of shown, development and test pairs.
+    size : HeadStudySize, optional
+        How many heads, prompts, demonstrations and splits.
     seed : int
         Of all draws.
     batch_size : int, optional
@@ -245,16 +258,16 @@ def function_vector_study(
     """
     check_tasks(tasks)
     check_patchable(space)
-    n_all = space.heads.n_heads * space.n_layers
+    size = size or HeadStudySize()
+    n_top, n_all = size.n_top, space.heads.n_heads * space.n_layers
     if not 1 <= n_top <= n_all // 2:
         raise InputError(f"n_top is {n_top}; expected 1 to {n_all // 2}, half of the {n_all} heads, so that others are left as a control.")
     chosen = inner_layers(space, layers)
     tally, choices, summed = PatchTally(few_shot="few-shot"), [], []
     words: dict[str, tuple[tuple[str, float], ...]] = {}
-    counts = {"n_shots": n_shots, "n_prompts": n_prompts, "n_effect_prompts": n_effect_prompts}
-    for number in progress(range(n_splits)):
+    for number in progress(range(size.n_splits)):
         prepared = [
-            _prepare(space, task, rng=np.random.default_rng([seed, number, place]), batch_size=batch_size, **counts)
+            _prepare(space, task, size, rng=np.random.default_rng([seed, number, place]), batch_size=batch_size)
             for place, task in enumerate(tasks)
         ]
         effects = HeadEffects(np.stack([one.effects for one in prepared]), tuple(task.name for task in tasks))
@@ -271,8 +284,8 @@ def function_vector_study(
                 "random heads": _choose(space, own, vector_of_heads(space, own.means, random_heads), chosen, batch_size)[0],
                 "other task": replace(move, vector=vector_of_heads(space, other.means, heads)),
             }
-            _answer(space, own, other.task, moves, tally, n_shots=n_shots, rng=rng, batch_size=batch_size)
-    parameters = {"tasks": [task.name for task in tasks], "layers": chosen, "n_top": n_top, "n_splits": n_splits} | counts
+            _answer(space, own, other.task, moves, tally, n_shots=size.n_shots, rng=rng, batch_size=batch_size)
+    parameters = {"tasks": [task.name for task in tasks], "layers": chosen} | asdict(size)
     provenance = Provenance(space=space.fingerprint, seed=seed, parameters=parameters)
     result = PatchResult("Function vectors", tally.scores(seed=seed), tuple(choices), words, provenance)
     return result, HeadEffects(np.mean(summed, axis=0), tuple(task.name for task in tasks))
@@ -281,18 +294,17 @@ def function_vector_study(
 def _prepare(
     space: HeadSpace,
     task: Task,
+    size: HeadStudySize,
     *,
-    n_shots: int,
-    n_prompts: int,
-    n_effect_prompts: int,
     rng: np.random.Generator,
     batch_size: int | None,
 ) -> _Prepared:
+    n_shots = size.n_shots
     split = split_pairs(task, n_shots=n_shots, rng=rng)
     seed = int(rng.integers(2**31))
-    means = mean_head_outputs(space, task, shown=split.shown, n_shots=n_shots, n_prompts=n_prompts, seed=seed, batch_size=batch_size)
+    means = mean_head_outputs(space, task, shown=split.shown, n_shots=n_shots, n_prompts=size.n_prompts, seed=seed, batch_size=batch_size)
     effects = head_effects(
-        space, task, means, shown=split.shown, n_shots=n_shots, n_prompts=n_effect_prompts, seed=seed, batch_size=batch_size
+        space, task, means, shown=split.shown, n_shots=n_shots, n_prompts=size.n_effect_prompts, seed=seed, batch_size=batch_size
     )
     return _Prepared(task, split, means, effects)
 

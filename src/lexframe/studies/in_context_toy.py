@@ -20,9 +20,9 @@ from torch.nn.functional import cross_entropy
 
 from lexframe.exceptions import InputError
 from lexframe.instruments.patching.task import Task
-from lexframe.spaces.base import Progress
 from lexframe.spaces.language_model.layers import find_blocks
 from lexframe.spaces.language_model.space import LanguageModelSpace
+from lexframe.spaces.seeding import seeded
 from lexframe.training.muon import MuonAdamW, matrix_and_other_parameters
 
 SYMBOLS = "abcdefghijklmnopqrstuvwxyz"
@@ -81,7 +81,6 @@ def train_in_context_toy(
     n_steps_plain: int = 140,
     batch_size: int = 64,
     seed: int = 0,
-    progress: Progress = iter,
 ) -> InContextToy:
     """Train from scratch; half a minute on one core.
 
@@ -99,8 +98,6 @@ def train_in_context_toy(
         Prompts of a step. Each shows nine demonstrations.
     seed : int
         Of weights, tables and prompts; the global generators are left alone.
-    progress : callable
-        Wraps the iteration over steps.
 
     Returns
     -------
@@ -123,13 +120,12 @@ def train_in_context_toy(
         raise InputError(f"planted_layer is {planted_layer}; expected 1 to {n_layers - 1}, or None.")
     rng, tables = np.random.default_rng(seed), toy_tables(n_symbols, seed)
     table = np.stack(list(tables.values()))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         model = _model(n_symbols, n_layers, n_dims)
     optimizer = MuonAdamW(*matrix_and_other_parameters(model), matrix_lr=0.02, lr=3e-3, matrix_weight_decay=0.0)
     rates = [group["lr"] for group in optimizer.param_groups]
     losses = []
-    for step in progress(range(n_steps)):
+    for step in range(n_steps):
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * min((step + 1) / 20, 1.0, 1.1 - step / n_steps)
         functions, ids = _prompts(table, batch_size, n_shots, rng)

@@ -17,10 +17,16 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
-from lexframe.adaptation.methods.weights import import_extra
+from lexframe.adaptation.methods.extras import import_extra
 from lexframe.exceptions import InputError
+from lexframe.spaces.seeding import seeded
 
 _IGNORED = -100
+
+RANK = 8
+"""Of the updates; their scale (alpha) is twice that."""
+BATCH_TOKENS = 2048
+"""Tokens in a step at most; one window at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +64,7 @@ def train_lora(
     *,
     seconds: float,
     max_steps: int | None = None,
-    rank: int = 8,
     learning_rate: float = 2e-3,
-    batch_tokens: int = 2048,
     seed: int = 0,
 ) -> LoraRun:
     """Train low-rank updates of all linear layers on next-token prediction until the time is used up.
@@ -76,12 +80,8 @@ def train_lora(
         Copying the model, adding the updates and merging them are not counted. There is always one step.
     max_steps : int, optional
         Training stops after so many, even if time is left.
-    rank : int
-        Of the updates; their scale (alpha) is twice the rank.
     learning_rate : float
         Of AdamW at the start. It falls linearly with the time that is left.
-    batch_tokens : int
-        Tokens in a step at most; one window at least.
     seed : int
         Of the updates and of the order of windows. How many steps fit into the time depends on the machine.
 
@@ -100,12 +100,12 @@ def train_lora(
         raise InputError(
             f"LoRA was given {seconds} s, {len(windows)} windows to train on and {len(tail)} held-out ones; it needs some of each."
         )
-    trained = _with_updates(model, rank, seed)
+    trained = _with_updates(model, seed)
     parameters = [parameter for parameter in trained.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.0)
-    batches = _Batches(windows, batch_tokens, seed)
+    batches = _Batches(windows, seed)
     started = time.perf_counter()
-    best, kept = _better(trained, tail, batch_tokens, parameters, math.inf, [])  # the updates start at zero: the frozen model
+    best, kept = _better(trained, tail, parameters, math.inf, [])  # the updates start at zero: the frozen model
     n_steps, next_check = 0, batches.per_epoch
     trained.train()
     while (left := 1 - (time.perf_counter() - started) / seconds) > 0 or n_steps == 0:
@@ -119,9 +119,9 @@ def train_lora(
         n_steps += 1
         if n_steps == next_check:
             next_check += batches.per_epoch
-            best, kept = _better(trained, tail, batch_tokens, parameters, best, kept)
+            best, kept = _better(trained, tail, parameters, best, kept)
     if n_steps + batches.per_epoch != next_check:  # there were steps since the last check
-        best, kept = _better(trained, tail, batch_tokens, parameters, best, kept)
+        best, kept = _better(trained, tail, parameters, best, kept)
     used = time.perf_counter() - started
     with torch.no_grad():
         for parameter, value in zip(parameters, kept, strict=True):
@@ -136,25 +136,24 @@ def train_lora(
     )
 
 
-def _with_updates(model: nn.Module, rank: int, seed: int) -> Any:
+def _with_updates(model: nn.Module, seed: int) -> Any:
     """A copy of the model with low-rank updates, which start at zero; the head has none."""
     peft = import_extra("peft", "peft")
     from transformers.pytorch_utils import Conv1D
 
     transposed = any(isinstance(module, Conv1D) for module in model.modules())  # GPT-2 stores its matrices so
-    config = peft.LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", fan_in_fan_out=transposed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    config = peft.LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules="all-linear", fan_in_fan_out=transposed)
+    with seeded(seed):
         return peft.LoraModel(copy.deepcopy(model), config, "default")
 
 
 class _Batches:
     """Windows in random order without end, as padded ids and targets, in batches of like length."""
 
-    def __init__(self, windows: Sequence[np.ndarray], batch_tokens: int, seed: int):
+    def __init__(self, windows: Sequence[np.ndarray], seed: int):
         self.windows = windows
         self.rng = np.random.default_rng(seed)
-        self.groups = _groups(windows, batch_tokens)
+        self.groups = _groups(windows)
         self.per_epoch = len(self.groups)
         self.queue: list[int] = []
 
@@ -164,12 +163,12 @@ class _Batches:
         return _padded([self.windows[number] for number in self.groups[self.queue.pop()]])
 
 
-def _groups(windows: Sequence[np.ndarray], batch_tokens: int) -> list[list[int]]:
-    """Numbers of windows that go together: of like length, `batch_tokens` at most when padded, one window at least."""
+def _groups(windows: Sequence[np.ndarray]) -> list[list[int]]:
+    """Numbers of windows that go together: of like length, 2,048 tokens at most when padded, one window at least."""
     order = sorted(range(len(windows)), key=lambda number: len(windows[number]), reverse=True)
     groups: list[list[int]] = []
     for number in order:
-        if groups and (len(groups[-1]) + 1) * len(windows[groups[-1][0]]) <= batch_tokens:
+        if groups and (len(groups[-1]) + 1) * len(windows[groups[-1][0]]) <= BATCH_TOKENS:
             groups[-1].append(number)
         else:
             groups.append([number])
@@ -197,12 +196,12 @@ def _loss(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor], reduction: str
 
 
 def _better(
-    model: nn.Module, tail: Sequence[np.ndarray], batch_tokens: int, parameters: list[nn.Parameter], best: float, kept: list[Tensor]
+    model: nn.Module, tail: Sequence[np.ndarray], parameters: list[nn.Parameter], best: float, kept: list[Tensor]
 ) -> tuple[float, list[Tensor]]:
     """The smaller loss on the tail, with the parameters that gave it."""
     model.eval()
     with torch.no_grad():
-        total = sum(float(_loss(model, _padded([tail[row] for row in rows]), "sum")) for rows in _groups(tail, batch_tokens))
+        total = sum(float(_loss(model, _padded([tail[row] for row in rows]), "sum")) for rows in _groups(tail))
     model.train()
     loss = total / sum(len(window) - 1 for window in tail)
     return (loss, [parameter.detach().clone() for parameter in parameters]) if loss < best else (best, kept)

@@ -17,16 +17,37 @@ from lexframe.instruments.classifiers.next_token_calibration import NextTokenCal
 from lexframe.instruments.classifiers.next_token_head import NextTokenHead, next_token_losses
 from lexframe.intervals import ratio_estimate
 from lexframe.provenance import Provenance
-from lexframe.spaces.base import Progress
-from lexframe.spaces.language_model.output_head import output_head
-from lexframe.spaces.language_model.space import LanguageModelSpace
-from lexframe.studies.lora_language_model import train_lora
+from lexframe.spaces.base import NextTokens, NextTokenSpace, Progress
+from lexframe.studies.lora_language_model import LoraRun, train_lora
 from lexframe.studies.nearest_states import fit_neighbors
 from lexframe.studies.next_token_result import NextTokenComparison, NextTokenScore
-from lexframe.studies.next_token_states import NextTokenStates, read_next_tokens, tokenized, windows_of
+from lexframe.studies.next_token_states import NextTokenStates, read_next_tokens, windows_of
+from lexframe.training.language_model.evaluation import Windows
 
 CALIBRATIONS = ("unigram", "affine", "neural")
 METHODS = ("frozen", *CALIBRATIONS, "knn-lm", "lora")
+TAIL_SHARE = 0.1
+"""Share of the domain text, at its end, on which every choice is made."""
+WINDOWS = Windows(256, batch_size=16)
+
+
+@dataclass(frozen=True, slots=True)
+class LoraTime:
+    """How long LoRA is trained.
+
+    Attributes
+    ----------
+    seconds : float or None
+        None is the time of the best calibration on the tail, with the time its states took.
+    multiples : tuple of float
+        LoRA is trained once for each of these multiples of that time.
+    """
+
+    seconds: float | None = None
+    multiples: tuple[float, ...] = (1.0, 10.0)
+
+
+LORA_TIME = LoraTime()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,44 +63,34 @@ class _Fit:
 
 
 def compare_next_token(
-    space: LanguageModelSpace,
+    space: NextTokenSpace,
     domain: str | Sequence[str],
     held_out: str | Sequence[str],
     *,
     methods: Sequence[str] = METHODS,
-    context: int = 256,
-    stride: int | None = None,
-    tail_share: float = 0.1,
-    seconds: float | None = None,
-    lora_multiples: Sequence[float] = (1.0, 10.0),
-    batch_size: int = 16,
+    windows: Windows = WINDOWS,
+    lora: LoraTime = LORA_TIME,
     seed: int = 0,
     progress: Progress = iter,
 ) -> NextTokenComparison:
     r"""Fit every method on a small text of a domain and compare their predictions of held-out text.
 
     A document is read as the separator (the tokenizer's beginning-of-text token, or else its end-of-text token) and its
-    tokens. Windows of at most `context` tokens move on by `stride`, and each token is predicted once, in the first
-    window that holds it; the separator is never predicted. Template, layer and pooling of `space` play no part.
+    tokens. Windows move on, and each token is predicted once, in the first window that holds it; the separator is never predicted.
+    Every choice is made on the last tenth of the domain text. Template, layer and pooling of `space` play no part.
 
     Parameters
     ----------
-    space : LanguageModelSpace
+    space : NextTokenSpace
         Over a causal language model, frozen.
     domain, held_out : str or sequence of str
         Documents; a single string is one document. Empty ones are passed over.
     methods : sequence of str
         Among ``frozen``, ``unigram``, ``affine``, ``neural``, ``knn-lm`` and ``lora``; the frozen model is always there.
-    context, stride : int
-        Of the windows, in tokens. The default stride is half of the context.
-    tail_share : float
-        Share of the domain text, at its end, on which every choice is made.
-    seconds : float, optional
-        Time of LoRA. Default: that of the best calibration on the tail, with the time its states took.
-    lora_multiples : sequence of float
-        LoRA is trained once for each of these multiples of that time.
-    batch_size : int
-        Full windows in one forward pass.
+    windows : Windows
+        How documents are cut.
+    lora : LoraTime
+        How long LoRA is trained.
     seed : int
         Of everything random, the bootstrap included.
     progress : callable
@@ -98,41 +109,42 @@ def compare_next_token(
     MissingExtraError
         If LoRA is asked for and peft is not installed.
     """
-    methods = _checked_methods(methods, seconds)
-    stride = stride if stride is not None else max(1, context // 2)
-    options: dict[str, Any] = {"context": context, "stride": stride, "batch_size": batch_size, "progress": progress}
+    methods = _checked_methods(methods, lora.seconds)
+    context, stride = windows.context, windows.step
+    options: dict[str, Any] = {"context": context, "stride": stride, "batch_size": windows.batch_size, "progress": progress}
     domain, held_out = _documents(domain, "domain"), _documents(held_out, "held-out")
-    head = _frozen_head(space)
+    model = space.next_tokens
+    head = _frozen_head(model)
 
     started = time.perf_counter()
-    known = read_next_tokens(space.model, space.tokenizer, domain, **options)
+    known = read_next_tokens(model, domain, **options)
     encode_seconds = time.perf_counter() - started
     if len(known) < context:
         raise DataError(
             f"The domain text has {len(known)} tokens, fewer than one window of {context}. Give more text, or a smaller context."
         )
-    asked = read_next_tokens(space.model, space.tokenizer, held_out, **options)
+    asked = read_next_tokens(model, held_out, **options)
     units, unit = _units(asked)
 
     started = time.perf_counter()
     frozen = _losses(head, asked)
     scoring = time.perf_counter() - started
-    tail = slice(tail_start(len(known), tail_share), None)
+    tail = slice(tail_start(len(known), TAIL_SHARE), None)
     tail_loss = float(_losses(head, known, tail).mean())
     fits = {"frozen": _Fit(frozen, tail_loss, 0.0, scoring, 0, {})}
     for method in methods:
         if method in CALIBRATIONS:
-            fits[method] = _fit_calibration(method, head, known, asked, tail_share, seed)
+            fits[method] = _fit_calibration(method, head, known, asked, seed)
         elif method == "knn-lm":
-            fits[method] = _fit_neighbors(head, known, asked, tail_share)
+            fits[method] = _fit_neighbors(head, known, asked)
     calibrated = [method for method in fits if method in CALIBRATIONS]
     best = min(calibrated, key=lambda method: fits[method].tail_loss) if calibrated else None
     if "lora" in methods:
-        budget = seconds if seconds is not None else encode_seconds + fits[best or "frozen"].fit_seconds
-        windows = _training_windows(space, domain, context)
-        for multiple in lora_multiples:
+        budget = lora.seconds if lora.seconds is not None else encode_seconds + fits[best or "frozen"].fit_seconds
+        pieces = _training_windows(model, domain, context)
+        for multiple in lora.multiples:
             name = "lora" if multiple == 1 else f"lora-{multiple:g}x"
-            fits[name] = _fit_lora(space, head, windows, held_out, options, tail_share, budget * multiple, seed)
+            fits[name] = _fit_lora(model, head, pieces, held_out, options, budget * multiple, seed)
 
     return NextTokenComparison(
         methods={name: _score(name, fit, frozen, asked, units, seed) for name, fit in fits.items()},
@@ -150,7 +162,7 @@ def compare_next_token(
         provenance=Provenance(
             space=space.fingerprint,
             seed=seed,
-            parameters={"methods": list(methods), "context": context, "stride": stride, "tail_share": tail_share, "seconds": seconds},
+            parameters={"methods": list(methods), "context": context, "stride": stride, "tail_share": TAIL_SHARE, "seconds": lora.seconds},
         ),
     )
 
@@ -171,25 +183,19 @@ def _documents(texts: str | Sequence[str], what: str) -> list[str]:
     return documents
 
 
-def _frozen_head(space: LanguageModelSpace) -> NextTokenHead:
-    """The output head as arrays; a scale on the logits is taken into weight and bias."""
-    head = output_head(space.model)
-    if "MaskedLM" in type(space.model).__name__:
-        raise InputError(f"{type(space.model).__name__} does not predict the next token. Use a causal language model.")
-    bias = None if head.bias is None else (head.scale * head.bias.detach()).float().cpu().numpy()
-    return NextTokenHead((head.scale * head.weight.detach()).float().cpu().numpy(), bias, head.soft_cap)
+def _frozen_head(model: NextTokens) -> NextTokenHead:
+    arrays = model.head()
+    return NextTokenHead(arrays.unembedding, arrays.bias, arrays.soft_cap)
 
 
 def _losses(head: NextTokenHead, known: NextTokenStates, rows: slice = slice(None)) -> Float[np.ndarray, " n_positions"]:
     return next_token_losses(known.states[rows], known.next_ids[rows], head)
 
 
-def _fit_calibration(
-    method: str, head: NextTokenHead, known: NextTokenStates, asked: NextTokenStates, tail_share: float, seed: int
-) -> _Fit:
+def _fit_calibration(method: str, head: NextTokenHead, known: NextTokenStates, asked: NextTokenStates, seed: int) -> _Fit:
     started = time.perf_counter()
     calibration = NextTokenCalibration(
-        head.unembedding, bias=head.bias, soft_cap=head.soft_cap, method=method, tail_share=tail_share, random_state=seed
+        head.unembedding, bias=head.bias, soft_cap=head.soft_cap, method=method, tail_share=TAIL_SHARE, random_state=seed
     ).fit(known.states, known.next_ids)
     fitted = time.perf_counter()
     losses = calibration.losses(asked.states, asked.next_ids)
@@ -197,9 +203,9 @@ def _fit_calibration(
     return _Fit(losses, calibration.tail_loss_, fitted - started, done - fitted, calibration.n_parameters_, calibration.choices_)
 
 
-def _fit_neighbors(head: NextTokenHead, known: NextTokenStates, asked: NextTokenStates, tail_share: float) -> _Fit:
+def _fit_neighbors(head: NextTokenHead, known: NextTokenStates, asked: NextTokenStates) -> _Fit:
     started = time.perf_counter()
-    frozen_tail = _losses(head, known, slice(tail_start(len(known), tail_share), None))
+    frozen_tail = _losses(head, known, slice(tail_start(len(known), TAIL_SHARE), None))
     model, tail_loss = fit_neighbors(known.states, known.next_ids, frozen_tail)
     fitted = time.perf_counter()
     losses = model.losses(asked, _losses(head, asked))
@@ -208,27 +214,33 @@ def _fit_neighbors(head: NextTokenHead, known: NextTokenStates, asked: NextToken
     return _Fit(losses, tail_loss, fitted - started, done - fitted, known.states.size + known.next_ids.size, choices)
 
 
-def _training_windows(space: LanguageModelSpace, documents: Sequence[str], context: int) -> list[np.ndarray]:
+def _training_windows(model: NextTokens, documents: Sequence[str], context: int) -> list[np.ndarray]:
     """Ids of the documents in pieces that predict `context` tokens at most, each token once."""
-    ids, _ = tokenized(space.tokenizer, documents)
+    ids, _ = model.documents(documents)
     return [sequence[start : stop + 1] for sequence in ids for start, stop, _ in windows_of(len(sequence) - 1, context, context)]
 
 
 def _fit_lora(
-    space: LanguageModelSpace,
+    model: NextTokens,
     head: NextTokenHead,
     windows: list[np.ndarray],
     held_out: Sequence[str],
     options: dict[str, Any],
-    tail_share: float,
     seconds: float,
     seed: int,
 ) -> _Fit:
     predicted = np.cumsum([len(window) - 1 for window in windows])
-    cut = min(max(1, int(np.searchsorted(predicted, (1 - tail_share) * predicted[-1]))), len(windows) - 1)
-    run = train_lora(space.model, windows[:cut], windows[cut:], seconds=seconds, seed=seed)
+    cut = min(max(1, int(np.searchsorted(predicted, (1 - TAIL_SHARE) * predicted[-1]))), len(windows) - 1)
+    runs: list[LoraRun] = []
+
+    def train(frozen: Any) -> Any:
+        runs.append(train_lora(frozen, windows[:cut], windows[cut:], seconds=seconds, seed=seed))
+        return runs[-1].model
+
+    trained = model.trained(train)
+    (run,) = runs
     started = time.perf_counter()
-    losses = _losses(head, read_next_tokens(run.model, space.tokenizer, held_out, **options))
+    losses = _losses(head, read_next_tokens(trained, held_out, **options))
     scoring = time.perf_counter() - started
     choices = {"seconds": round(seconds, 3), "n_steps": run.n_steps, "epochs": round(run.epochs, 2)}
     return _Fit(losses, run.tail_loss, run.seconds, scoring, run.n_parameters, choices)

@@ -1,19 +1,14 @@
 """What the output head reads at every position of some documents, window by window, and the token that follows there."""
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float32, Int
-from torch import nn
 
-from lexframe.exceptions import InputError, ModelError
-from lexframe.spaces.base import Progress
+from lexframe.exceptions import InputError
+from lexframe.spaces.base import NextTokens, Progress
 from lexframe.spaces.batching import length_batches
-from lexframe.spaces.language_model.layers import evaluation_mode, find_blocks, longest_input, read_states
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +37,7 @@ class NextTokenStates:
 
 
 def read_next_tokens(
-    model: nn.Module,
-    tokenizer: Any,
+    model: NextTokens,
     documents: Sequence[str],
     *,
     context: int = 256,
@@ -55,14 +49,12 @@ def read_next_tokens(
 
     Parameters
     ----------
-    model : PreTrainedModel
-        A causal language model of the transformers library.
-    tokenizer : PreTrainedTokenizerFast
-        Its tokenizer; read only.
+    model : NextTokens
+        Of a :class:`~lexframe.spaces.base.NextTokenSpace`.
     documents : sequence of str
         Each begins with the document separator; empty ones have no position.
     context, stride, batch_size, progress
-        See :func:`~lexframe.studies.next_token.compare_next_token`.
+        See :func:`compare_next_token`.
 
     Returns
     -------
@@ -76,22 +68,17 @@ def read_next_tokens(
         If the ids are not of this model's vocabulary, or the tokenizer is not a fast one.
     """
     stride = stride if stride is not None else max(1, context // 2)
-    _check_windows(model, tokenizer, context, stride)
-    ids, n_bytes = tokenized(tokenizer, documents)
-    n_rows = model.get_input_embeddings().num_embeddings  # type: ignore[operator]
-    largest = max((int(sequence.max()) for sequence in ids if len(sequence)), default=0)
-    if largest >= n_rows:
-        raise ModelError(f"The tokenizer gives the id {largest}, but the model knows {n_rows} tokens. Use the tokenizer of this model.")
+    _check_windows(model, context, stride)
+    ids, n_bytes = model.documents(documents)
     # (document, first input, last input + 1, first input whose next token is predicted here)
     pieces = [(number, *window) for number, sequence in enumerate(ids) for window in windows_of(len(sequence) - 1, context, stride)]
     parts: list[np.ndarray | None] = [None] * len(pieces)
     read = np.array([stop - start for _, start, stop, _ in pieces], dtype=np.int64)
-    with evaluation_mode(model):
-        for batch in progress(length_batches(read, most_tokens=batch_size * context)):
-            inputs = [ids[number][start:stop] for number, start, stop, _ in (pieces[piece] for piece in batch)]
-            for piece, states in zip(batch, _last_states(model, inputs), strict=True):
-                _, start, stop, first = pieces[piece]
-                parts[piece] = states[first - start : stop - start]
+    for batch in progress(length_batches(read, most_tokens=batch_size * context)):
+        inputs = [ids[number][start:stop] for number, start, stop, _ in (pieces[piece] for piece in batch)]
+        for piece, states in zip(batch, model.states(inputs), strict=True):
+            _, start, stop, first = pieces[piece]
+            parts[piece] = states[first - start : stop - start]
     predicted = [slice(first, stop) for _, _, stop, first in pieces]
     lengths = [part.stop - part.start for part in predicted]
     numbers = [piece[0] for piece in pieces]
@@ -104,32 +91,12 @@ def read_next_tokens(
     )
 
 
-def _check_windows(model: nn.Module, tokenizer: Any, context: int, stride: int) -> None:
+def _check_windows(model: NextTokens, context: int, stride: int) -> None:
     if context < 1 or not 1 <= stride <= context:
         raise InputError(f"context is {context} and stride {stride}; expected 1 <= stride <= context, so that no token is left out.")
-    longest = longest_input(model, tokenizer)
+    longest = model.max_length
     if context > longest:
         raise InputError(f"context is {context}, but the model takes {longest} tokens at most. Ask for a context of {longest} or less.")
-
-
-def tokenized(tokenizer: Any, documents: Sequence[str]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Ids of each document after the separator, and the bytes of each token but the first, which is only read."""
-    if not getattr(tokenizer, "is_fast", False):
-        raise ModelError(f"{type(tokenizer).__name__} gives no character offsets. Use a tokenizer with a tokenizer.json.")
-    backend = tokenizer.backend_tokenizer
-    if backend.truncation is not None or backend.padding is not None:  # the caller's settings stay as they are
-        backend = type(backend).from_str(backend.to_str())
-        backend.no_truncation()
-        backend.no_padding()
-    separator = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
-    ids, n_bytes = [], []
-    for text, encoding in zip(documents, backend.encode_batch(list(documents), add_special_tokens=False), strict=True):
-        start = [] if separator is None else [separator]
-        ids.append(np.array([*start, *encoding.ids], dtype=np.int64))
-        # A token reaches to the beginning of the next one; the first that is predicted takes all that stands before it.
-        bounds = [0, *(begin for begin, _ in encoding.offsets[2 - len(start) :]), len(text)]
-        n_bytes.append(np.array([len(text[low:high].encode()) for low, high in itertools.pairwise(bounds)], dtype=np.int64))
-    return ids, n_bytes
 
 
 def windows_of(n_inputs: int, context: int, stride: int) -> list[tuple[int, int, int]]:
@@ -140,17 +107,6 @@ def windows_of(n_inputs: int, context: int, stride: int) -> list[tuple[int, int,
         windows.append((start, stop, done))
         start, done = start + stride, stop
     return windows
-
-
-def _last_states(model: nn.Module, inputs: Sequence[np.ndarray]) -> Float32[np.ndarray, "n_windows n_tokens n_dims"]:
-    device = next(model.parameters()).device
-    ids = torch.zeros(len(inputs), max(map(len, inputs)), dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for row, sequence in enumerate(inputs):
-        ids[row, : len(sequence)] = torch.from_numpy(sequence)
-        mask[row, : len(sequence)] = 1
-    last = len(find_blocks(model))
-    return read_states(model, ids.to(device), mask.to(device), [last])[last].float().cpu().numpy()
 
 
 def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Do task vectors work here? Patched questions beside few-shot and zero-shot ones and the controls that would expose a fluke."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,25 @@ from lexframe.instruments.patching.task import Split, Task, draw_prompts, split_
 from lexframe.instruments.patching.task_vector import TaskVectors, choose_move, inner_layers, patched_scores, task_vectors, top_words
 from lexframe.provenance import Provenance
 from lexframe.spaces.base import Intervention, PatchableSpace, Progress
+
+
+@dataclass(frozen=True, slots=True)
+class StudySize:
+    """How much a study of task vectors asks the model.
+
+    Attributes
+    ----------
+    n_shots : int
+        Demonstrations of a prompt.
+    n_prompts : int
+        Draws of demonstrations, each with a dummy query, that a vector is the mean of.
+    n_splits : int
+        Draws of shown, development and test pairs; each chooses its own layer.
+    """
+
+    n_shots: int = 5
+    n_prompts: int = 20
+    n_splits: int = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,9 +49,7 @@ def task_vector_study(
     tasks: Sequence[Task],
     *,
     layers: Sequence[int] | None = None,
-    n_shots: int = 5,
-    n_prompts: int = 20,
-    n_splits: int = 3,
+    size: StudySize | None = None,
     seed: int = 0,
     batch_size: int | None = None,
     progress: Progress = iter,
@@ -59,10 +76,8 @@ def task_vector_study(
         vector be seen to turn the answer into the other task's.
     layers : sequence of int, optional
         To choose from: 0 is the embedding output, k the output of block k, -1 the last state. Default: 1 … n_layers - 1.
-    n_shots, n_prompts : int
-        See :func:`~lexframe.instruments.patching.task_vector.task_vectors`.
-    n_splits : int
-        Draws of shown, development and test pairs; each chooses its own layer.
+    size : StudySize, optional
+        How many prompts, with how many demonstrations, in how many splits.
     seed : int
         Of all draws.
     batch_size : int, optional
@@ -85,23 +100,23 @@ def task_vector_study(
     """
     check_tasks(tasks)
     check_patchable(space)
-    chosen = inner_layers(space, layers)
+    chosen, size = inner_layers(space, layers), size or StudySize()
     tally, choices = PatchTally(few_shot="few-shot"), []
     words: dict[str, tuple[tuple[str, float], ...]] = {}
-    for number in progress(range(n_splits)):
+    for number in progress(range(size.n_splits)):
         prepared = []
         for place, task in enumerate(tasks):
             rng = np.random.default_rng([seed, number, place])
-            own, choice = _prepare(space, task, number, chosen, n_shots=n_shots, n_prompts=n_prompts, rng=rng, batch_size=batch_size)
+            own, choice = _prepare(space, task, number, chosen, size, rng=rng, batch_size=batch_size)
             choices.append(choice)
             words.setdefault(task.name, top_words(space, own.move.vector, own.move.layer))
             prepared.append(own)
         for place, own in enumerate(prepared):
             rng = np.random.default_rng([seed, number, place, 1])
             other = prepared[(place + 1) % len(prepared)]
-            _answer(space, own, other, tally, n_shots=n_shots, rng=rng, batch_size=batch_size)
+            _answer(space, own, other, tally, n_shots=size.n_shots, rng=rng, batch_size=batch_size)
     parameters: dict[str, Any] = {"tasks": [task.name for task in tasks], "layers": chosen}
-    parameters |= {"n_shots": n_shots, "n_prompts": n_prompts, "n_splits": n_splits}
+    parameters |= asdict(size)
     provenance = Provenance(space=space.fingerprint, seed=seed, parameters=parameters)
     return PatchResult("Task vectors", tally.scores(seed=seed), tuple(choices), words, provenance)
 
@@ -125,23 +140,21 @@ def _prepare(
     task: Task,
     number: int,
     layers: tuple[int, ...],
+    size: StudySize,
     *,
-    n_shots: int,
-    n_prompts: int,
     rng: np.random.Generator,
     batch_size: int | None,
 ) -> tuple[_Prepared, LayerChoice]:
     """Split the pairs of a task, take its vectors from the shown ones, and choose the layer on the development ones."""
-    split = split_pairs(task, n_shots=n_shots, rng=rng)
+    split = split_pairs(task, n_shots=size.n_shots, rng=rng)
     seed = int(rng.integers(2**31))
     vectors, shuffled = (
         task_vectors(
             space,
-            task,
+            replace(task, pairs=split.shown),
             layers=layers,
-            shown=split.shown,
-            n_shots=n_shots,
-            n_prompts=n_prompts,
+            n_shots=size.n_shots,
+            n_prompts=size.n_prompts,
             shuffled=shuffled,
             seed=seed,
             batch_size=batch_size,

@@ -9,29 +9,27 @@ shuffled and a model that has learned nothing say how much of the answer needs o
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from lexframe.checks import plain
 from lexframe.exceptions import InputError, VocabularyError
 from lexframe.intervals import Estimate, mean_over_items
 from lexframe.linalg import softmax
 from lexframe.provenance import Provenance
-from lexframe.results import Result
 from lexframe.spaces.base import LensSpace
+from lexframe.studies.selection_result import MEASURES, SelectionScore, SelectionStudy
 from lexframe.studies.state_parts import LastStates, StateParts, fit_state_parts, last_states
 from lexframe.studies.subspace import principal_axes, share_inside
 
 if TYPE_CHECKING:
-    import pandas
+    pass
 
 CONTINUATIONS = (" This is about the", " People are talking about the", " Here is more on the")
 """Neutral endings: what stands last is the same after every prompt, so that the last token decides nothing."""
 
-MEASURES = ("words", "words not in the prompt", "subspace")
 _WORD = re.compile(r"[a-z]{3,}")
 _BLOCK = 256
 
@@ -100,143 +98,24 @@ def _is_one_item(space: LensSpace, word: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class SelectionScore:
-    """One measure under one condition, over the held-out prompts.
+class LabeledTexts:
+    """Texts and the topic of each.
 
     Attributes
     ----------
-    condition : str
-        ``"prompt"``, ``"shuffled"`` for its words in random order, and both again for every control model, after its name.
-    measure : {"words", "words not in the prompt", "subspace"}
-        The first two are changes of the log probability of a topic's words, in nats, against the neutral continuation alone; the last is
-        the share of the state's squared length inside a topic's subspace.
-    own, other : Estimate
-        For the prompt's own topic, and averaged over the other topics.
-    selection : Estimate
-        Own less other, a prompt at a time: above 0 the prompt selects its topic.
+    texts, labels : sequence of str
     """
 
-    condition: str
-    measure: str
-    own: Estimate
-    other: Estimate
-    selection: Estimate
-
-    def to_dict(self) -> dict[str, Any]:
-        """Every field as plain types, for JSON."""
-        found = {name: getattr(self, name).to_dict() for name in ("own", "other", "selection")}
-        return {"condition": self.condition, "measure": self.measure} | found
+    texts: Sequence[str]
+    labels: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
-class SelectionStudy(Result):
-    """What prompts select, beside what their controls select.
+class SelectionSize:
+    """How much a study of selection looks at.
 
     Attributes
     ----------
-    topics : tuple of str
-    n_prompts : int
-    layer, n_axes : int
-        Of the subspaces.
-    words : dict of str to tuple of str
-        Of each topic.
-    scores : tuple of SelectionScore
-    margins : dict of str to dict of str to Estimate
-        By measure and control: selection of the prompts less that of the control, paired by prompt. Above 0 the control does not
-        explain it.
-    provenance : Provenance
-    """
-
-    topics: tuple[str, ...]
-    n_prompts: int
-    layer: int
-    n_axes: int
-    words: dict[str, tuple[str, ...]]
-    scores: tuple[SelectionScore, ...]
-    margins: dict[str, dict[str, Estimate]]
-    provenance: Provenance = field(default_factory=Provenance)
-
-    def score(self, condition: str, measure: str) -> SelectionScore:
-        """One of the scores.
-
-        Raises
-        ------
-        KeyError
-            If there is none of that condition and measure.
-        """
-        return {(each.condition, each.measure): each for each in self.scores}[condition, measure]
-
-    def summary(self) -> str:
-        """Measure by measure, whether prompts select their topic, and whether a control explains it."""
-        said = []
-        for measure in MEASURES:
-            found = self.score("prompt", measure).selection
-            explained = [name for name, margin in self.margins[measure].items() if margin.low <= 0]
-            verdict = (
-                "no selection" if found.low <= 0 else f"no more than {', '.join(explained)}" if explained else "more than every control"
-            )
-            said.append(f"{measure} {found} ({verdict})")
-        return f"Of {self.n_prompts:,} prompts on {len(self.topics)} topics, selection by " + "; ".join(said) + "."
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain types, for JSON."""
-        found = {name: plain(getattr(self, name)) for name in ("topics", "n_prompts", "layer", "n_axes", "words")}
-        margins = {measure: {name: each.to_dict() for name, each in row.items()} for measure, row in self.margins.items()}
-        scores = [score.to_dict() for score in self.scores]
-        return found | {"scores": scores, "margins": margins, "provenance": self.provenance.to_dict()}
-
-    def to_frame(self) -> "pandas.DataFrame":
-        """A row a condition and measure, with the intervals of the selection."""
-        import pandas as pd
-
-        return pd.DataFrame(
-            [
-                {
-                    "condition": score.condition,
-                    "measure": score.measure,
-                    "own": score.own.value,
-                    "other": score.other.value,
-                    "selection": score.selection.value,
-                    "low": score.selection.low,
-                    "high": score.selection.high,
-                }
-                for score in self.scores
-            ]
-        )
-
-
-def measure_selection(
-    space: LensSpace,
-    train_texts: Sequence[str],
-    train_labels: Sequence[str],
-    prompts: Sequence[str],
-    labels: Sequence[str],
-    *,
-    controls: Mapping[str, LensSpace] | None = None,
-    continuations: Sequence[str] = CONTINUATIONS,
-    layer: int = -1,
-    n_axes: int = 8,
-    n_words: int = 40,
-    max_words: int = 30,
-    max_read: int = 200,
-    seed: int = 0,
-) -> SelectionStudy:
-    """Measure whether held-out prompts on a topic select its words and its subspace.
-
-    Parameters
-    ----------
-    space : LensSpace
-    train_texts, train_labels : sequence of str
-        Give the words, the nuisance parts and the subspaces.
-    prompts, labels : sequence of str
-        Held-out texts and their topics, which must be among the training labels.
-    controls : mapping of str to LensSpace, optional
-        Other models with the same vocabulary by name, such as ``{"untrained": ...}``; read with the same words, and with subspaces of
-        their own.
-    continuations : sequence of str
-        Written after every prompt; results are means over them.
-    layer : int
-        Whose states are looked at.
     n_axes : int
         Rank of every topic's subspace. Its origin is the mean of all topics, so where a topic lies counts as well as how it varies.
     n_words : int
@@ -245,6 +124,43 @@ def measure_selection(
         Prompts and training texts are cut there, so that they end at like positions.
     max_read : int
         Training texts of each topic that the models read for its subspace; words are counted in all of them.
+    """
+
+    n_axes: int = 8
+    n_words: int = 40
+    max_words: int = 30
+    max_read: int = 200
+
+
+def measure_selection(
+    space: LensSpace,
+    train: LabeledTexts,
+    asked: LabeledTexts,
+    *,
+    controls: Mapping[str, LensSpace] | None = None,
+    continuations: Sequence[str] = CONTINUATIONS,
+    layer: int = -1,
+    size: SelectionSize | None = None,
+    seed: int = 0,
+) -> SelectionStudy:
+    """Measure whether held-out prompts on a topic select its words and its subspace.
+
+    Parameters
+    ----------
+    space : LensSpace
+    train : LabeledTexts
+        Give the words, the nuisance parts and the subspaces.
+    asked : LabeledTexts
+        Held-out prompts and their topics, which must be among the training labels.
+    controls : mapping of str to LensSpace, optional
+        Other models with the same vocabulary by name, such as ``{"untrained": ...}``; read with the same words, and with subspaces of
+        their own.
+    continuations : sequence of str
+        Written after every prompt; results are means over them.
+    layer : int
+        Whose states are looked at.
+    size : SelectionSize, optional
+        How many axes and words, and how much is read.
     seed : int
         Of the shuffled words and the bootstrap.
 
@@ -257,20 +173,22 @@ def measure_selection(
     InputError
         If there are no prompts, fewer than two topics, a topic without training texts or words, or too few texts for the axes.
     """
-    words = topic_words(space, train_texts, train_labels, n_words=n_words)
+    size = size or SelectionSize()
+    prompts, labels, n_axes = asked.texts, asked.labels, size.n_axes
+    words = topic_words(space, train.texts, train.labels, n_words=size.n_words)
     topics = tuple(words)
     _check(prompts, labels, words, continuations)
     truth = np.array([topics.index(label) for label in labels])
-    read = [row for topic in topics for row in [n for n, label in enumerate(train_labels) if label == topic][:max_read]]
-    train, train_topics = [_cut(train_texts[row], max_words) for row in read], [topics.index(train_labels[row]) for row in read]
-    asked = [_cut(text, max_words) for text in prompts]
+    read = [row for topic in topics for row in [n for n, label in enumerate(train.labels) if label == topic][: size.max_read]]
+    shown, shown_topics = [_cut(train.texts[row], size.max_words) for row in read], [topics.index(train.labels[row]) for row in read]
+    given = [_cut(text, size.max_words) for text in prompts]
     rng = np.random.default_rng(seed)
-    shuffled = [" ".join(rng.permutation(text.split()).tolist()) for text in asked]
+    shuffled = [" ".join(rng.permutation(text.split()).tolist()) for text in given]
     ids = [[space.word_ids(word)[0] for word in listed] for listed in words.values()]
     values: dict[tuple[str, str], np.ndarray] = {}
     for name, model in {"": space, **(controls or {})}.items():
-        reader = _Reader.of(model, train, train_topics, ids, continuations, layer, n_axes)
-        for condition, texts in (("prompt", asked), ("shuffled", shuffled)):
+        reader = _Reader.of(model, shown, shown_topics, ids, continuations, layer, n_axes)
+        for condition, texts in (("prompt", given), ("shuffled", shuffled)):
             found = zip(MEASURES, reader.read(texts), strict=True)
             values |= {(" ".join([name, condition]).strip(), measure): table for measure, table in found}
     contrasts = {key: _contrast(table, truth) for key, table in values.items()}
@@ -283,7 +201,7 @@ def measure_selection(
     for (condition, measure), gain in gains.items():
         if condition != "prompt":
             margins[measure][condition] = mean_over_items(gains["prompt", measure] - gain, seed=seed)
-    parameters = {"layer": layer, "n_axes": n_axes, "n_words": n_words, "max_words": max_words, "max_read": max_read}
+    parameters = {"layer": layer, **asdict(size)}
     provenance = Provenance(space=space.fingerprint, seed=seed, parameters=parameters)
     return SelectionStudy(topics, len(prompts), layer, n_axes, words, scores, margins, provenance)
 

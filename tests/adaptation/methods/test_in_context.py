@@ -1,6 +1,6 @@
 """Prompts to the letter, as many demonstrations as fit, and the same answer whichever way a prompt is read."""
 
-from types import SimpleNamespace
+import copy
 
 import numpy as np
 import pytest
@@ -17,7 +17,6 @@ from lexframe.adaptation.methods.in_context import (
     nearest_order,
     prompt_obstacle,
     shortened,
-    token_counts,
 )
 from lexframe.adaptation.methods.zero_shot import ZeroShot
 from lexframe.exceptions import InputError
@@ -143,15 +142,15 @@ def test_long_demonstrations_are_cut_to_their_share_after_a_whole_word():
     cut, short, solid = shortened(space, [long, "a dog", "z" * 50], 9)
     assert short == "a dog"
     assert long.startswith(f"{cut} ")
-    assert (token_counts(space, [cut, solid]) <= 9).all()
-    assert token_counts(space, [cut])[0] > 3
+    assert (space.prompt_lengths([cut, solid]) <= 9).all()
+    assert space.prompt_lengths([cut])[0] > 3
     assert set(solid) == {"z"}
     assert shortened(space, ["", "🐈"], 1) == ["", "🐈"]  # four tokens, but one character is the least there is
     problem = few_labels(space, new=NEW)
     classifier = RandomInContext(longest_share=0.05).fit(problem)  # three tokens
     assert classifier.choices["shortened"] > 0
     texts = [text.removesuffix("\n\n").rpartition(" ")[0] for text in classifier.prompts.demonstrations]
-    assert (token_counts(space, texts) <= 3).all()
+    assert (space.prompt_lengths(texts) <= 3).all()
 
 
 def naive_probabilities(space, prompts, words):
@@ -264,10 +263,9 @@ def test_spaces_that_do_not_go_on_from_a_prompt(method):
 
 
 def test_a_masked_model_is_known_by_its_configuration_too():
-    model = SimpleNamespace(config=SimpleNamespace(architectures=["RobertaForMaskedLM"]))
-    space = tiny_space("gpt2")
-    space.model = model  # such as a wrapper around it
-    assert "masked" in prompt_obstacle(space)
+    model = copy.deepcopy(tiny_model("gpt2"))
+    model.config.architectures = ["RobertaForMaskedLM"]  # as in a wrapper around it
+    assert "masked" in prompt_obstacle(LanguageModelSpace(model, tokenizer=tiny_tokenizer()))
 
 
 @pytest.mark.parametrize("share", [0.0, -0.5, 1.5])

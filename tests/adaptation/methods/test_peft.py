@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from lexframe.adaptation.methods.label_readouts import label_readout
 from lexframe.adaptation.methods.peft import IA3, LoRA, down_projections, key_and_value_modules, linear_modules
-from lexframe.adaptation.methods.weights import label_readout
 from lexframe.exceptions import MissingExtraError, ModelError
 from lexframe.spaces.weights import weights_hash
 from tests.adaptation.methods.test_weights import accuracy, encoder_space, planted_problem, zero_shot
@@ -77,7 +77,7 @@ def test_gradients_flow_into_the_adapter_alone_and_no_step_is_the_model(family, 
     ADAPTERS[method]().open_weights(readout)
     if family == "encoder":
         nn.init.ones_(readout.classifier.weight)
-    readout(readout.batch(readout.space.tokenization(problem.texts(test)))).pow(2).sum().backward()
+    readout(readout.network.batch(readout.network.tokenize(problem.texts(test)))).pow(2).sum().backward()
     mark = {"lora": "lora_", "ia3": "ia3_"}[method]
     for name, parameter in readout.model.named_parameters():
         assert (mark in name) == parameter.requires_grad == (parameter.grad is not None), name

@@ -86,7 +86,7 @@ def test_planted_classes_are_learnt_and_the_callers_model_is_untouched(capfd):
     problem, test, truth = planted_problem(space, 24, most_filler=1)
     classifier = SetFit(**FAST).fit(problem)
     assert weights_hash(space.model) == before
-    assert weights_hash(classifier.space.model) != before
+    assert weights_hash(classifier.network.body) != before
     assert accuracy(classifier, test, truth) > 0.85
     np.testing.assert_allclose(classifier.predict_proba(test).sum(axis=1), 1, atol=1e-12)
     assert classifier.n_parameters == sum(p.numel() for p in space.model.parameters()) + 33

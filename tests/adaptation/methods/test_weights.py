@@ -8,16 +8,8 @@ import pytest
 import torch
 
 from lexframe.adaptation.methods.fine_tuning import FineTuning
-from lexframe.adaptation.methods.weights import (
-    Course,
-    batches_of_like_length,
-    hold_out,
-    label_readout,
-    optimize,
-    rate_share,
-    scores_of,
-    seeded,
-)
+from lexframe.adaptation.methods.label_readouts import label_readout, scores_of
+from lexframe.adaptation.methods.optimizing import Course, batches_of_like_length, hold_out, optimize, rate_share, seeded
 from lexframe.adaptation.problem import EncodedTexts, Problem, label_scores
 from lexframe.exceptions import InputError
 from lexframe.linalg import softmax
@@ -95,7 +87,7 @@ def test_an_encoder_starts_undecided_and_reads_the_spaces_own_points(normalize):
     readout = label_readout(problem).eval()
     torch.nn.init.normal_(readout.classifier.weight, generator=torch.Generator().manual_seed(0))
     expected = problem.space.encode(problem.texts(test)) @ readout.classifier.weight.detach().numpy().T
-    texts = readout.space.tokenization(problem.texts(test))
+    texts = readout.network.tokenize(problem.texts(test))
     np.testing.assert_allclose(scores_of(readout, texts, 7), expected, atol=1e-5)
 
 
@@ -103,7 +95,7 @@ def test_an_encoder_starts_undecided_and_reads_the_spaces_own_points(normalize):
 def test_padding_changes_no_score(family):
     problem, test, _ = planted_problem(tiny_space(family), 6)
     readout = label_readout(problem).eval()
-    texts = readout.space.tokenization([*problem.texts(test), "one " * 20])
+    texts = readout.network.tokenize([*problem.texts(test), "one " * 20])
     np.testing.assert_allclose(scores_of(readout, texts, len(texts)), scores_of(readout, texts, 1), atol=1e-5)
 
 

@@ -113,11 +113,11 @@ def test_no_external_item():
     assert published_reconsideration(np.array([1.0, 3.0]), 2.0, population=np.zeros(0)).guarded.tolist() == [100, 0]
 
 
-def test_the_extent_by_every_rule():
+def test_the_extent_by_quantile():
     distances = np.arange(11.0)[::-1].copy()
-    assert [category_extent(distances, rule) for rule in ("median", "quantile", "max")] == [5.0, 9.0, 10.0]
+    assert [category_extent(distances, quantile=share) for share in (0.5, 0.9, 1.0)] == [5.0, 9.0, 10.0]
     assert category_extent(distances, quantile=0.25) == 2.5
-    assert category_extent(np.array([3.0], np.float32), "median") == 3.0
+    assert category_extent(np.array([3.0], np.float32), quantile=0.5) == 3.0
 
 
 def test_plain_types():
@@ -135,7 +135,6 @@ def test_plain_types():
         (lambda: published_reconsideration(np.array([1.0]), -1.0), "extent is -1.0"),
         (lambda: category_extent(np.zeros(0)), "no member, so it has no extent"),
         (lambda: category_extent(np.array([np.inf])), "Entry 0 of member_distances is inf"),
-        (lambda: category_extent(np.ones(2), "mean"), "rule is 'mean'; expected one of median, quantile, max"),
         (lambda: category_extent(np.ones(2), quantile=1.1), "quantile is 1.1"),
     ],
 )

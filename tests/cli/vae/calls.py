@@ -7,7 +7,7 @@ from lexframe.cli.main import main
 TINY = (
     *("--n-latent", 4, "--memory-tokens", 2, "--vocab-size", 300, "--d-model", 32, "--encoder-layers", 1, "--decoder-layers", 1),
     *("--max-tokens", 20, "--batch-size", 16, "--n-validations", 4, "--n-importance-samples", 3, "--precision", "float32"),
-    *("--free-nats", 2, "--epochs", 2),
+    *("--free-nats", 2, "--max-epochs", 2),
 )
 
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from lexframe.cli.vae_inputs import amounts_of
+from lexframe.cli.vae.inputs import amounts_of
 from lexframe.exceptions import InputError
 from lexframe.generative import sample_texts
 from lexframe.instruments import load_direction
@@ -37,7 +37,7 @@ def test_edits(model, labeled, poles, tmp_path, capsys):
     texts = sentences(5)
     saved = tmp_path / "rain"
     sides = ("--positive", poles[0], "--negative", poles[1])
-    assert run("vae", "edit", model, *texts, *sides, "--save", saved, "--json") == 0
+    assert run("vae", "edit", model, *texts, *sides, "--out", saved, "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert document["provenance"]["parameters"]["edit"] == "MeanDifferenceEdit"
     assert document["provenance"]["parameters"]["target"] == poles[0].stem
@@ -50,16 +50,16 @@ def test_edits(model, labeled, poles, tmp_path, capsys):
     again = json.loads(capsys.readouterr().out)
     assert again["edited"] == document["edited"]
     assert again["rates"]["edit_in_target"] is None
-    drawn = ("vae", "sample", model, "-n", 5, "--json")
+    drawn = ("vae", "sample", model, "--limit", 5, "--json")
     assert run(*drawn, "--direction", saved, "--strength", 2.5) == 0
     moved = json.loads(capsys.readouterr().out)
     assert moved["provenance"]["parameters"]["strength"] == 2.5
     assert moved["mean_cosine"] == sample_texts(space, 5, edit=direction, strength=2.5).to_dict()["mean_cosine"]
     assert moved["mean_cosine"] != sample_texts(space, 5).to_dict()["mean_cosine"]
-    assert run("vae", "edit", model, *texts, "--positive", poles[1], "--negative", poles[0], "--save", saved) == 0
+    assert run("vae", "edit", model, *texts, "--positive", poles[1], "--negative", poles[0], "--out", saved) == 0
     assert f"in place of the one towards {poles[0].stem} that stood there" in capsys.readouterr().err
     assert load_direction(saved).positive == poles[1].stem
-    several = ("--labels", labeled, "--label", "subject", "--towards", "dog")
+    several = ("--labeled", labeled, "--label", "subject", "--towards", "dog")
     for method in ("mean-difference", "classifier"):
         assert run("vae", "edit", model, *texts, *several, "--method", method, "--strength", 0.5, "--json") == 0
         document = json.loads(capsys.readouterr().out)
@@ -73,7 +73,7 @@ def test_edits(model, labeled, poles, tmp_path, capsys):
     assert "moved by 0.00" in err
     rows = [f"{text},{text.split()[1]},{text.split()[2]},{text.split()[-1]}" for text in sentences(60)]
     wide = lines_file(tmp_path / "wide.csv", ["text,subject,verb,number", *rows])
-    assert run("vae", "edit", model, *texts, "--labels", wide, "--label", "subject", "--towards", "dog", "--keep", "verb", "--json") == 0
+    assert run("vae", "edit", model, *texts, "--labeled", wide, "--label", "subject", "--towards", "dog", "--keep", "verb", "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert document["provenance"]["parameters"]["edit"] == "MatchedDifferenceEdit"
     assert document["provenance"]["parameters"]["n_groups"] == len({text.split()[2] for text in sentences(60)})
@@ -82,15 +82,15 @@ def test_edits(model, labeled, poles, tmp_path, capsys):
 def test_edits_that_cannot_be(model, labeled, poles, tmp_path, capsys):
     call = ("vae", "edit", model, "the cat sees rain 1")
     sides = ("--positive", poles[0], "--negative", poles[1])
-    several = ("--labels", labeled, "--label", "subject", "--towards")
+    several = ("--labeled", labeled, "--label", "subject", "--towards")
     one = lines_file(tmp_path / "one.txt", ["one text"])
-    assert run(*call, *sides, "--save", tmp_path / "rain") == 0
+    assert run(*call, *sides, "--out", tmp_path / "rain") == 0
     other = save_text_vae(tiny_vae(seed=3), tmp_path / "other")
     for arguments, message in (
         ((), "in one way"),
         (("--positive", poles[0]), "in one way"),
         ((" ", *sides), "Text 2 of 2 is blank"),
-        (("--labels", labeled), "in one way"),
+        (("--labeled", labeled), "in one way"),
         ((*sides, *several, "dog"), "in one way"),
         ((*several, "ox"), "'ox' is no class here"),
         ((*sides, "--method", "magic"), "mean-difference, classifier"),
@@ -99,13 +99,13 @@ def test_edits_that_cannot_be(model, labeled, poles, tmp_path, capsys):
         (("--positive", poles[0], "--negative", one), "the class 'one' has one text"),
         (("--direction", tmp_path / "none"), "holds no direction"),
         (("--direction", tmp_path / "rain", "--method", "classifier"), "Leave --method out"),
-        ((*sides, "--method", "classifier", "--save", tmp_path / "d"), "--save keeps one mean difference"),
-        (("--labels", labeled, "--label", "color", "--towards", "red"), "no field 'color'"),
+        ((*sides, "--method", "classifier", "--out", tmp_path / "d"), "--out keeps one mean difference"),
+        (("--labeled", labeled, "--label", "color", "--towards", "red"), "no field 'color'"),
         ((*several, "dog", "--keep", "color"), "no field 'color'"),
         ((*several, "dog", "--keep", "text"), "No label to keep stands at 10 points"),
         ((*several, "dog", "--keep", "subject", "--method", "classifier"), "Only differences of means"),
-        ((*several, "dog", "--keep", "subject", "--save", tmp_path / "d"), "and no --keep"),
-        ((*sides, "--keep", "subject"), "--keep names columns of --labels"),
+        ((*several, "dog", "--keep", "subject", "--out", tmp_path / "d"), "and no --keep"),
+        ((*sides, "--keep", "subject"), "--keep names columns of --labeled"),
     ):
         assert message in refused(capsys, *call, *arguments), arguments
     assert "two models" in refused(capsys, "vae", "edit", other, "the cat", "--direction", tmp_path / "rain")

@@ -4,13 +4,13 @@ import json
 from dataclasses import replace
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from lexframe.cli.vae_inputs import model_folder
-from lexframe.cli.vae_score import importance_samples, run_names, score_command
+from lexframe.cli.main import app
+from lexframe.cli.vae.inputs import model_folder
+from lexframe.cli.vae.score import importance_samples, run_names
 from lexframe.exceptions import DataError, InputError, LexframeError, ModelError
-from lexframe.generative.score.vae_score import score_text_vae
+from lexframe.generative.score.vae_score import ScoreSettings, score_text_vae
 from lexframe.spaces import TextVAESpace
 from lexframe.spaces.text_vae.files import load_text_vae, save_text_vae
 from lexframe.training.text_vae.data import split_texts
@@ -21,19 +21,14 @@ from tests.spaces.text_vae.test_space import tiny_vae
 from tests.tiny_models import tiny_model, tiny_tokenizer
 from tests.training.text_vae.test_run import TINY, sentences
 
-QUICK = ("--samples", "1,4", "--generated", "6", "--language-model", "none", "--most", "50", "--most-bounds", "10", "--most-decoded", "20")
-
-app = typer.Typer()
-app.command("score")(score_command)
-
-
-@app.callback()
-def _app():
-    """The verbs around it."""
+QUICK = (
+    *("--n-importance-samples", "1,4", "--n-samples", "6", "--language-model", "none"),
+    *("--limit", "50", "--n-bound-texts", "10", "--n-decoded-texts", "20"),
+)
 
 
 def run(*arguments):
-    return CliRunner().invoke(app, ["score", *map(str, arguments)])
+    return CliRunner().invoke(app, ["vae", "score", *map(str, arguments)])
 
 
 def error_of(*arguments):
@@ -68,7 +63,11 @@ def test_the_table_the_report_and_the_document_agree(folder, tmp_path):
     sizes = {"n_samples": 6, "n_texts": 50, "n_bound_texts": 10, "n_decoded_texts": 20, "n_importance_samples": (1, 4)}
     training = [json.loads(line)["caption"] for line in (folder / "training.jsonl").read_text().splitlines()]
     alone = score_text_vae(
-        space, texts, training_texts=training, plain_language_model=plain_nats(plain, texts), language_model=None, **sizes
+        space,
+        texts,
+        training_texts=training,
+        plain_language_model=plain_nats(plain, texts),
+        settings=ScoreSettings(language_model=None, **sizes),
     )
     for part in ("kl", "likelihood", "information", "samples", "memorization"):
         assert found[part] == json.loads(json.dumps(alone.to_dict()))[part], part
@@ -90,7 +89,17 @@ def test_the_table_the_report_and_the_document_agree(folder, tmp_path):
 def test_samples_are_compared_by_a_language_model(folder, tmp_path):
     tiny_model("llama").save_pretrained(tmp_path)
     tiny_tokenizer().save_pretrained(tmp_path)
-    given = (folder / "run" / "model", folder / "held.jsonl", "--text", "caption", *QUICK, "--samples", "1", "--language-model", tmp_path)
+    given = (
+        folder / "run" / "model",
+        folder / "held.jsonl",
+        "--text",
+        "caption",
+        *QUICK,
+        "--n-importance-samples",
+        "1",
+        "--language-model",
+        tmp_path,
+    )
     found = json.loads(run(*given, "--json").stdout)
     assert found["sample_perplexity"]["n_texts"] == found["real_perplexity"]["n_texts"] == 6
     assert (found["plain"], found["memorization"]) == (None, None)
@@ -101,9 +110,9 @@ def test_what_is_wrong_is_one_line(folder, tmp_path):
     held = (folder / "held.jsonl", "--text", "caption", *QUICK)
     run_folder = folder / "run"
     for number in ("1,x", "0", ""):
-        with pytest.raises(InputError, match="--samples is"):
+        with pytest.raises(InputError, match="--n-importance-samples is"):
             importance_samples(number)
-    assert isinstance(error_of(run_folder, *held, "--samples", "many"), InputError)
+    assert isinstance(error_of(run_folder, *held, "--n-importance-samples", "many"), InputError)
     assert isinstance(error_of(tmp_path, *held), ModelError)
     assert "has no latent" in str(error_of(folder / "plain", *held))
     assert isinstance(error_of(run_folder, folder / "held.jsonl"), DataError)  # there is no column named text

@@ -52,7 +52,7 @@ def test_points_of_a_store_are_decoded_and_those_of_another_model_are_not(model,
 
 
 def test_samples_of_the_prior_and_of_a_class(model, corpus, labeled, capsys):
-    writing = ("-n", 6, "--temperature", 0.8, "--top-p", 0.9)
+    writing = ("--limit", 6, "--temperature", 0.8, "--top-p", 0.9)
     assert run("vae", "sample", model, *writing, "--seed", 3) == 0
     first = capsys.readouterr()
     assert len(first.out.splitlines()) == 6
@@ -61,18 +61,18 @@ def test_samples_of_the_prior_and_of_a_class(model, corpus, labeled, capsys):
     assert capsys.readouterr().out == first.out
     assert run("vae", "sample", model, *writing, "--seed", 4) == 0
     assert capsys.readouterr().out != first.out
-    drawn = ("--labels", labeled, "--label", "subject", "--class", "dog")
-    assert run("vae", "sample", model, *writing, *drawn, "--nearest", corpus, "--held-out", corpus, "--json") == 0
+    drawn = ("--labeled", labeled, "--label", "subject", "--class", "dog")
+    assert run("vae", "sample", model, *writing, *drawn, "--training", corpus, "--held-out", corpus, "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert document["label"] == "dog"
     assert len(document["memorization"]["samples"]["nearest"]) == 6
     assert document["memorization"]["held_out"]["rates"]["copied_share"] == 1.0
-    assert run("vae", "sample", model, "-n", 1, "--nearest", corpus) == 0
+    assert run("vae", "sample", model, "--limit", 1, "--training", corpus) == 0
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == 2
     assert "training texts" in err
     assert "'ox' is no class here; the classes are" in refused(capsys, "vae", "sample", model, *drawn[:-1], "ox")
-    assert "both --class LABEL and --labels FILE" in refused(capsys, "vae", "sample", model, "--class", "dog")
+    assert "both --class LABEL and --labeled FILE" in refused(capsys, "vae", "sample", model, "--class", "dog")
     assert "give both" in refused(capsys, "vae", "sample", model, "--held-out", corpus)
     assert "top_p 2.0" in refused(capsys, "vae", "sample", model, "--top-p", 2)
 
@@ -90,5 +90,5 @@ def test_models_that_are_no_text_vae(tmp_path, capsys):
 
 def test_what_a_model_writes_cannot_steer_the_terminal(model, monkeypatch, capsys):
     monkeypatch.setattr(TextVAESpace, "decode", lambda self, points, **options: ["\x1b[2J a\nb\x07"] * len(points))
-    assert run("vae", "sample", model, "-n", 1) == 0
+    assert run("vae", "sample", model, "--limit", 1) == 0
     assert capsys.readouterr().out == "  �[2J a b�\n"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
 from lexframe.exceptions import DataError, InputError
-from lexframe.generative.score.position_gain import position_gain, spearman_trend, within
+from lexframe.generative.score.position_gain import Resolution, position_gain, spearman_trend, within
 from lexframe.intervals import Estimate
 from tests.generative.toy import ToyLatentSpace
 
@@ -37,7 +37,7 @@ def scripted(gains, **options):
 
 def test_numbers_by_hand():
     """Two lengths; 1.2 of the 2 nats of the long text and all of the short one lie in the first half."""
-    found = scripted([[0.8, 0.4, 0.4, 0.4], [1.0, 0.0]] * 2, least_texts=4, n_stretches=4)
+    found = scripted([[0.8, 0.4, 0.4, 0.4], [1.0, 0.0]] * 2, resolution=Resolution(4, 4))
     assert found.gain_per_text.value == pytest.approx(1.5)
     assert [point.position for point in found.by_position] == [0, 1]  # two texts only reach the third token
     assert [point.gain.value for point in found.by_position] == pytest.approx([0.9, 0.2])
@@ -54,7 +54,9 @@ def test_numbers_by_hand():
 
 def test_places_that_enough_texts_reach():
     gains = [[0.1] * length for length in (2, 2, 3, 3, 5)]
-    reached = {least: [point.n_texts for point in scripted(gains, least_texts=least).by_position] for least in (2, 3, 5, 6)}
+    reached = {
+        least: [point.n_texts for point in scripted(gains, resolution=Resolution(least_texts=least)).by_position] for least in (2, 3, 5, 6)
+    }
     assert reached == {2: [5, 5, 3], 3: [5, 5, 3], 5: [5, 5], 6: []}
 
 
@@ -102,7 +104,7 @@ def test_a_latent_of_all_words_is_spread_and_one_of_the_first_is_not():
     found = {}
     for n_driven in (None, 1):
         space = ToyLatentSpace([3.0], n_driven=n_driven)
-        found[n_driven] = position_gain(space, _distinct(space, n_words), least_texts=20)
+        found[n_driven] = position_gain(space, _distinct(space, n_words), resolution=Resolution(least_texts=20))
     spread, front = found[None], found[1]
     assert spread.verdict == "spread"
     assert spread.first_quarter.value == pytest.approx(3 / 11 * 4 * 11 / 12, abs=0.25)  # 3 of 11 words: the end tells nothing
@@ -152,9 +154,11 @@ def test_to_dict_is_json():
 
 def test_bad_input():
     space = ToyLatentSpace([1.0])
-    for options in ({"n_derangements": 0}, {"n_stretches": 2}, {"least_texts": 1}):
-        with pytest.raises(InputError, match="expected at least 1, 3 and 2"):
-            position_gain(space, ["a", "b"], **options)
+    with pytest.raises(InputError, match="n_derangements is 0"):
+        position_gain(space, ["a", "b"], n_derangements=0)
+    for options in ({"n_stretches": 2}, {"least_texts": 1}):
+        with pytest.raises(InputError, match="expected at least 3 and 2"):
+            Resolution(**options)
     for points in (np.zeros((2, 3), np.float32), np.full((2, 1), np.nan, np.float32)):
         with pytest.raises(InputError, match="expected 2 rows of 1 numbers"):
             position_gain(space, ["a", "b"], points=points)

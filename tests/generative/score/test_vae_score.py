@@ -19,7 +19,7 @@ from lexframe.generative.score.mutual_information import mutual_information
 from lexframe.generative.score.position_gain import position_gain
 from lexframe.generative.score.rate_distortion import rate_distortion
 from lexframe.generative.score.vae_measures import vae_measures
-from lexframe.generative.score.vae_score import score_text_vae
+from lexframe.generative.score.vae_score import ScoreSettings, score_text_vae
 from lexframe.generative.texts.nearest_texts import memorization_check
 from lexframe.generative.texts.sample_diversity import compare_diversity
 from lexframe.generative.texts.text_perplexity import language_model_perplexity
@@ -81,14 +81,11 @@ def score(space, texts, plain, training, language_model):
     return score_text_vae(
         space,
         texts,
+        settings=ScoreSettings(n_importance_samples=(1, 50), temperature=1.0, language_model=language_model, **SIZES),
         training_texts=training,
-        n_importance_samples=(1, 50),
-        temperature=1.0,
         factors={"first": [text.split()[0] for text in texts], "share of a": [text.split().count("a") / 8 for text in texts]},
         plain_language_model=plain,
-        language_model=language_model,
         seed=4,
-        **SIZES,
     )
 
 
@@ -137,7 +134,8 @@ def test_numbers_that_are_known(score, space, texts):
 
 def test_no_text_is_read_twice(texts, training, plain):
     space = CountingSpace([2.0, 0.0])
-    score_text_vae(space, texts, training_texts=training, plain_language_model=plain, language_model=None, **SIZES)
+    settings = ScoreSettings(language_model=None, **SIZES)
+    score_text_vae(space, texts, settings=settings, training_texts=training, plain_language_model=plain)
     assert space.encoded == [250, 40]  # the texts, and the samples that are read back
     assert sorted(space.decoded) == [40, 100]
 
@@ -149,16 +147,16 @@ def test_a_plain_language_model_is_asked_for_what_is_compared(space, texts, plai
         asked.extend(some)
         return np.array([nats[text] for text in some])
 
-    options = {"language_model": None, "n_importance_samples": (1,), **SIZES}
-    found = score_text_vae(space, texts, plain_language_model=model, **options)
+    settings = ScoreSettings((1,), language_model=None, **SIZES)
+    found = score_text_vae(space, texts, plain_language_model=model, settings=settings)
     assert len(asked) == 100
-    other = score_text_vae(space, texts, plain_language_model=plain.tolist(), **options)
+    other = score_text_vae(space, texts, plain_language_model=plain.tolist(), settings=settings)
     assert found.plain == other.plain
     assert found.rate_distortion == other.rate_distortion
 
 
 def test_what_is_not_asked_for_is_left_out(space, texts):
-    found = score_text_vae(space, texts[:30], language_model=None, n_importance_samples=(2,), n_samples=10)
+    found = score_text_vae(space, texts[:30], settings=ScoreSettings((2,), 10, language_model=None))
     absent = ("plain", "sample_perplexity", "real_perplexity", "memorization", "factors")
     assert [getattr(found, name) for name in absent] == [None] * 5
     assert [found.to_dict()[name] for name in absent] == [None] * 5
@@ -212,7 +210,7 @@ def calm(score):
 
 
 def test_a_collapsed_latent(texts):
-    found = score_text_vae(ToyLatentSpace([0.01]), texts, language_model=None, n_samples=10, n_importance_samples=(1,))
+    found = score_text_vae(ToyLatentSpace([0.01]), texts, settings=ScoreSettings((1,), 10, language_model=None))
     assert found.warnings[0].startswith("The latent has collapsed: KL is 0.00 nats a text and 0 of 1 dimensions")
     assert found.gain.verdict == "none"
 
@@ -257,8 +255,8 @@ def test_copies_are_held_against_those_among_real_texts(calm):
 
 
 def test_a_score_depends_on_its_seed_alone(space, texts):
-    options = {"language_model": None, "n_importance_samples": (3,), "n_samples": 10, "n_texts": 50}
-    first, again, other = (score_text_vae(space, texts, seed=seed, **options) for seed in (1, 1, 2))
+    settings = ScoreSettings((3,), 10, language_model=None, n_texts=50)
+    first, again, other = (score_text_vae(space, texts, seed=seed, settings=settings) for seed in (1, 1, 2))
     assert same(first, again)
     assert first.rows.tolist() != other.rows.tolist()
 
@@ -270,12 +268,12 @@ def test_bad_input(space, texts, without_type_checks):
         score_text_vae(space, ["a"])
     for name in ("n_texts", "n_bound_texts", "n_decoded_texts"):
         with pytest.raises(InputError, match=f"{name} is 1"):
-            score_text_vae(space, texts, **{name: 1})
+            ScoreSettings(**{name: 1})
     with pytest.raises(InputError, match="expected 1 among them"):
-        score_text_vae(space, texts, weights=(0.0, 2.0))
+        ScoreSettings(weights=(0.0, 2.0))
     with pytest.raises(InputError, match=r"shape \(2,\)"):
         score_text_vae(space, texts, plain_language_model=[1.0, 2.0])
     with pytest.raises(InputError, match="finite: False"):
         score_text_vae(space, texts, plain_language_model=[math.nan] * len(texts))
     with pytest.raises(InputError, match="'tense' has 2 values for 300 texts"):
-        score_text_vae(space, texts, factors={"tense": [0, 1]}, language_model=None, n_importance_samples=(1,), n_samples=5)
+        score_text_vae(space, texts, factors={"tense": [0, 1]}, settings=ScoreSettings((1,), 5, language_model=None))

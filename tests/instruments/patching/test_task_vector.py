@@ -14,7 +14,7 @@ from lexframe.instruments.patching.task import draw_dummies
 from lexframe.instruments.patching.task_vector import choose_move, inner_layers, patched_scores
 from lexframe.linalg import softmax
 from lexframe.spaces import Intervention, ToySpace
-from lexframe.studies import task_vector_study
+from lexframe.studies import StudySize, task_vector_study
 from tests.tiny_models import tiny_space
 
 PAIRS = tuple(zip("abcdefghijkl", "bcdefghijklm", strict=True))
@@ -143,7 +143,7 @@ def test_one_task_has_no_control():
 
 
 def test_a_study_of_an_untrained_model_runs_and_says_so():
-    result = task_vector_study(tiny_space("gpt2"), [NEXT, SAME], n_shots=2, n_prompts=3, n_splits=2)
+    result = task_vector_study(tiny_space("gpt2"), [NEXT, SAME], size=StudySize(n_shots=2, n_prompts=3, n_splits=2))
     frame = result.to_frame()
     assert len(frame) == 3 * 8
     assert set(frame.task) == {"next", "same", "all tasks"}

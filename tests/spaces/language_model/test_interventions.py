@@ -133,7 +133,7 @@ def test_writing_needs_a_causal_model_room_and_sensible_options():
     space = tiny_space("gpt2")
     with pytest.raises(InputError, match="no room"):
         space.generate(["cat " * 100])
-    with pytest.raises(InputError, match="expected at least 1"):
+    with pytest.raises(InputError, match="max_new_tokens is 0; expected 1 or more"):
         space.generate(["cat"], max_new_tokens=0)
     assert space.generate([]) == []
 

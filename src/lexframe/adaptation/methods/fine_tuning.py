@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from lexframe.adaptation.methods.weights import LabelReadout, WeightMethod
+from lexframe.adaptation.methods.label_readouts import LabelReadout
+from lexframe.adaptation.methods.weights import WeightMethod
 
 
 class FineTuning(WeightMethod):

@@ -4,7 +4,6 @@ A prompt is a row of demonstrations, each the space's template filled with a lab
 and an empty line; the text comes last, in the template. It holds as many whole demonstrations as the context has room for.
 """
 
-import sys
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,11 +17,9 @@ from lexframe.adaptation.methods.zero_shot import ZeroShot
 from lexframe.adaptation.problem import Classifier, Method, Probabilities, Problem, Rows, label_scores
 from lexframe.exceptions import InputError
 from lexframe.linalg import cosine, softmax
-from lexframe.spaces.base import Space
-from lexframe.spaces.language_model.space import LanguageModelSpace
+from lexframe.spaces.base import PromptSpace, Space
 from lexframe.spaces.precision import fast_products
 from lexframe.spaces.templates import Template
-from lexframe.spaces.tokenization import Tokenization
 from lexframe.typing import Points
 
 SEPARATOR = "\n\n"
@@ -35,15 +32,15 @@ OrderFunction = Callable[[Rows, int], Order]
 
 def prompt_obstacle(space: Space) -> str | None:
     """Why `space` cannot go on from a prompt, in a sentence that says what to do; None if it can."""
-    if not isinstance(space, LanguageModelSpace):
+    if not isinstance(space, PromptSpace):
         return f"{type(space).__name__} does not go on from a prompt; use a causal language model, such as gpt2."
-    names = (type(space.model).__name__, *(getattr(space.model.config, "architectures", None) or ()))
-    if any("ForMaskedLM" in name for name in names):
-        return f"{space.model_name} is a masked language model, which does not go on from a prompt; use a causal one, such as gpt2."
+    if not space.predicts_next_token:
+        name = space.fingerprint.model
+        return f"{name} is a masked language model, which does not go on from a prompt; use a causal one, such as gpt2."
     return None
 
 
-def require_causal(space: Space) -> LanguageModelSpace:
+def require_causal(space: Space) -> PromptSpace:
     """The space as one that goes on from a prompt.
 
     Raises
@@ -54,19 +51,8 @@ def require_causal(space: Space) -> LanguageModelSpace:
     obstacle = prompt_obstacle(space)
     if obstacle is not None:
         raise InputError(obstacle)
-    assert isinstance(space, LanguageModelSpace)
+    assert isinstance(space, PromptSpace)
     return space
-
-
-def prompt_reader(space: LanguageModelSpace, template: Template | None = None, *, truncation: str = "left") -> LanguageModelSpace:
-    """A second space on the same loaded model: the last state of the last token, which is where the model answers.
-
-    Prompts are read at the last layer whichever layer the space is of: it is the model that is asked.
-    """
-    reader = LanguageModelSpace(space.model, tokenizer=space.tokenizer, max_length=space.tokenization.max_length, truncation=truncation)
-    if template is not None:  # set, not parsed: a demonstration that holds "{text}" is text like any other
-        reader.tokenization.template = template
-    return reader
 
 
 def demonstration(template: Template, text: str, word: str) -> str:
@@ -80,13 +66,7 @@ def prompt(template: Template, demonstrations: Sequence[str], text: str) -> str:
     return "".join(demonstrations) + template.fill(text)
 
 
-def token_counts(space: LanguageModelSpace, texts: Sequence[str]) -> Counts:
-    """Tokens of each text as it stands, special tokens included; nothing is cut."""
-    uncut = Tokenization(space.tokenizer, max_length=sys.maxsize)
-    return np.array([len(text.ids) for text in uncut(list(texts))], dtype=np.int64)
-
-
-def shortened(space: LanguageModelSpace, texts: Sequence[str], most_tokens: int) -> list[str]:
+def shortened(space: PromptSpace, texts: Sequence[str], most_tokens: int) -> list[str]:
     """Texts of at most `most_tokens` tokens: longer ones are cut on the right, after a whole word where there are blanks.
 
     A text is never cut to less than one character.
@@ -94,7 +74,7 @@ def shortened(space: LanguageModelSpace, texts: Sequence[str], most_tokens: int)
     results = list(texts)
     pending = list(range(len(results)))
     while pending:
-        counts = token_counts(space, [results[i] for i in pending])
+        counts = space.prompt_lengths([results[i] for i in pending])
         too_long = [(i, count) for i, count in zip(pending, counts.tolist(), strict=True) if count > most_tokens and len(results[i]) > 1]
         for i, count in too_long:
             cut = results[i][: max(1, len(results[i]) * most_tokens // count)]
@@ -130,8 +110,8 @@ class Prompts:
 
     Attributes
     ----------
-    reader : LanguageModelSpace
-        See :func:`prompt_reader`; says what fits.
+    reader : PromptSpace
+        See :meth:`~lexframe.spaces.base.PromptSpace.prompt_reader`; says what fits.
     template : Template
         Around every text.
     demonstrations : tuple of str
@@ -140,21 +120,21 @@ class Prompts:
         Tokens that each takes in a row of demonstrations.
     """
 
-    reader: LanguageModelSpace
+    reader: PromptSpace
     template: Template
     demonstrations: tuple[str, ...]
     lengths: Counts
 
     @classmethod
-    def of(cls, reader: LanguageModelSpace, template: Template, demonstrations: Sequence[str]) -> "Prompts":
+    def of(cls, reader: PromptSpace, template: Template, demonstrations: Sequence[str]) -> "Prompts":
         """Measure the demonstrations: each between two others, because tokens may join across their border."""
-        twice = token_counts(reader, [text + text for text in demonstrations])
-        return cls(reader, template, tuple(demonstrations), twice - token_counts(reader, demonstrations))
+        twice = reader.prompt_lengths([text + text for text in demonstrations])
+        return cls(reader, template, tuple(demonstrations), twice - reader.prompt_lengths(demonstrations))
 
     @property
     def max_length(self) -> int:
         """Tokens of the context."""
-        return self.reader.tokenization.max_length
+        return self.reader.max_length
 
     @property
     def most(self) -> int:
@@ -175,7 +155,7 @@ class Prompts:
         """
         prompts = [prompt(self.template, (), text) for text in texts]
         # One token more than there is room for: joining may save one, and what does not fit is taken out below.
-        room = self.max_length + 1 - token_counts(self.reader, prompts)
+        room = self.max_length + 1 - self.reader.prompt_lengths(prompts)
         numbers = (np.cumsum(self.lengths[order], axis=1) <= room[:, np.newaxis]).sum(axis=1).astype(np.int64)
         pending = np.flatnonzero(numbers).tolist()
         while pending:
@@ -228,7 +208,7 @@ class InContextClassifier:
             probabilities[alone] = ZeroShot().fit(self.problem).predict_proba(rows[alone])
         for group in self._groups(numbers):
             reader = self.prompts.reader
-            with fast_products(next(reader.model.parameters()).device):
+            with fast_products(reader.device):
                 points = reader.encode([prompts[i] for i in group], batch_size=self.problem.encoded.batch_size)
             probabilities[group] = softmax(label_scores(self.prompts.reader, points, self.problem.words()))
         self._record(rows, numbers)
@@ -280,7 +260,7 @@ class InContext(Method):
     def fit(self, problem: Problem) -> Classifier:
         """Write the demonstrations; nothing is learnt."""
         space = require_causal(problem.space)
-        max_length, template = space.tokenization.max_length, space.tokenization.template
+        max_length, template = space.max_length, space.template
         candidates = self._candidates(problem, max_length)
         texts, words = problem.texts(problem.rows[candidates]), problem.words()
         kept = shortened(space, texts, max(1, int(self.longest_share * max_length)))
@@ -290,7 +270,7 @@ class InContext(Method):
             "shortened": sum(text != whole for text, whole in zip(kept, texts, strict=True)),
             "without_demonstrations": 0,
         }
-        prompts = Prompts.of(prompt_reader(space), template, demonstrations)
+        prompts = Prompts.of(space.prompt_reader(), template, demonstrations)
         return InContextClassifier(problem, prompts, self._order(problem), self.nested, choices)
 
     @abstractmethod

@@ -10,16 +10,13 @@ from lexframe.adaptation.methods.in_context import (
     balanced_order,
     demonstration,
     prompt_obstacle,
-    prompt_reader,
     require_causal,
     shortened,
-    token_counts,
 )
 from lexframe.adaptation.problem import Classifier, Method, Probabilities, Problem, Rows
 from lexframe.exceptions import InputError
 from lexframe.linalg import softmax
-from lexframe.spaces.base import Space
-from lexframe.spaces.language_model.space import LanguageModelSpace
+from lexframe.spaces.base import PromptSpace, Space
 from lexframe.spaces.templates import Template
 from lexframe.typing import Points
 
@@ -73,7 +70,7 @@ def kl_divergence(anchors: Float[np.ndarray, "n_anchors n_vocab"], log_queries: 
 
 
 def nearest_anchors(
-    space: LanguageModelSpace,
+    space: PromptSpace,
     anchors: Float32[np.ndarray, "n_anchors n_dims"],
     queries: Float32[np.ndarray, "n_queries n_dims"],
     most: int,
@@ -87,7 +84,7 @@ def nearest_anchors(
 
     Parameters
     ----------
-    space : LanguageModelSpace
+    space : PromptSpace
         Its head gives the next-token distribution at a point.
     anchors, queries : ndarray of shape (n_anchors, n_dims) and (n_queries, n_dims), float32
         Points of `space`.
@@ -165,7 +162,7 @@ class KNNPromptingClassifier:
     Attributes
     ----------
     problem : Problem
-    reader : LanguageModelSpace
+    reader : PromptSpace
         Its template holds the demonstrations.
     anchors : ndarray of shape (n_anchors, n_dims)
         Last states of the labeled texts; their distributions are made from them block by block.
@@ -181,7 +178,7 @@ class KNNPromptingClassifier:
     """
 
     problem: Problem
-    reader: LanguageModelSpace
+    reader: PromptSpace
     anchors: Points
     y: Rows
     smoothing: float
@@ -239,11 +236,11 @@ class KNNPrompting(Method):
         tried = [self._fitted(problem, space, *option) for option in (options if len(with_[0]) else [without])]
         return max(tried, key=lambda classifier: classifier.choices["leave_one_out_accuracy"])
 
-    def _fitted(self, problem: Problem, space: LanguageModelSpace, shown: Rows, prefix: str) -> KNNPromptingClassifier:
+    def _fitted(self, problem: Problem, space: PromptSpace, shown: Rows, prefix: str) -> KNNPromptingClassifier:
         """Anchors read behind `prefix`, and the number of voters that does best by leave-one-out."""
-        template = space.tokenization.template
+        template = space.template
         around = Template(prefix + template.before, template.after)
-        reader = prompt_reader(space, around, truncation=space.tokenization.truncation)
+        reader = space.prompt_reader(around, truncation=space.truncation)
         voters = np.setdiff1d(np.arange(len(problem.rows)), shown)
         y, points = problem.y[voters], _read(reader, problem, problem.rows[voters])
         left_out = np.random.default_rng(problem.seed).permutation(len(voters))[:MOST_LEFT_OUT]
@@ -254,22 +251,22 @@ class KNNPrompting(Method):
         return KNNPromptingClassifier(problem, reader, points, y, self.smoothing, choices)
 
 
-def _demonstrations(space: LanguageModelSpace, problem: Problem) -> tuple[Rows, str]:
+def _demonstrations(space: PromptSpace, problem: Problem) -> tuple[Rows, str]:
     """Positions in the labeled rows that are shown, one a class, and what stands in front of every text."""
     if problem.shots < LEAST_SHOTS_TO_SHOW:
         return np.zeros(0, dtype=np.int64), ""
     first = balanced_order(problem.y, problem.seed)[: problem.n_labels]
-    room = SHOWN_SHARE * space.tokenization.max_length
+    room = SHOWN_SHARE * space.max_length
     texts = shortened(space, problem.texts(problem.rows[first]), max(LEAST_TOKENS, int(room / problem.n_labels)))
-    template, words = space.tokenization.template, problem.words()
+    template, words = space.template, problem.words()
     prefix, n_shown = "", 0
     for text, label in zip(texts, problem.y[first], strict=True):
         longer = prefix + demonstration(template, text, words[label][0])
-        if token_counts(space, [longer + template.fill("")])[0] > room:
+        if space.prompt_lengths([longer + template.fill("")])[0] > room:
             break
         prefix, n_shown = longer, n_shown + 1
     return first[:n_shown], prefix
 
 
-def _read(reader: LanguageModelSpace, problem: Problem, rows: Rows) -> Points:
+def _read(reader: PromptSpace, problem: Problem, rows: Rows) -> Points:
     return reader.encode(problem.texts(rows), batch_size=problem.encoded.batch_size)

@@ -11,9 +11,10 @@ from typing import Any
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from lexframe.adaptation.methods.weights import LabelReadout, WeightMethod, import_extra, read_blocks
+from lexframe.adaptation.methods.extras import import_extra
+from lexframe.adaptation.methods.label_readouts import LabelReadout
+from lexframe.adaptation.methods.weights import WeightMethod
 from lexframe.exceptions import ModelError
-from lexframe.spaces.language_model.layers import text_config
 
 _OF_ATTENTION = re.compile(r"attn|attention", re.IGNORECASE)
 _KEY_OR_VALUE = re.compile(r"(^|_)[kv](_|$)|kv|key|value|c_attn", re.IGNORECASE)
@@ -27,7 +28,7 @@ def linear_modules(readout: LabelReadout) -> dict[str, nn.Module]:
     ModelError
         If there is none.
     """
-    blocks = read_blocks(readout)
+    blocks = readout.network.blocks
     inside = {id(module) for module in blocks.modules()}
     found = {
         name: module for name, module in readout.model.named_modules() if id(module) in inside and isinstance(module, nn.Linear | Conv1D)
@@ -143,7 +144,7 @@ class IA3(WeightMethod):
         """Add the factors; peft closes all else."""
         peft = import_extra("peft", "peft")
         linear = linear_modules(readout)
-        feed_forward = down_projections(linear, text_config(readout.model).hidden_size)
+        feed_forward = down_projections(linear, readout.network.width)
         targets = [*key_and_value_modules(linear), *feed_forward]
         if not targets:
             raise ModelError(

@@ -16,11 +16,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from torch import nn
 
-from lexframe.adaptation.methods.weights import extra_obstacle, import_extra, trainable_copy
+from lexframe.adaptation.methods.extras import extra_obstacle, import_extra
 from lexframe.adaptation.problem import Method, Probabilities, Problem, Rows
 from lexframe.exceptions import InputError
 from lexframe.spaces.base import Space
-from lexframe.spaces.sentence_encoder import SentenceEncoderSpace
+from lexframe.spaces.base.training import EncoderNetwork, TrainableEncoderSpace
 
 _MOST_PAIRED = 512  # their pairs outnumber by far what the steps can show
 _POOLINGS = {"mean": "mean", "first": "cls", "last": "lasttoken"}
@@ -28,7 +28,7 @@ _POOLINGS = {"mean": "mean", "first": "cls", "last": "lasttoken"}
 
 def sentence_encoder_obstacle(space: Space) -> str | None:
     """Why `space` is not one that SetFit can train; None if it is."""
-    if isinstance(space, SentenceEncoderSpace):
+    if isinstance(space, TrainableEncoderSpace):
         return None
     return f"setfit trains sentence encoders, and {type(space).__name__} is none. Use a model in the format of sentence-transformers."
 
@@ -39,8 +39,8 @@ class SetFitClassifier:
 
     Attributes
     ----------
-    space : SentenceEncoderSpace
-        Over the trained copy.
+    network : EncoderNetwork
+        The trained copy.
     head : LogisticRegression
         Fitted on its points.
     problem : Problem
@@ -49,7 +49,7 @@ class SetFitClassifier:
     choices : dict
     """
 
-    space: SentenceEncoderSpace
+    network: EncoderNetwork
     head: LogisticRegression
     problem: Problem
     n_parameters: int
@@ -59,7 +59,7 @@ class SetFitClassifier:
         """Probability of each label: every text goes through the trained encoder."""
         probabilities = np.zeros((len(rows), self.problem.n_labels))
         if len(rows):
-            points = self.space.encode(self.problem.texts(rows), batch_size=self.problem.encoded.batch_size)
+            points = self.network.space.encode(self.problem.texts(rows), batch_size=self.problem.encoded.batch_size)
             probabilities[:, self.head.classes_] = self.head.predict_proba(points)
         return probabilities
 
@@ -105,15 +105,14 @@ class SetFit(Method):
 
     def fit(self, problem: Problem) -> SetFitClassifier:
         """Train a copy of the encoder on pairs, then the head on all labeled texts."""
-        if not isinstance(problem.space, SentenceEncoderSpace):
+        if not isinstance(problem.space, TrainableEncoderSpace):
             raise InputError(sentence_encoder_obstacle(problem.space))
-        space = trainable_copy(problem.space)
-        assert isinstance(space, SentenceEncoderSpace)
+        network = problem.space.trainable_copy()
         rows = paired_rows(problem)
         steps, n_trained = (
-            self._train(space, problem.texts(problem.rows[rows]), problem.y[rows], problem.seed) if self.max_steps else (0, 0)
+            self._train(network, problem.texts(problem.rows[rows]), problem.y[rows], problem.seed) if self.max_steps else (0, 0)
         )
-        points = space.encode(problem.texts(problem.rows), batch_size=problem.encoded.batch_size)
+        points = network.space.encode(problem.texts(problem.rows), batch_size=problem.encoded.batch_size)
         head = LogisticRegression(max_iter=2000).fit(points, problem.y)
         choices = {
             "learning_rate": self.learning_rate,
@@ -123,16 +122,16 @@ class SetFit(Method):
             "paired_texts": len(rows),
             "chosen_by": "fixed: the package's defaults",
         }
-        return SetFitClassifier(space, head, problem, n_trained + head.coef_.size + head.intercept_.size, choices)
+        return SetFitClassifier(network, head, problem, n_trained + head.coef_.size + head.intercept_.size, choices)
 
-    def _train(self, space: SentenceEncoderSpace, texts: Sequence[str], y: np.ndarray, seed: int) -> tuple[int, int]:
-        """Train the model of `space` in place; gives the number of steps and of weights that they moved."""
+    def _train(self, network: EncoderNetwork, texts: Sequence[str], y: np.ndarray, seed: int) -> tuple[int, int]:
+        """Train `network` in place; gives the number of steps and of weights that they moved."""
         from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
         setfit = import_extra("setfit", "setfit")
         steps = min(self.max_steps, math.ceil(n_pairs(y) / self.batch_size))
         with tempfile.TemporaryDirectory() as folder, quiet(), global_generators():
-            body = sentence_transformer(space, Path(folder) / "encoder")
+            body = sentence_transformer(network, Path(folder) / "encoder")
             arguments = setfit.TrainingArguments(
                 output_dir=str(Path(folder) / "run"),
                 batch_size=self.batch_size,
@@ -148,9 +147,9 @@ class SetFit(Method):
             trainer.remove_callback(ProgressCallback)  # whichever of the two the verbosity has put there
             trainer.remove_callback(PrinterCallback)
             trainer.st_trainer.args.dataloader_pin_memory = False  # torch warns of it where there is no GPU
-            filled = [space.tokenization.template.fill(text) for text in texts]
+            filled = [network.template.fill(text) for text in texts]
             trainer.train_embeddings(filled, y.tolist(), args=arguments)
-            return int(trainer.st_trainer.state.global_step), take_weights(space.model, body[0].auto_model)
+            return int(trainer.st_trainer.state.global_step), take_weights(network.body, body[0].auto_model)
 
 
 def paired_rows(problem: Problem) -> np.ndarray:
@@ -174,17 +173,16 @@ def n_pairs(y: np.ndarray) -> int:
     return 2 * max(like, len(y) * (len(y) + 1) // 2 - like)
 
 
-def sentence_transformer(space: SentenceEncoderSpace, folder: Path) -> Any:
-    """The encoder of a space as a SentenceTransformer, by way of `folder`; its template is not part of it."""
+def sentence_transformer(network: EncoderNetwork, folder: Path) -> Any:
+    """An encoder as a SentenceTransformer, by way of `folder`; its template is not part of it."""
     sentence_transformers = import_extra("sentence_transformers", "setfit")
     modules = import_extra("sentence_transformers.sentence_transformer.modules", "setfit")
-    space.model.save_pretrained(folder)
-    space.tokenizer.save_pretrained(folder)
+    network.save(folder)
     parts = [
-        modules.Transformer(str(folder), max_seq_length=space.tokenization.max_length),
-        modules.Pooling(space.n_dims, _POOLINGS[space.pooling]),
+        modules.Transformer(str(folder), max_seq_length=network.max_length),
+        modules.Pooling(network.space.n_dims, _POOLINGS[network.pooling]),
     ]
-    return sentence_transformers.SentenceTransformer(modules=[*parts, *([modules.Normalize()] if space.normalize else [])])
+    return sentence_transformers.SentenceTransformer(modules=[*parts, *([modules.Normalize()] if network.normalize else [])])
 
 
 def take_weights(model: nn.Module, trained: nn.Module) -> int:

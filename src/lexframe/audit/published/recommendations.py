@@ -58,7 +58,6 @@ def published_recommendations(
     n_categories: int | None = None,
     *,
     n_candidates: int = 50,
-    rule: str = "quantile",
     quantile: float = 0.9,
     index: NeighborIndex | None = None,
     n_sampled: int = 20_000,
@@ -75,7 +74,7 @@ def published_recommendations(
         Default: as many as `given` shows.
     n_candidates : int
         Items a category; fewer where fewer are outside it.
-    rule, quantile : str, float
+    quantile : float
         Of the extent, see :func:`~lexframe.audit.published.reconsideration.category_extent`.
     index : NeighborIndex, optional
         Euclidean, of these points. Default: a new one, exact below 20,000 rows and HNSW above.
@@ -116,7 +115,7 @@ def published_recommendations(
         if not len(rows):
             results.append(_without_members(category))
             continue
-        extent = category_extent(_distances(points[rows], centers[category]), rule, quantile=quantile)
+        extent = category_extent(_distances(points[rows], centers[category]), quantile=quantile)
         outside = candidates[category]
         distances = _distances(points[outside], centers[category])
         order = np.lexsort((outside, distances))[:n_candidates]

@@ -24,7 +24,6 @@ from lexframe.results import Result
 if TYPE_CHECKING:
     import pandas
 
-EXTENT_RULES = ("median", "quantile", "max")
 UPPER_QUANTILES = (0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 _LARGEST_EXPONENT = float(np.log(np.finfo(np.float64).max / 100))
 
@@ -144,17 +143,16 @@ def published_reconsideration(
     return PublishedReconsideration(raw, _step(distances, extent), extent, median, None, None, note, provenance)
 
 
-def category_extent(member_distances: Float[np.ndarray, " n_members"], rule: str = "quantile", *, quantile: float = 0.9) -> float:
+def category_extent(member_distances: Float[np.ndarray, " n_members"], *, quantile: float = 0.9) -> float:
     """The extent of a category around its centre, which the paper leaves open.
 
     Parameters
     ----------
     member_distances : ndarray of shape (n_members,)
         Of the members to the mean of the members.
-    rule : {"median", "quantile", "max"}
-        ``max`` holds all members, so that one stray member sets it; ``median`` leaves half of them outside.
     quantile : float
-        From 0 to 1, for the rule ``quantile``.
+        Share of the members within the extent, from 0 to 1: 0.5 is the median, and leaves half of them outside; 1 holds all members,
+        so that one stray member sets it.
 
     Returns
     -------
@@ -163,16 +161,14 @@ def category_extent(member_distances: Float[np.ndarray, " n_members"], rule: str
     Raises
     ------
     InputError
-        If there is no member, a distance is negative or not finite, or the rule or the quantile is not one of these.
+        If there is no member, a distance is negative or not finite, or the quantile is not in [0, 1].
     """
     distances = _checked(member_distances, "member_distances")
-    if rule not in EXTENT_RULES:
-        raise InputError(f"rule is {rule!r}; expected one of {', '.join(EXTENT_RULES)}.")
     if not 0 <= quantile <= 1:
         raise InputError(f"quantile is {quantile}; expected 0 to 1.")
     if not len(distances):
         raise InputError("The category has no member, so it has no extent. Leave it out.")
-    return float(np.quantile(distances, {"median": 0.5, "quantile": quantile, "max": 1.0}[rule]))
+    return float(np.quantile(distances, quantile))
 
 
 def _decay(distances: np.ndarray, extent: float, half: float) -> np.ndarray:

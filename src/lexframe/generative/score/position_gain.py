@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -146,14 +146,38 @@ class PositionGain(Result):
         return position_chart(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """How finely the places of a text are told apart.
+
+    Attributes
+    ----------
+    n_stretches : int
+        Parts of equal length that a text is cut into for `by_share`; a token on a cut belongs to both sides in part.
+    least_texts : int
+        Texts that a place counted from the start must have.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than 3 stretches or 2 texts.
+    """
+
+    n_stretches: int = 12
+    least_texts: int = 30
+
+    def __post_init__(self) -> None:
+        if self.n_stretches < 3 or self.least_texts < 2:
+            raise InputError(f"n_stretches and least_texts are {self.n_stretches} and {self.least_texts}; expected at least 3 and 2.")
+
+
 def position_gain(
     space: LatentVariableSpace,
     texts: Sequence[str],
     *,
     points: Float32[np.ndarray, "n_texts n_dims"] | None = None,
     n_derangements: int = 4,
-    n_stretches: int = 12,
-    least_texts: int = 30,
+    resolution: Resolution | None = None,
     seed: int = 0,
     batch_size: int | None = None,
     progress: Progress = iter,
@@ -173,10 +197,8 @@ def position_gain(
         The z of each text. Default: ``space.encode(texts)``, the posterior means.
     n_derangements : int
         Times that all texts swap their z, each with a text that reads otherwise; the mean counts.
-    n_stretches : int
-        Parts of equal length that a text is cut into for `by_share`; a token on a cut belongs to both sides in part.
-    least_texts : int
-        Texts that a place counted from the start must have.
+    resolution : Resolution, optional
+        How finely places are told apart.
     seed : int
         Of the swaps and the intervals.
     batch_size : int, optional
@@ -200,11 +222,9 @@ def position_gain(
     Bosc and Vincent (2020), Do sequence-to-sequence VAEs learn global features of sentences?, arXiv:2004.07683, who
     compare with an unconditional model by position; here the model itself without the right z takes its place.
     """
-    if n_derangements < 1 or n_stretches < 3 or least_texts < 2:
-        raise InputError(
-            f"n_derangements, n_stretches and least_texts are {n_derangements}, {n_stretches} and {least_texts}; "
-            "expected at least 1, 3 and 2."
-        )
+    if n_derangements < 1:
+        raise InputError(f"n_derangements is {n_derangements}; expected 1 or more.")
+    resolution = resolution or Resolution()
     partners = derangements(texts, n_derangements, seed=seed)
     points = space.encode(texts, batch_size=batch_size) if points is None else points
     if points.shape != (len(texts), space.n_dims) or not np.isfinite(points).all():
@@ -218,8 +238,8 @@ def position_gain(
             foreign[row] += tokens / len(partners)
     _check_tokens(texts, own, foreign)
     gains = [with_own - without for with_own, without in zip(own, foreign, strict=True)]
-    counts = {"n_derangements": n_derangements, "n_stretches": n_stretches, "least_texts": least_texts}
-    found = _measured(gains, [-tokens for tokens in foreign], len(partners), n_stretches, least_texts, seed)
+    counts = {"n_derangements": n_derangements, **asdict(resolution)}
+    found = _measured(gains, [-tokens for tokens in foreign], len(partners), resolution, seed)
     return replace(found, provenance=Provenance(space=space.fingerprint, seed=seed, parameters=counts))
 
 
@@ -232,9 +252,8 @@ def _check_tokens(texts: Sequence[str], own: list[np.ndarray], foreign: list[np.
             )
 
 
-def _measured(
-    gains: list[np.ndarray], losses: list[np.ndarray], n_derangements: int, n_stretches: int, least_texts: int, seed: int
-) -> PositionGain:
+def _measured(gains: list[np.ndarray], losses: list[np.ndarray], n_derangements: int, resolution: Resolution, seed: int) -> PositionGain:
+    n_stretches, least_texts = resolution.n_stretches, resolution.least_texts
     n_texts, edges = len(gains), np.linspace(0, 1, n_stretches + 1)
     lengths = np.array([len(row) for row in gains])
     n_positions = int((np.sort(lengths)[::-1][least_texts - 1]) if n_texts >= least_texts else 0)

@@ -193,7 +193,6 @@ def rate_distortion(
     space: LatentVariableSpace,
     texts: Sequence[str],
     *,
-    model: str = "",
     posterior: Posterior | None = None,
     weights: Sequence[float] = WEIGHTS,
     n_samples: int = 1,
@@ -212,8 +211,6 @@ def rate_distortion(
         The model.
     texts : sequence of str
         Two or more.
-    model : str
-        Its name. Default: that of its fingerprint.
     posterior : Posterior, optional
         The q of these texts. Default: ``space.posterior(texts)``.
     weights : sequence of float
@@ -250,7 +247,7 @@ def rate_distortion(
         distortions = -_mean_log_likelihoods(space, texts, q, n_samples=n_samples, seed=seed, batch_size=batch_size)
         points.append(
             RatePoint(
-                model=model or space.fingerprint.model,
+                model=space.fingerprint.model,
                 weight=weight,
                 rate=mean_estimate(rates, seed=seed),
                 distortion=mean_estimate(distortions, seed=seed),

@@ -1,6 +1,7 @@
 """All measures of a text VAE in one pass: texts are encoded once, and every part is given what another has found."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,58 +22,28 @@ from lexframe.generative.score.rate_distortion import WEIGHTS, RateDistortion, r
 from lexframe.generative.score.vae_score_result import TextVAEScore
 from lexframe.generative.texts.nearest_texts import memorization_check
 from lexframe.generative.texts.sample_diversity import compare_diversity
-from lexframe.generative.texts.text_perplexity import TextPerplexity, open_causal_model, text_perplexity
+from lexframe.generative.texts.text_perplexity import TextPerplexity, text_perplexity
 from lexframe.intervals import mean_estimate
 from lexframe.provenance import Provenance
 from lexframe.spaces.base import LatentVariableSpace, Posterior, Progress
 from lexframe.spaces.decoding import Decoding
+from lexframe.spaces.loading import open_causal_model
 
 PlainLanguageModel = Sequence[float] | Float[np.ndarray, " n_texts"] | Callable[[list[str]], Float[np.ndarray, " n_asked"]]
 
 
-def score_text_vae(
-    space: LatentVariableSpace,
-    texts: Sequence[str],
-    *,
-    training_texts: Sequence[str] | None = None,
-    n_importance_samples: Sequence[int] = (1, 10, 100),
-    n_samples: int = 200,
-    temperature: float = 0.0,
-    factors: Mapping[str, Iterable[Any]] | None = None,
-    plain_language_model: PlainLanguageModel | None = None,
-    language_model: str | None = "embedded",
-    n_texts: int = 5000,
-    n_bound_texts: int = 200,
-    n_decoded_texts: int = 500,
-    weights: Sequence[float] = WEIGHTS,
-    seed: int = 0,
-    batch_size: int | None = None,
-    progress: Progress = iter,
-) -> TextVAEScore:
-    """Score a text VAE on texts that it was not trained on.
+@dataclass(frozen=True, slots=True)
+class ScoreSettings:
+    """How much a score reads, draws and writes.
 
-    Texts are drawn once, without repetition; each measure takes the first of them, as many as its cost allows. Most of the time goes
-    into the bounds: ``n_bound_texts`` times the most importance samples passes of the decoder.
-
-    Parameters
+    Attributes
     ----------
-    space : LatentVariableSpace
-        The model.
-    texts : sequence of str
-        Two different ones or more, held out from training.
-    training_texts : sequence of str, optional
-        All of what it was trained on, to look for copies among the samples.
     n_importance_samples : sequence of int
         Every K that a likelihood bound is asked for.
     n_samples : int
         Texts to write from the prior, compared with as many real ones.
     temperature : float
         At which they are written; 0 takes the likeliest word each time.
-    factors : mapping of str to iterable, optional
-        Known factors of the texts; see :func:`~lexframe.generative.score.factor_probe.probe_factors`.
-    plain_language_model : sequence of float or callable, optional
-        Nats that a language model without a latent needs for each of `texts` with its end, or a function that gives them for some
-        texts: it is asked for those alone that are compared.
     language_model : str or None
         Whose perplexity of samples and real texts is compared: ``"embedded"``, a folder or a hub id. None leaves that out.
     n_texts : int
@@ -83,10 +54,66 @@ def score_text_vae(
         Texts at most for reconstructions, gain by position, and rate and distortion.
     weights : sequence of float
         Places on the path of rate and distortion, 1 among them; see :func:`~lexframe.generative.score.rate_distortion.tempered`.
+    batch_size : int or None
+        Texts in one pass of the model.
+
+    Raises
+    ------
+    InputError
+        If a number of texts is below 2, or the model's own posterior (weight 1) is left out.
+    """
+
+    n_importance_samples: Sequence[int] = (1, 10, 100)
+    n_samples: int = 200
+    temperature: float = 0.0
+    language_model: str | None = "embedded"
+    n_texts: int = 5000
+    n_bound_texts: int = 200
+    n_decoded_texts: int = 500
+    weights: Sequence[float] = WEIGHTS
+    batch_size: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("n_texts", "n_bound_texts", "n_decoded_texts"):
+            if getattr(self, name) < 2:
+                raise InputError(f"{name} is {getattr(self, name)}; expected 2 texts or more, as intervals are over texts.")
+        if 1 not in self.weights:
+            raise InputError(f"weights is {list(self.weights)}; expected 1 among them, which is the model's own posterior.")
+
+
+def score_text_vae(
+    space: LatentVariableSpace,
+    texts: Sequence[str],
+    *,
+    settings: ScoreSettings | None = None,
+    training_texts: Sequence[str] | None = None,
+    factors: Mapping[str, Iterable[Any]] | None = None,
+    plain_language_model: PlainLanguageModel | None = None,
+    seed: int = 0,
+    progress: Progress = iter,
+) -> TextVAEScore:
+    """Score a text VAE on texts that it was not trained on.
+
+    Texts are drawn once, without repetition; each measure takes the first of them, as many as its cost allows. Most of the time goes
+    into the bounds: ``settings.n_bound_texts`` times the most importance samples passes of the decoder.
+
+    Parameters
+    ----------
+    space : LatentVariableSpace
+        The model.
+    texts : sequence of str
+        Two different ones or more, held out from training.
+    settings : ScoreSettings, optional
+        How much is read, drawn and written.
+    training_texts : sequence of str, optional
+        All of what it was trained on, to look for copies among the samples.
+    factors : mapping of str to iterable, optional
+        Known factors of the texts; see :func:`~lexframe.generative.score.factor_probe.probe_factors`.
+    plain_language_model : sequence of float or callable, optional
+        Nats that a language model without a latent needs for each of `texts` with its end, or a function that gives them for some
+        texts: it is asked for those alone that are compared.
     seed : int
         Of everything that is drawn.
-    batch_size : int, optional
-        Texts in one pass of the model.
     progress : callable
         Wraps the iterations of every part in turn.
 
@@ -97,26 +124,31 @@ def score_text_vae(
     Raises
     ------
     InputError
-        If a number is too small, the model's own posterior (weight 1) is left out, or what belongs to the texts is not one for each.
+        If what belongs to the texts is not one for each.
     DataError
         If there are fewer than two texts, more than half of them are the same, or a likelihood is not finite.
     """
     given = checked_texts(texts)
-    _check(given, n_texts, n_bound_texts, n_decoded_texts, weights)
-    rows = np.random.default_rng(seed).permutation(len(given))[:n_texts]
+    if len(given) < 2:
+        raise DataError(f"There is {len(given)} text to score; expected 2 or more, as intervals are over texts. Give some hundred.")
+    settings = settings or ScoreSettings()
+    batch_size = settings.batch_size
+    rows = np.random.default_rng(seed).permutation(len(given))[: settings.n_texts]
     chosen = [given[row] for row in rows]
-    decoded, bounded, compared = chosen[:n_decoded_texts], chosen[:n_bound_texts], chosen[:n_samples]
+    decoded, bounded, compared = chosen[: settings.n_decoded_texts], chosen[: settings.n_bound_texts], chosen[: settings.n_samples]
     plain = _plain_nats(plain_language_model, given, rows[: max(len(decoded), len(bounded))])
     common: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "progress": progress}
 
     posterior = space.posterior(chosen, batch_size=batch_size, progress=progress)
     n_tokens = _token_counts(space, bounded, posterior, batch_size)
     likelihood = importance_weighted(
-        space, bounded, n_samples=n_importance_samples, posterior=_first(posterior, len(bounded)), n_tokens=n_tokens, **common
+        space, bounded, n_samples=settings.n_importance_samples, posterior=_first(posterior, len(bounded)), n_tokens=n_tokens, **common
     )
-    path = rate_distortion(space, decoded, posterior=_first(posterior, len(decoded)), weights=weights, **common)
-    samples = sample_texts(space, n_samples, decoding=Decoding(temperature, seed=seed, batch_size=batch_size), progress=progress)
-    perplexities = _perplexities(samples.texts, compared, language_model, seed, progress)
+    path = rate_distortion(space, decoded, posterior=_first(posterior, len(decoded)), weights=settings.weights, **common)
+    samples = sample_texts(
+        space, settings.n_samples, decoding=Decoding(settings.temperature, seed=seed, batch_size=batch_size), progress=progress
+    )
+    perplexities = _perplexities(samples.texts, compared, settings.language_model, seed, progress)
     return TextVAEScore(
         rows=rows,
         kl=mean_estimate(kl_per_dimension(posterior).sum(axis=1), seed=seed),
@@ -131,7 +163,7 @@ def score_text_vae(
         rate_distortion=RateDistortion(
             path,
             None if plain is None else mean_estimate(plain[: len(decoded)], seed=seed),
-            Provenance(space=space.fingerprint, seed=seed, parameters={"weights": list(weights)}),
+            Provenance(space=space.fingerprint, seed=seed, parameters={"weights": list(settings.weights)}),
         ),
         samples=samples,
         diversity=compare_diversity(samples.texts, compared),
@@ -143,10 +175,10 @@ def score_text_vae(
             space=space.fingerprint,
             seed=seed,
             parameters={
-                "n_importance_samples": list(n_importance_samples),
-                "n_samples": n_samples,
-                "temperature": temperature,
-                "language_model": language_model,
+                "n_importance_samples": list(settings.n_importance_samples),
+                "n_samples": settings.n_samples,
+                "temperature": settings.temperature,
+                "language_model": settings.language_model,
                 "n_given": len(given),
                 "n_texts": len(chosen),
                 "n_bound_texts": len(bounded),
@@ -155,17 +187,6 @@ def score_text_vae(
             },
         ),
     )
-
-
-def _check(texts: Sequence[str], n_texts: int, n_bound_texts: int, n_decoded_texts: int, weights: Sequence[float]) -> None:
-    if len(texts) < 2:
-        raise DataError(f"There is {len(texts)} text to score; expected 2 or more, as intervals are over texts. Give some hundred.")
-    sizes = {"n_texts": n_texts, "n_bound_texts": n_bound_texts, "n_decoded_texts": n_decoded_texts}
-    small = next((name for name, size in sizes.items() if size < 2), None)
-    if small is not None:
-        raise InputError(f"{small} is {sizes[small]}; expected 2 texts or more, as intervals are over texts.")
-    if 1 not in weights:
-        raise InputError(f"weights is {list(weights)}; expected 1 among them, which is the model's own posterior.")
 
 
 def _plain_nats(

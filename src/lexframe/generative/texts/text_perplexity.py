@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from torch import nn
 
@@ -17,6 +16,7 @@ from lexframe.results import Result
 from lexframe.spaces.base import Progress
 from lexframe.spaces.language_model.layers import longest_input
 from lexframe.spaces.language_model.sequence_scores import separated_ids, sequence_log_probabilities
+from lexframe.spaces.loading import open_causal_model
 
 if TYPE_CHECKING:
     import pandas
@@ -119,32 +119,6 @@ def language_model_perplexity(
     """
     weights, tokenizer = open_causal_model(model)
     return text_perplexity(weights, tokenizer, texts, name=model, context=context, batch_tokens=batch_tokens, seed=seed, progress=progress)
-
-
-def open_causal_model(model: str = "embedded") -> tuple[nn.Module, Any]:
-    """A causal language model in float32 and its tokenizer, on the first GPU if there is one, to score several sets of texts with.
-
-    Parameters
-    ----------
-    model : str
-        ``"embedded"``, a local folder, or a hub id such as ``"gpt2"``.
-
-    Raises
-    ------
-    ModelError
-        If it cannot be opened, or is no causal language model.
-    """
-    from transformers import AutoModelForCausalLM
-
-    from lexframe.spaces.loading import load_config, load_tokenizer, load_weights, resolve_model
-
-    source = resolve_model(model)
-    config = load_config(source)
-    if any("ForMaskedLM" in name for name in config.architectures or []) or type(config) not in AutoModelForCausalLM._model_mapping:
-        raise ModelError(f"{model} is a {type(config).__name__}, which predicts no next token. Use a causal model, such as 'gpt2'.")
-    tokenizer = load_tokenizer(source)
-    weights = load_weights(AutoModelForCausalLM, source, dtype="float32").to("cuda" if torch.cuda.is_available() else "cpu")
-    return weights, tokenizer
 
 
 def text_perplexity(

@@ -26,6 +26,7 @@ from lexframe.instruments.classifiers.next_token_head import (
     next_token_losses,
 )
 from lexframe.instruments.classifiers.semantic_calibration import CalibrationModule
+from lexframe.spaces.seeding import seeded
 
 METHODS = ("unigram", "affine", "neural")
 SMOOTHINGS = (300.0, 1000.0, 3000.0, 10000.0)
@@ -253,7 +254,8 @@ class NextTokenCalibration(TransformerMixin, BaseEstimator):
     def _fit_neural(self, X: np.ndarray, y: np.ndarray, cut: int) -> None:
         self._scale = float(np.sqrt(np.mean(X[:cut].astype(np.float64) ** 2))) or 1.0
         states, targets, head = torch.from_numpy(X).float() / self._scale, torch.from_numpy(y), self._head.astype(np.float32)
-        module = self._seeded_module(X.shape[1])
+        with seeded(self.random_state):
+            module = CalibrationModule(X.shape[1])
         module.standardize_by(states[:cut])
         optimizer = torch.optim.AdamW(module.parameters(), lr=self.learning_rate)
         generator = torch.Generator().manual_seed(self.random_state)
@@ -274,8 +276,3 @@ class NextTokenCalibration(TransformerMixin, BaseEstimator):
             module.load_state_dict(best_state)
             self.move_, self.choices_["epochs"] = module, best_epoch
             self.n_parameters_ += sum(parameter.numel() for parameter in module.parameters())
-
-    def _seeded_module(self, n_dims: int) -> CalibrationModule:
-        with torch.random.fork_rng(devices=[]):  # the weights depend on the seed alone; the global generator stays as it was
-            torch.manual_seed(self.random_state)
-            return CalibrationModule(n_dims)

@@ -103,9 +103,9 @@ def load_instrument(folder: str | Path) -> tuple[Any, dict[str, Any]]:
         raise
     except (FileNotFoundError, NotADirectoryError) as error:
         missing = Path(error.filename).name if error.filename else "a file"
-        raise DataError(f"{folder} holds no adapter: {missing} is missing. Make one with: lexframe adapt ... --out {folder}") from error
+        raise DataError(f"{folder} holds no adapter: {missing} is missing. Make one with adapt(space, train) and save it.") from error
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError) as error:
-        raise DataError(f"{folder} holds a damaged adapter ({error}). Make it again with lexframe adapt.") from error
+        raise DataError(f"{folder} holds a damaged adapter ({error}). Make it again with adapt.") from error
 
 
 def _arrays_name(document: dict[str, Any]) -> str:

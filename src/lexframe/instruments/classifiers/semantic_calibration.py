@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from lexframe.instruments.frame.nearest_basis import sorted_bases
 from lexframe.instruments.frame.vocabulary_frame import LabelBases
 from lexframe.linalg import metric_root, softmax
+from lexframe.spaces.seeding import seeded
 
 OBJECTIVES = ("labels", "vocabulary", "gold")
 
@@ -274,8 +275,7 @@ class SemanticCalibration(OneToOneFeatureMixin, TransformerMixin, ClassifierMixi
 
 def _seeded_module(n_dims: int, seed: int) -> CalibrationModule:
     """A module whose weights depend on the seed alone; the global generator is left as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return CalibrationModule(n_dims)
 
 

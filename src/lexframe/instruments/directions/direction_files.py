@@ -80,8 +80,8 @@ def load_direction(folder: str | Path) -> Direction:
     except (FileNotFoundError, NotADirectoryError) as error:
         missing = Path(error.filename).name if error.filename else "a file"
         raise DataError(
-            f"{folder} holds no direction: {missing} is missing. Make one with --save {folder} of lexframe steer (of a language model) or "
-            "of lexframe vae edit (of a text VAE)."
+            f"{folder} holds no direction: {missing} is missing. Make one with find_direction, or with edit_direction for a text VAE, and "
+            "save it."
         ) from error
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{folder} holds a damaged direction ({error}). Find it again and save it.") from error

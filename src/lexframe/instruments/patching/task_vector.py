@@ -16,7 +16,7 @@ from lexframe.instruments.patching.answer_scores import AnswerScores, answer_sco
 from lexframe.instruments.patching.task import Pair, Task, draw_dummies
 from lexframe.linalg import softmax
 from lexframe.provenance import Provenance
-from lexframe.spaces.base import Intervention, PatchableSpace, Progress, Representation, resolve_layer
+from lexframe.spaces.base import Intervention, PatchableSpace, Representation, resolve_layer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,13 +75,11 @@ def task_vectors(
     task: Task,
     *,
     layers: Sequence[int] | None = None,
-    shown: Sequence[Pair] | None = None,
     n_shots: int = 5,
     n_prompts: int = 20,
     shuffled: bool = False,
     seed: int = 0,
     batch_size: int | None = None,
-    progress: Progress = iter,
 ) -> TaskVectors:
     """Mean state of the last token over prompts with demonstrations and a dummy query.
 
@@ -90,11 +88,9 @@ def task_vectors(
     space : PatchableSpace
         A causal language model, without a template.
     task : Task
-        What is demonstrated, and how it is written.
+        What is demonstrated, and how it is written; demonstrations and dummy queries are drawn from its pairs.
     layers : sequence of int, optional
         0 is the embedding output, k the output of block k, -1 the last state, after the final norm. Default: 1 … n_layers - 1.
-    shown : sequence of (str, str), optional
-        The pairs that demonstrations and dummy queries are drawn from. Default: all of the task.
     n_shots : int
         Demonstrations of a prompt.
     n_prompts : int
@@ -105,8 +101,6 @@ def task_vectors(
         Of the draws.
     batch_size : int, optional
         Prompts in one pass.
-    progress : callable
-        Wraps the iteration over batches.
 
     Returns
     -------
@@ -124,12 +118,9 @@ def task_vectors(
     check_patchable(space)
     chosen = inner_layers(space, layers)
     rng = np.random.default_rng(seed)
-    pairs = task.pairs if shown is None else shown
-    prompts = draw_dummies(task, pairs, n_shots=n_shots, n_prompts=n_prompts, rng=rng, shuffled=shuffled)
+    prompts = draw_dummies(task, task.pairs, n_shots=n_shots, n_prompts=n_prompts, rng=rng, shuffled=shuffled)
     require_whole(space, prompts)
-    states = space.encode_representations(
-        prompts, [Representation(layer, "last") for layer in chosen], batch_size=batch_size, progress=progress
-    )
+    states = space.encode_representations(prompts, [Representation(layer, "last") for layer in chosen], batch_size=batch_size)
     parameters = {"task": task.name, "n_shots": n_shots, "n_prompts": n_prompts, "shuffled": shuffled}
     provenance = Provenance(space=space.fingerprint, seed=seed, parameters=parameters)
     return TaskVectors(task.name, chosen, states.mean(axis=0, dtype=np.float64).astype(np.float32), provenance)

@@ -147,7 +147,7 @@ class TunedLens(Lens):
             return cls(matrices, offsets, SpaceFingerprint.from_dict(facts["fingerprint"]), fits)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise DataError(
-                f"{path} holds no tuned lens that this version reads ({error}). Make one with: lexframe lens fit TEXTS --out {path}"
+                f"{path} holds no tuned lens that this version reads ({error}). Make one with fit_tuned_lens(space, texts).save(path)."
             ) from error
 
 

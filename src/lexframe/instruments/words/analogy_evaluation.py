@@ -4,7 +4,7 @@ Every method is judged on the same questions twice: as is usual, with the words 
 honestly, with every word allowed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Int
@@ -23,7 +23,7 @@ from lexframe.instruments.words.analogy_answers import (
 )
 from lexframe.instruments.words.analogy_relations import RELATION_METHODS
 from lexframe.instruments.words.analogy_result import TOTAL, AnalogyEvaluation, AnalogyScore, QuartileScore
-from lexframe.intervals import product_estimates
+from lexframe.intervals import Estimate, product_estimates
 from lexframe.provenance import Provenance
 from lexframe.spaces.base import Progress
 
@@ -92,11 +92,11 @@ def evaluate_analogies(
         right[method], honest[method] = (is_right(rows, asked, spelling_of, len(questions)) for rows in answered)
     covered = np.zeros(len(questions), dtype=bool)
     covered[asked.number] = True
-    scores = [
-        score
-        for method in right
-        for score in _scores(method, right[method], honest[method], covered, relations, relation_of, pairs, n_resamples, seed)
-    ]
+    scores = []
+    for method, answers in right.items():
+        by_relation, total = product_estimates(answers.astype(float), relation_of, pairs, n_resamples=n_resamples, seed=seed)
+        named = dict(zip([*relations, TOTAL], [*by_relation, total], strict=True))
+        scores += _scores(method, answers, honest[method], covered, relation_of, named)
     quartile_of = _quartiles(asked, len(questions))
     return AnalogyEvaluation(
         scores=tuple(scores),
@@ -123,16 +123,12 @@ def _scores(
     right: np.ndarray,
     honest: np.ndarray,
     covered: np.ndarray,
-    relations: Sequence[str],
     relation_of: np.ndarray,
-    pairs: np.ndarray,
-    n_resamples: int,
-    seed: int,
+    accuracies: Mapping[str, Estimate],
 ) -> list[AnalogyScore]:
-    by_relation, total = product_estimates(right.astype(float), relation_of, pairs, n_resamples=n_resamples, seed=seed)
     scores = []
-    for number, (relation, accuracy) in enumerate(zip([*relations, TOTAL], [*by_relation, total], strict=True)):
-        chosen = relation_of == number if number < len(relations) else np.ones(len(right), dtype=bool)
+    for number, (relation, accuracy) in enumerate(accuracies.items()):
+        chosen = np.ones(len(right), dtype=bool) if relation == TOTAL else relation_of == number
         n_covered = int(covered[chosen].sum())
         scores.append(
             AnalogyScore(

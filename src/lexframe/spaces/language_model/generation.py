@@ -13,6 +13,7 @@ from lexframe.exceptions import InputError
 from lexframe.spaces.base import Progress
 from lexframe.spaces.decoding import Decoding
 from lexframe.spaces.language_model.layers import evaluation_mode
+from lexframe.spaces.seeding import seeded
 
 
 def write_on(
@@ -53,21 +54,20 @@ def write_on(
             raise InputError(f"Prompt number {number} has {len(ids)} tokens, which leaves a model that takes {longest} no room to write.")
     answers = [""] * len(prompts)
     device = next(model.parameters()).device
-    devices = range(torch.cuda.device_count())  # manual_seed seeds them all
-    with torch.random.fork_rng(devices=devices), evaluation_mode(model):
+    with evaluation_mode(model):
         for rows in progress(_batches(prompts, decoding.batch_size or 32)):
-            torch.manual_seed(decoding.seed + rows[0])  # what is drawn does not depend on when another batch came to its end
             batch = torch.from_numpy(np.stack([prompts[row] for row in rows])).to(device)
             length = batch.shape[1]
-            written = model.generate(
-                input_ids=batch,
-                attention_mask=torch.ones_like(batch),
-                max_new_tokens=min(max_new_tokens, longest - length),
-                pad_token_id=_end_of_text(model, tokenizer),
-                return_dict_in_generate=False,
-                num_return_sequences=1,
-                **_sampling(decoding),
-            )
+            with seeded(decoding.seed + rows[0]):  # what is drawn does not depend on when another batch came to its end
+                written = model.generate(
+                    input_ids=batch,
+                    attention_mask=torch.ones_like(batch),
+                    max_new_tokens=min(max_new_tokens, longest - length),
+                    pad_token_id=_end_of_text(model, tokenizer),
+                    return_dict_in_generate=False,
+                    num_return_sequences=1,
+                    **_sampling(decoding),
+                )
             for row, answer in zip(rows, written[:, length:].tolist(), strict=True):
                 answers[row] = tokenizer.decode(answer, skip_special_tokens=True, clean_up_tokenization_spaces=False)
     return answers

@@ -81,7 +81,7 @@ def _number_of_processes(plan: PretrainingPlan, n_processes: int | None) -> int:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         n_processes = torch.cuda.device_count() or cores or 1
     if n_processes < 1:
-        raise InputError(f"The number of processes is {n_processes}; expected 1 or more.")
+        raise InputError(f"n_processes is {n_processes}; expected 1 or more.", parameter="n_processes")
     n_blocks = plan.batch_tokens // BLOCK
     return max(n for n in range(1, n_processes + 1) if n_blocks % n == 0)
 

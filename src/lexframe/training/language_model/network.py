@@ -7,8 +7,8 @@ from typing import Any
 from torch import nn
 
 from lexframe.exceptions import InputError
+from lexframe.spaces.seeding import seeded
 from lexframe.training.language_model.plan import PretrainingPlan
-from lexframe.training.seeding import seeded
 
 
 def build_model(plan: PretrainingPlan, tokenizer: Any) -> nn.Module:
@@ -46,17 +46,14 @@ def take_weights(model: nn.Module, tokenizer: Any, name: str) -> None:
     ModelError
         If there is no such model.
     """
-    from transformers import AutoModelForCausalLM
-
-    from lexframe.spaces.loading import load_config, load_tokenizer, load_weights, resolve_model
+    from lexframe.spaces.loading import open_causal_model
     from lexframe.spaces.tokenization import tokenizer_hash
 
-    source = resolve_model(name)
-    load_config(source)
-    if tokenizer_hash(load_tokenizer(source)) != tokenizer_hash(tokenizer):
-        raise InputError(f"{name} has another tokenizer than this run. Give its own tokenizer to the run.")
+    source, own_tokenizer = open_causal_model(name)
+    if tokenizer_hash(own_tokenizer) != tokenizer_hash(tokenizer):
+        raise InputError(f"{name} has another tokenizer than this run. Give the folder of {name} as the tokenizer.")
     try:
-        model.load_state_dict(load_weights(AutoModelForCausalLM, source, dtype="float32").state_dict())
+        model.load_state_dict(source.state_dict())
     except RuntimeError as error:
         raise InputError(f"{name} has another shape than the plan. Give the same layers, width, heads and inner width.") from error
 

@@ -12,10 +12,18 @@ BLOCK = 1024
 class PretrainingPlan:
     """Everything that decides what a run computes.
 
+    The command line takes its options from here: the first sentence of a field is what its option says.
+
     Attributes
     ----------
-    n_layers, d_model, n_heads, d_ff : int
-        Shape of the decoder: blocks, width, attention heads, inner width of the gated feed-forward layers.
+    n_layers : int
+        Blocks of the decoder.
+    d_model : int
+        Width of the decoder.
+    n_heads : int
+        Attention heads.
+    d_ff : int
+        Inner width of the gated feed-forward layers.
     context : int
         Longest sequence the model is trained on; the last `long_share` of the budget uses it.
     short_context : int
@@ -23,25 +31,33 @@ class PretrainingPlan:
     long_share : float
         Share of the budget at full context.
     batch_tokens : int
-        Tokens per optimiser step, over all processes.
+        Tokens of an optimizer step, over all processes.
     micro_batch_tokens : int
         Tokens that one process holds at a time; larger batches are accumulated.
-    matrix_lr, lr, matrix_weight_decay, weight_decay : float
-        See :class:`~lexframe.training.muon.MuonAdamW`.
-    warmup_share, cooldown_share : float
-        Shares of the budget in which the learning rate rises from and falls to zero, linearly.
+    matrix_lr : float
+        Peak learning rate of the matrices (Muon). See :class:`~lexframe.training.muon.MuonAdamW`, also for the next three.
+    lr : float
+        Peak learning rate of the rest (AdamW).
+    matrix_weight_decay : float
+        Weight decay of the matrices.
+    weight_decay : float
+        Weight decay of the rest.
+    warmup_share : float
+        Share of the budget in which the learning rate rises from zero, linearly.
+    cooldown_share : float
+        Share of the budget in which the learning rate falls to zero, linearly.
     max_tokens : int or None
         Budget in tokens.
     max_minutes : float or None
         Budget in minutes of training, over all resumed parts. The first budget that is spent ends the run.
     precision : {"auto", "float32", "bfloat16"}
-        Of matrix products; ``auto`` measures both.
+        Of matrix products: auto (measures both), float32 or bfloat16.
     compile : bool
-        Use `torch.compile`.
+        Use torch.compile.
     checkpoint_minutes : float
-        Time between checkpoints.
+        Minutes between checkpoints.
     seed : int
-        Of the weights and of the order of the data.
+        Seed of the weights and of the order of the data.
     initial_model : str or None
         A model of the same shape and tokenizer whose weights the run starts from, to train it further.
     """
@@ -71,17 +87,19 @@ class PretrainingPlan:
 
     def __post_init__(self) -> None:
         if self.max_tokens is None and self.max_minutes is None:
-            raise InputError("The run has no end: give max_tokens or max_minutes.")
+            raise InputError("The run has no end: give max_tokens or max_minutes.", parameter=("max_tokens", "max_minutes"))
         for name in ("n_layers", "d_model", "n_heads", "d_ff", "context", "short_context", "batch_tokens", "max_tokens", "max_minutes"):
             value = getattr(self, name)
             if value is not None and value <= 0:
-                raise InputError(f"{name} is {value}; expected a number above 0.")
+                raise InputError(f"{name} is {value}; expected a number above 0.", parameter=name)
         for name in ("context", "short_context"):
             if BLOCK % getattr(self, name):
-                raise InputError(f"{name} is {getattr(self, name)}, which does not divide {BLOCK}. Use a power of two up to {BLOCK}.")
+                raise InputError(
+                    f"{name} is {getattr(self, name)}, which does not divide {BLOCK}. Use a power of two up to {BLOCK}.", parameter=name
+                )
         if self.d_model % self.n_heads:
-            raise InputError(f"d_model {self.d_model} is not a multiple of n_heads {self.n_heads}.")
+            raise InputError(f"d_model {self.d_model} is not a multiple of n_heads {self.n_heads}.", parameter=("d_model", "n_heads"))
         if self.batch_tokens % BLOCK:
-            raise InputError(f"batch_tokens is {self.batch_tokens}; it must be a multiple of {BLOCK}.")
+            raise InputError(f"batch_tokens is {self.batch_tokens}; it must be a multiple of {BLOCK}.", parameter="batch_tokens")
         if self.precision not in ("auto", "float32", "bfloat16"):
-            raise InputError(f"precision is {self.precision!r}; expected auto, float32 or bfloat16.")
+            raise InputError(f"precision is {self.precision!r}; expected auto, float32 or bfloat16.", parameter="precision")

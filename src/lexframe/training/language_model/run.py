@@ -224,7 +224,8 @@ class Pretraining:
             if facts["plan"][name] != getattr(self.plan, name):
                 raise InputError(
                     f"{path} was made with {name}={facts['plan'][name]}, but this run asks for {getattr(self.plan, name)}. "
-                    "Name another folder, or ask for the same."
+                    "Name another folder, or ask for the same.",
+                    parameter=name,
                 )
         tensors = load_file(path)
         with torch.no_grad():

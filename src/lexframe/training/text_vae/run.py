@@ -20,6 +20,7 @@ from torch import nn
 from lexframe.exceptions import DataError, InputError, InterruptedRunError
 from lexframe.spaces.language_model.layers import evaluation_mode
 from lexframe.spaces.precision import fastest_precision
+from lexframe.spaces.seeding import seeded
 from lexframe.spaces.text_vae.files import (
     SMALL,
     TextVAEModel,
@@ -41,7 +42,6 @@ from lexframe.training.checkpoints import (
 from lexframe.training.language_model.tokenizer import train_tokenizer
 from lexframe.training.muon import MuonAdamW, matrix_and_other_parameters
 from lexframe.training.schedules import learning_rate_scale
-from lexframe.training.seeding import seeded
 from lexframe.training.text_vae.data import FEWEST_TEXTS, TrainingTexts, batch_rows, texts_hash
 from lexframe.training.text_vae.log import TextVAEProgress
 from lexframe.training.text_vae.losses import TrainingLoss
@@ -192,7 +192,8 @@ class TextVAETraining:
             kept = "the last checkpoint is kept" if (self.out / "checkpoint.safetensors").is_file() else "there is no checkpoint yet"
             raise InputError(
                 f"The loss is {loss.item()} at step {step} of {self.out} (reconstruction {reconstruction:.4g}, KL {kl:.4g} nats): training "
-                f"diverged, and {kept}. Lower lr, or raise free_nats."
+                f"diverged, and {kept}. Lower lr, or raise free_nats.",
+                parameter=("lr", "free_nats"),
             )
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
@@ -314,13 +315,14 @@ class TextVAETraining:
         facts = read_facts(path)
         asked = asdict(self.plan)
         budgets = ("max_epochs", "max_minutes")
-        wrong = [f"{name}={facts['plan'].get(name)!r} (now {value!r})" for name, value in asked.items() if facts["plan"].get(name) != value]
-        wrong = [line for line in wrong if not line.startswith(budgets)]
+        differing = [name for name, value in asked.items() if facts["plan"].get(name) != value and name not in budgets]
+        wrong = [f"{name}={facts['plan'].get(name)!r} (now {asked[name]!r})" for name in differing]
         if facts["texts"] != self._key and facts["plan"].get("seed") == self.plan.seed:  # another seed holds other texts out
             wrong.append("other texts")
         if wrong:
             raise InputError(
-                f"{path} was made with {', '.join(wrong)}. Name another folder, or ask for the same; only the budget may change."
+                f"{path} was made with {', '.join(wrong)}. Name another folder, or ask for the same; only the budget may change.",
+                parameter=differing,
             )
         self.state.step, self.state.elapsed = facts["step"], facts["elapsed"]
         self.state.best = facts["best"]

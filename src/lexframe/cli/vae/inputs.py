@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lexframe.cli import show
+from lexframe.cli import printing
 from lexframe.exceptions import InputError, ModelError
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="'embedded-vae', or a folder that 'vae train' made.")]
@@ -14,13 +14,12 @@ Texts = Annotated[list[str] | None, typer.Argument(metavar="[TEXTS]...", help="T
 Input = Annotated[Path | None, typer.Option("--input", help="File of texts: .jsonl(.gz), .csv, .tsv, .parquet or .txt.")]
 Temperature = Annotated[float, typer.Option(min=0, help="0 takes the likeliest token each time.")]
 TopP = Annotated[float, typer.Option("--top-p", help="Draw from the likeliest tokens that together have this probability.")]
-Labels = Annotated[Path | None, typer.Option(help="File of labeled texts.")]
-Label = Annotated[str, typer.Option("--label", help="Column that holds the labels.")]
+Labeled = Annotated[Path | None, typer.Option("--labeled", help="File of labeled texts.")]
 
 MOST_STEPS = 1000
 """Of a range of amounts; each is a text to write."""
 
-SavedDirection = Annotated[Path | None, typer.Option("--direction", help="Folder of a direction that 'vae edit --save' made.")]
+SavedDirection = Annotated[Path | None, typer.Option("--direction", help="Folder of a direction that 'vae edit --out' made.")]
 
 
 def open_text_vae(model: str, *, device: str | None = None) -> Any:
@@ -33,7 +32,7 @@ def open_text_vae(model: str, *, device: str | None = None) -> Any:
     """
     from lexframe.spaces import open_space
 
-    show.quiet_libraries()
+    printing.quiet_libraries()
     return open_space(model_folder(model), kind="text-vae", device=device)
 
 
@@ -51,7 +50,7 @@ def model_folder(model: str) -> str:
     if model == EMBEDDED_VAE:
         return model  # the one that comes along, whatever stands in a folder of its name
     if (folder / "model" / "vae.json").is_file():
-        show.note(f"{model} is a run; its model is {folder / 'model'}.")
+        printing.note(f"{model} is a run; its model is {folder / 'model'}.")
         return str(folder / "model")
     if (folder / "checkpoint.safetensors").is_file():
         raise ModelError(f"{model} is a run that has not ended, so it has no model yet. Run the same 'lexframe vae train' again to end it.")
@@ -123,9 +122,8 @@ def note_cut(space: Any, texts: Sequence[str]) -> None:
     """Say how many texts are longer than the model takes."""
     n_cut = int(space.truncated(texts).sum())
     if n_cut:
-        show.note(
-            f"{n_cut} of {len(texts)} texts are longer than the {space.max_length} tokens that the model takes; their ends were cut off."
-        )
+        longest = space.max_length
+        printing.note(f"{n_cut} of {len(texts)} texts are longer than the {longest} tokens that the model takes; their ends were cut off.")
 
 
 def whole_numbers(option: str, value: str) -> list[int]:

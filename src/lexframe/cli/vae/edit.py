@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from lexframe.cli import options, show
-from lexframe.cli import vae_inputs as inputs
+from lexframe.cli import options, printing
+from lexframe.cli.vae import inputs
 from lexframe.exceptions import InputError
 
 
@@ -17,12 +17,12 @@ def edit(
     text: options.Text = "text",
     positive: Annotated[Path | None, typer.Option(help="Texts to move towards.")] = None,
     negative: Annotated[Path | None, typer.Option(help="Texts to move away from.")] = None,
-    labels: inputs.Labels = None,
-    label: inputs.Label = "label",
-    towards: Annotated[str | None, typer.Option(help="Class of --labels to move towards, away from all others.")] = None,
+    labeled: inputs.Labeled = None,
+    label: options.Label = "label",
+    towards: Annotated[str | None, typer.Option(help="Class of --labeled to move towards, away from all others.")] = None,
     keep: Annotated[
         str | None,
-        typer.Option(help="Other columns of --labels, such as number,polarity: the move is learned among texts that agree in them."),
+        typer.Option(help="Other columns of --labeled, such as number,polarity: the move is learned among texts that agree in them."),
     ] = None,
     direction: inputs.SavedDirection = None,
     method: Annotated[
@@ -35,7 +35,7 @@ def edit(
     temperature: inputs.Temperature = 0.0,
     top_p: inputs.TopP = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="Of the control's directions and the draws of words.")] = 0,
-    save: Annotated[Path | None, typer.Option(help="Folder for the mean difference as a direction.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the mean difference as a direction.")] = None,
     device: options.Device = None,
     as_json: options.Json = False,
 ) -> None:
@@ -43,29 +43,29 @@ def edit(
     from lexframe.generative import edit_texts
     from lexframe.spaces import Decoding
 
-    source = _edit_source((positive, negative), (labels, towards), direction, text, label)
+    source = _edit_source((positive, negative), (labeled, towards), direction, text, label)
     if direction is not None and method is not None:
         raise InputError("--method says how texts give an edit; a saved --direction is one already. Leave --method out.")
     method = method or "mean-difference"
-    if save is not None and (direction is not None or keep is not None or method != "mean-difference"):
-        raise InputError("--save keeps one mean difference; it needs texts of two sides, --method mean-difference, and no --keep.")
-    if keep is not None and labels is None:
-        raise InputError("--keep names columns of --labels FILE; give that file.")
-    kept = None if keep is None or labels is None else _kept(labels, text, keep)
+    if out is not None and (direction is not None or keep is not None or method != "mean-difference"):
+        raise InputError("--out keeps one mean difference; it needs texts of two sides, --method mean-difference, and no --keep.")
+    if keep is not None and labeled is None:
+        raise InputError("--keep names columns of --labeled FILE; give that file.")
+    kept = None if keep is None or labeled is None else _kept(labeled, text, keep)
     given = inputs.given_texts(texts, file, text)
-    earlier = None if save is None else _saved_before(save)
+    earlier = None if out is None else _saved_before(out)
     space = inputs.open_text_vae(model, device=device)
-    used = _found_edit(space, source, method, kept, save) if isinstance(source, tuple) else source
+    used = _found_edit(space, source, method, kept, out) if isinstance(source, tuple) else source
     found = edit_texts(
-        space, given, used, strength=strength, decoding=Decoding(temperature, top_p, seed), progress=show.progress("batches")
+        space, given, used, strength=strength, decoding=Decoding(temperature, top_p, seed), progress=printing.progress("batches")
     )
     inputs.note_cut(space, given)
     if as_json:
-        show.document(found.to_dict())
+        printing.document(found.to_dict())
     else:
         _print_edits(found)
-    if save is not None:
-        show.note(f"direction: {save}{'' if earlier is None else f', in place of the one towards {earlier} that stood there'}")
+    if out is not None:
+        printing.note(f"direction: {out}{'' if earlier is None else f', in place of the one towards {earlier} that stood there'}")
 
 
 def _edit_source(
@@ -79,7 +79,8 @@ def _edit_source(
     whole = [all(part is not None for part in way) for way in ways]
     if started.count(True) != 1 or started != whole:
         raise InputError(
-            "Say what to move towards in one way: --positive FILE --negative FILE, or --labels FILE --towards CLASS, or --direction FOLDER."
+            "Say what to move towards in one way: --positive FILE --negative FILE, or --labeled FILE --towards CLASS, or "
+            "--direction FOLDER."
         )
     if saved is not None:
         return load_direction(saved)
@@ -96,15 +97,15 @@ def _kept(file: Path, column: str, names: str) -> list[tuple[str, ...]]:
 
 
 def _found_edit(
-    space: Any, source: tuple[list[str], list[str], str], method: str, kept: list[tuple[str, ...]] | None, save: Path | None
+    space: Any, source: tuple[list[str], list[str], str], method: str, kept: list[tuple[str, ...]] | None, out: Path | None
 ) -> Any:
     from lexframe.instruments import edit_direction, edit_from_texts, save_direction
 
     texts, labels, target = source
-    found = edit_from_texts(space, texts, labels, target, method=method, keep=kept, progress=show.progress("encoding"))
-    if save is not None:
+    found = edit_from_texts(space, texts, labels, target, method=method, keep=kept, progress=printing.progress("encoding"))
+    if out is not None:
         (other,) = (name for name in found.classes_ if name != target)
-        save_direction(edit_direction(found, space.fingerprint, positive=target, negative=other), save)
+        save_direction(edit_direction(found, space.fingerprint, positive=target, negative=other), out)
     return found
 
 
@@ -114,17 +115,17 @@ def _saved_before(folder: Path) -> str | None:
 
     if not (folder / "direction.json").is_file():
         return None
-    return show.one_line(load_direction(folder).positive)
+    return printing.one_line(load_direction(folder).positive)
 
 
 def _print_edits(found: Any) -> None:
     for row in found.to_frame().to_dict("records"):
-        typer.echo(show.one_line(row["texts"]))
+        typer.echo(printing.one_line(row["texts"]))
         for name, column in (("decoded", "reconstructions"), ("edited", "edited"), ("random", "controls")):
-            typer.echo(f"  {name:7s}  {show.one_line(row[column])}")
+            typer.echo(f"  {name:7s}  {printing.one_line(row[column])}")
     rates = found.rates()
     typer.echo("")
-    show.table(
+    printing.table(
         ["over the texts", "changed", "in target", "words kept"],
         [
             ["decoded", "", _share(rates["reconstruction_in_target"]), ""],
@@ -139,7 +140,7 @@ def _print_edits(found: Any) -> None:
         if rates["edit_in_target"] is not None
         else ""
     )
-    show.note(
+    printing.note(
         f"\nPoints moved by {found.shifts.mean():.2f} on average, the random ones by as much.{judged} Words kept: those that it shares "
         "with the decoded text, twice their number over the words of both."
     )

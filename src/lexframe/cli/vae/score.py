@@ -6,67 +6,70 @@ from typing import Annotated, Any
 
 import typer
 
-from lexframe.cli import options, show
-from lexframe.cli import vae_inputs as inputs
+from lexframe.cli import options, printing
+from lexframe.cli.vae import inputs
 
 N_AXES = 3
 AMOUNTS = (-2.0, -1.0, 0.0, 1.0, 2.0)
 
 
-def score_command(
+def score(
     model: inputs.Model,
     texts_file: Annotated[Path, typer.Argument(help="Texts held out from training: .jsonl(.gz), .csv, .tsv, .parquet or .txt.")],
     text: options.Text = "text",
     training: Annotated[Path | None, typer.Option(help="File of all training texts: samples are looked for in it.")] = None,
     run: Annotated[list[Path] | None, typer.Option(help="Run folder whose log the report draws; several are drawn side by side.")] = None,
     plain: Annotated[Path | None, typer.Option(help="Run folder of a plain language model (--n-latent 0) to compare with.")] = None,
-    samples: Annotated[str, typer.Option(help="Importance samples of each likelihood bound, such as 100,1000.")] = "1,10,100",
-    generated: Annotated[int, typer.Option(min=2, help="Texts to write from the prior.")] = 200,
+    n_importance_samples: Annotated[str, typer.Option(help="Draws of each likelihood bound, such as 100,1000.")] = "1,10,100",
+    n_samples: Annotated[int, typer.Option(min=2, help="Texts to write from the prior.")] = 200,
     temperature: Annotated[float, typer.Option(min=0, help="At which they are written; 0 takes the likeliest word.")] = 0.0,
     language_model: Annotated[str, typer.Option(help="Whose perplexity samples are compared by; 'none' leaves it out.")] = "embedded",
-    most: Annotated[int, typer.Option(min=2, help="Texts at most to score.")] = 5000,
-    most_bounds: Annotated[int, typer.Option(min=2, help="Texts at most for the likelihood bounds, the costly part.")] = 200,
-    most_decoded: Annotated[int, typer.Option(min=2, help="Texts at most for reconstructions and curves.")] = 500,
+    limit: Annotated[int, typer.Option(min=2, help="Texts at most to score.")] = 5000,
+    n_bound_texts: Annotated[int, typer.Option(min=2, help="Texts at most for the likelihood bounds, the costly part.")] = 200,
+    n_decoded_texts: Annotated[int, typer.Option(min=2, help="Texts at most for reconstructions and curves.")] = 500,
     seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")] = 0,
     device: options.Device = None,
     batch_size: options.BatchSize = None,
-    report: Annotated[Path | None, typer.Option(help="Write an HTML page with charts, samples, an interpolation and traversals.")] = None,
+    report: options.Report = None,
     as_json: options.Json = False,
 ) -> None:
     """Score a text VAE: likelihood, use of the latent, reconstructions, samples, and what to beware of."""
     from lexframe.data import read_table
-    from lexframe.generative.score.vae_score import score_text_vae
+    from lexframe.generative.score.vae_score import ScoreSettings, score_text_vae
     from lexframe.training.text_vae.log import read_training_log
 
-    counts = importance_samples(samples)
+    counts = importance_samples(n_importance_samples)
     space = inputs.open_text_vae(model, device=device)
     texts = read_table(texts_file, text=text, label=None).texts
     learned = None if training is None else read_table(training, text=text, label=None).texts
     logs = {name: read_training_log(folder) for name, folder in run_names(run or []).items()}
+    settings = ScoreSettings(
+        n_importance_samples=counts,
+        n_samples=n_samples,
+        temperature=temperature,
+        language_model=None if language_model == "none" else language_model,
+        n_texts=limit,
+        n_bound_texts=n_bound_texts,
+        n_decoded_texts=n_decoded_texts,
+        batch_size=batch_size,
+    )
     found = score_text_vae(
         space,
         texts,
+        settings=settings,
         training_texts=learned,
-        n_importance_samples=counts,
-        n_samples=generated,
-        temperature=temperature,
         plain_language_model=None if plain is None else _PlainRun(plain, space, device),
-        language_model=None if language_model == "none" else language_model,
-        n_texts=most,
-        n_bound_texts=most_bounds,
-        n_decoded_texts=most_decoded,
         seed=seed,
-        batch_size=batch_size,
-        progress=show.progress("scoring"),
+        progress=printing.progress("scoring"),
     )
     if report is not None:
         _write_report(space, found, report, logs)
     if as_json:
-        show.document(found.to_dict())
+        printing.document(found.to_dict())
         return
     _print(found)
     if report is not None:
-        show.note(f"\nreport: {report}")
+        printing.note(f"\nreport: {report}")
 
 
 def importance_samples(text: str) -> tuple[int, ...]:
@@ -84,7 +87,7 @@ def importance_samples(text: str) -> tuple[int, ...]:
     except ValueError:
         counts = ()
     if not counts or min(counts) < 1:
-        raise InputError(f"--samples is {text!r}; expected numbers of 1 or more with commas between them, such as 100,1000.")
+        raise InputError(f"--n-importance-samples is {text!r}; expected numbers of 1 or more with commas between them, such as 100,1000.")
     return counts
 
 
@@ -123,7 +126,7 @@ class _PlainRun:
                 f"{differing} of {len(texts)} texts are cut by one of the two models only, so their nats do not compare. Train "
                 f"{self.folder} with the --max-tokens and the tokenizer of the text VAE, or leave long texts out."
             )
-        return plain_nats(self.model, texts, progress=show.progress("plain language model"))
+        return plain_nats(self.model, texts, progress=printing.progress("plain language model"))
 
 
 def _write_report(space: Any, found: Any, path: Path, logs: dict[str, Any]) -> None:
@@ -151,8 +154,7 @@ def _print(found: Any) -> None:
 
     rows = []
     for measure in vae_measures(found):
-        name = "".join(letter if letter.isprintable() else " " for letter in measure.measure)  # a factor must not steer the terminal
-        rows.append([name, *value_and_interval(measure), measure.unit, f"{measure.n_texts:,}"])
-    show.table(["measure", "value", "95% interval", "unit", "texts"], rows)
+        rows.append([printing.one_line(measure.measure), *value_and_interval(measure), measure.unit, f"{measure.n_texts:,}"])
+    printing.table(["measure", "value", "95% interval", "unit", "texts"], rows)
     if found.warnings:
-        show.note("\n" + "\n".join(f"warning: {warning}" for warning in found.warnings))
+        printing.note("\n" + "\n".join(f"warning: {warning}" for warning in found.warnings))

@@ -1,28 +1,20 @@
-"""``lexframe evidence``: published tables, measured anew."""
+"""``lexframe study reproduce``: published tables, measured anew."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from lexframe.cli import options, show
-from lexframe.cli.adapt import DEFAULT_TEMPLATE
-from lexframe.cli.model_options import open_model
-
-app = typer.Typer(help="Published tables, measured anew.", no_args_is_help=True)
+from lexframe.cli import options, printing
+from lexframe.cli.bundles import FieldsOf
+from lexframe.cli.model_options import DEFAULT_TEMPLATE, ModelOptions
 
 
-@app.callback()
-def _group() -> None:
-    pass
-
-
-@app.command("reproduce")
 def reproduce(
     data: Annotated[Path, typer.Argument(help="Folder with SET/train.jsonl.gz and SET/test.jsonl.gz.")],
+    *,
     sets: Annotated[str | None, typer.Option(help="Comma-separated. Default: the seven sets of the paper that are public here.")] = None,
-    model: options.Model = "embedded",
-    template: options.Template = DEFAULT_TEMPLATE,
+    model: Annotated[ModelOptions, FieldsOf(ModelOptions, without=("batch_size",))],
     max_test: Annotated[int, typer.Option(help="Most test texts of a set, drawn by class; 0 takes all.")] = 500,
     out: Annotated[Path | None, typer.Option(help="Folder for finished cells: a run that was stopped goes on there.")] = None,
     as_json: options.Json = False,
@@ -32,13 +24,13 @@ def reproduce(
     from lexframe.studies.reproduction import SETS
     from lexframe.studies.reproduction import reproduce as run
 
-    space = open_model(model, needs=VocabularySpace, template=template)
-    chosen = tuple(name.strip() for name in sets.split(",")) if sets else SETS
-    found = run(space, data, sets=chosen, max_test=max_test or None, cells=out, progress=show.progress("reproducing"))
+    space = model.open(needs=VocabularySpace, prompt=DEFAULT_TEMPLATE)
+    chosen = options.comma_separated(sets) or SETS
+    found = run(space, data, sets=chosen, max_test=max_test or None, cells=out, progress=printing.progress("reproducing"))
     if as_json:
-        show.document(found.to_dict())
+        printing.document(found.to_dict())
     else:
-        _print(found, model)
+        _print(found, model.model)
 
 
 def _print(found: Any, model: str) -> None:
@@ -52,26 +44,28 @@ def _print(found: Any, model: str) -> None:
         average = mean if mean is not None else (sum(own) / len(own) if own else None)
         return [name, *shown, "" if average is None else f"{average:.3f}"]
 
-    show.note(f"All training labels, {model} (accuracy on balanced sets, macro-F1 on others)\n")
+    printing.note(f"All training labels, {model} (accuracy on balanced sets, macro-F1 on others)\n")
     rows = [row(method, values) for method, values in found.main.items()]
     rows += [
         row(f"{method}, GPT-2 small*", published.PUBLISHED.get(method, {}), mean) for method, mean in published.PUBLISHED_MEANS.items()
     ]
-    show.table(["method", *sets, "mean"], rows)
-    show.note("\nThe module's logits in training and inference\n")
+    printing.table(["method", *sets, "mean"], rows)
+    printing.note("\nThe module's logits in training and inference\n")
     rows = [row(method, values) for method, values in found.ablation.items()]
     rows += [row(f"{method}, Llama 3 8B*", {}, mean) for method, mean in published.PUBLISHED_ABLATION.items()]
-    show.table(["variant", *sets, "mean"], rows)
-    show.note("\nTest points in their classes, before and after calibration\n")
+    printing.table(["variant", *sets, "mean"], rows)
+    printing.note("\nTest points in their classes, before and after calibration\n")
     rows = []
     for kind, reference in (("rand", published.PUBLISHED_RAND), ("neighbor", published.PUBLISHED_NEIGHBOR)):
         name = {"rand": "adjusted Rand index", "neighbor": "nearest neighbor, accuracy"}[kind]
         rows.append([name, *(_change(found.clusters[kind].get(one)) for one in sets)])
         rows.append([f"{name}, GPT-2 small*", *(_change(reference.get(one)) for one in sets)])
-    show.table(["measure", *sets], rows)
-    show.note("\n* As published (arXiv:2401.16184): another model, means over eight sets. Compare differences between methods, not values.")
+    printing.table(["measure", *sets], rows)
+    printing.note(
+        "\n* As published (arXiv:2401.16184): another model, means over eight sets. Compare differences between methods, not values."
+    )
     for name, why in found.skipped.items():
-        show.note(f"skipped {name}: {why}")
+        printing.note(f"skipped {name}: {why}")
 
 
 def _change(pair: tuple[float, float] | None) -> str:

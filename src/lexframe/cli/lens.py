@@ -1,0 +1,57 @@
+"""``lexframe lens fit``: the tuned lens that a path through the layers is read with."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lexframe.cli import options, printing
+from lexframe.cli.model_options import Weights
+
+Precision = Annotated[str, typer.Option(help="Of the lens at inner layers: float32, bfloat16, or auto, which takes the faster here.")]
+
+
+def fit(
+    texts: Annotated[Path, typer.Argument(help="Texts of any kind: .jsonl(.gz), .csv, .tsv, .parquet or .txt.")],
+    *,
+    out: Annotated[Path, typer.Option(help="File to write, such as lens.safetensors.")],
+    model: Weights,
+    text: options.Text = "text",
+    steps: Annotated[int, typer.Option(min=0, help="Steps after the closed form; 0 leaves it at that.")] = 100,
+    max_tokens: Annotated[int, typer.Option(min=64, help="Tokens to read at most.")] = 100_000,
+    precision: Precision = "auto",
+    seed: Annotated[int, typer.Option(min=0, help="Of the order of texts.")] = 0,
+    as_json: options.Json = False,
+) -> None:
+    """Fit a tuned lens: an affine map a layer, in closed form and then by natural gradient."""
+    from dataclasses import asdict
+
+    from lexframe.data import read_table
+    from lexframe.instruments.traces.tuned_lens import fit_tuned_lens
+    from lexframe.spaces.base import LensSpace
+
+    table = read_table(texts, text=text, label=None)
+    space = model.open(needs=LensSpace)
+    found = fit_tuned_lens(
+        space,
+        table.texts,
+        n_steps=steps,
+        max_tokens=max_tokens,
+        precision=resolved(precision, model.device),
+        seed=seed,
+        progress=printing.progress("fitting"),
+    )
+    found.save(out)
+    if as_json:
+        printing.document({"layers": [asdict(layer) for layer in found.fits], "out": str(out)})
+        return
+    rows = [[str(layer.layer), *(f"{layer.kl[stage]:.3f}" for stage in layer.kl), layer.chosen] for layer in found.fits]
+    printing.table(["layer", "logit lens", "ridge", "trained", "used"], rows)
+    printing.note(f"\nMean divergence of the model's answer from the lens's, nats a token, on tokens that were kept apart.\nlens: {out}")
+
+
+def resolved(precision: str, device: str | None) -> str:
+    """The precision, ``auto`` replaced by what is faster on the device."""
+    from lexframe.spaces.precision import fastest_precision
+
+    return fastest_precision(device) if precision == "auto" else precision

@@ -1,0 +1,1 @@
+"""Verbs of ``lexframe pretrain``, one a file."""

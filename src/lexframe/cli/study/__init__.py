@@ -1,0 +1,1 @@
+"""Verbs of ``lexframe study``, one a file."""

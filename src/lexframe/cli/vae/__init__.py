@@ -1,0 +1,1 @@
+"""Verbs of ``lexframe vae``, one a file."""
