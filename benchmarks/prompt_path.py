@@ -202,7 +202,7 @@ def transport(space: LanguageModelSpace, seeds: range, size: float) -> list[Clai
             study = study_transport(states.states, layers, growth_until=space.n_layers - 1, every_pair=False, seed=seed)
             tables.append(pd.DataFrame(study.one_step, index=list(layers[1:])).rename_axis("into").assign(model=name, seed=seed))
             if name == "trained":
-                rates.append({key: (fit.rate, fit.low, fit.high, fit.r_squared) for key, fit in study.growth.items()})
+                rates.append({key: (fit.rate.value, fit.rate.low, fit.rate.high, fit.r_squared) for key, fit in study.growth.items()})
         fitted_errors.append(np.mean([_error_on_own(start, end) for start, end in pairwise(found.states[:-1].astype(np.float64))]))
         n_fit = len(texts) * 3 // 4
         cut = [layer for layer in layers if layer < space.n_layers]

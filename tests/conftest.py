@@ -62,3 +62,12 @@ def shared():
     if not SHARED.is_dir():
         pytest.skip("the evaluation sets do not stand beside the project")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory, worker_id):
+    """Half a minute of training: functions from demonstrations, with task vectors planted at layer 2."""
+    from tests.shared_toy import shared_toy
+
+    folder = tmp_path_factory.getbasetemp()
+    return shared_toy(folder if worker_id == "master" else folder.parent)  # the parent is that of all workers

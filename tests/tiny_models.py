@@ -76,6 +76,10 @@ MASKED: dict[str, Any] = {
     ),
 }
 FAMILIES = sorted([*CAUSAL, *MASKED])
+FEW_CAUSAL = ("gemma2", "gpt2", "llama", "mixtral")
+"""Four that differ most, for what does not depend on a family's own code: soft caps and sliding windows on scaled embeddings;
+learned positions and tied, transposed weights; the common build with grouped heads; experts."""
+FEW_FAMILIES = ("bert", *FEW_CAUSAL)
 
 
 @functools.cache

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from safetensors import SafetensorError
@@ -27,6 +27,8 @@ FORMAT = 2
 NAME = "artifact.json"
 _EARLIER = ("instrument.json", "direction.json", "index.json")  # what folders of format 1 hold
 _DAMAGE = (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError)
+
+Kept = TypeVar("Kept", bound="Persistent")  # not Self, which the type checks of the suite cannot resolve in a method
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class Persistent(ABC):
 
     @classmethod
     @abstractmethod
-    def from_artifact(cls, artifact: Artifact) -> Self:
+    def from_artifact(cls: type[Kept], artifact: Artifact) -> Kept:
         """Back from :meth:`to_artifact`; a built-in error such as KeyError where something is missing or of another form."""
 
     def save(self, folder: str | os.PathLike[str]) -> None:
@@ -81,7 +83,7 @@ class Persistent(ABC):
         write_artifact(self.to_artifact(), folder)
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> Self:
+    def load(cls: type[Kept], folder: str | os.PathLike[str]) -> Kept:
         """Open what :meth:`save` wrote.
 
         Raises

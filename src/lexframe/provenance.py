@@ -1,5 +1,6 @@
 """What made a number: fingerprints of spaces, and the record that every result carries."""
 
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -119,13 +120,17 @@ def _digest(document: dict[str, Any]) -> str:
 
 def package_versions(names: Iterable[str] = ("lexframe", "numpy", "scikit-learn", "torch", "transformers")) -> dict[str, str]:
     """Installed versions of `names`, and of Python."""
-    versions = {"python": platform.python_version()}
-    for name in names:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
+    found = {name: _installed(name) for name in names}
+    return {"python": platform.python_version()} | {name: version for name, version in found.items() if version is not None}
+
+
+@functools.cache
+def _installed(name: str) -> str | None:
+    """Looked up once: a package's metadata is a file to read, and there may be a result a category."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def array_hash(arrays: Iterable[tuple[str, np.ndarray]]) -> str:

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from lexframe import desk
-from lexframe.adaptation import METHODS, adapt, load_adapter
+from lexframe.adaptation import adapt, compare, load_adapter, make_methods, method_names, require_savable
+from lexframe.adaptation.cells import ALL
+from lexframe.adaptation.draws import Draws
+from lexframe.adaptation.problem import Method
 from lexframe.data import Table, desk_noisy_labels
 from lexframe.data.desk_messages import PARENTS
 from lexframe.exceptions import DataError, FingerprintMismatch, InputError
@@ -21,8 +24,8 @@ def outcome():
 
 def test_planted_classes_are_found_by_every_trained_method(outcome):
     result, _ = outcome
-    assert tuple(result.methods) == METHODS
-    for method in ("lda", "logistic", "vds", "posterior"):
+    assert tuple(result.methods) == method_names("default")
+    for method in ("lda", "logistic", "semantic-calibration", "posterior"):
         assert result.methods[method].accuracy.value > 0.85, method  # chance is a third
         assert result.methods[method].accuracy.low <= result.methods[method].accuracy.value <= result.methods[method].accuracy.high
 
@@ -67,11 +70,13 @@ def test_zero_shot_is_the_models_own_softmax(family):
 def test_the_result_as_json_and_as_a_table(outcome):
     result, _ = outcome
     document = json.loads(json.dumps(result.to_dict()))
-    assert set(document["methods"]) == set(METHODS)
-    assert {"accuracy", "macro_f1", "accuracy_interval", "macro_f1_interval", "fit_seconds"} <= set(document["methods"]["vds"])
+    assert set(document["methods"]) == set(method_names("default"))
+    assert {"accuracy", "macro_f1", "accuracy_interval", "macro_f1_interval", "fit_seconds"} <= set(
+        document["methods"]["semantic-calibration"]
+    )
     assert document["encode_seconds"] >= 0
     assert document["provenance"]["space"]["digest"] == planted_space().fingerprint.digest
-    assert result.to_frame().shape[0] == len(METHODS)
+    assert result.to_frame().shape[0] == len(method_names("default"))
     assert "<table" in result._repr_html_()
     assert result.confusion().sum() == 90
 
@@ -87,9 +92,9 @@ def test_a_space_without_vocabulary_takes_the_trained_methods():
 
     space = SentenceEncoderSpace(tiny_model("bert").bert, tokenizer=tiny_tokenizer(masked=True))
     result, _ = adapt(space, planted_table(12, 0), planted_table(6, 1))
-    assert tuple(result.methods) == ("lda", "logistic", "vds", "posterior")
+    assert tuple(result.methods) == ("lda", "logistic", "semantic-calibration", "posterior")
     assert result.bases is None
-    with pytest.raises(InputError, match="no vocabulary"):
+    with pytest.raises(InputError, match="no output vocabulary"):
         adapt(space, planted_table(12, 0), methods=["zero-shot"])
 
 
@@ -114,6 +119,67 @@ def test_unknown_methods_are_named():
         adapt(planted_space(), planted_table(5, 0), methods=["lda", "magic"])
 
 
+def test_it_is_a_comparison_with_one_draw_of_all_labels(outcome):
+    result, _ = outcome
+    compared = compare(
+        {"toy": planted_space()},
+        planted_table(40, 0),
+        planted_table(30, 1),
+        methods="default",
+        draws=Draws((ALL,), (0,), max_test=None),
+    )
+    for cell in compared.cells:
+        own = result.methods[cell.method]
+        np.testing.assert_array_equal(own.cell.predicted, cell.predicted)
+        np.testing.assert_allclose(own.cell.log_probability, cell.log_probability, atol=1e-6)
+        assert own.cell.choices == cell.choices
+        assert own.accuracy == compared.accuracy("toy", cell.method, ALL)
+
+
+def test_every_method_of_the_table_can_be_asked_for():
+    result, adapter = adapt(planted_space(), planted_table(12, 0), planted_table(6, 1), methods="quick,vds-gold")
+    assert set(result.methods) == {*method_names("quick"), "semantic-calibration-gold"}
+    assert result.families[result.chosen] != "vocabulary"
+    assert (adapter is None) == (not make_methods(result.chosen)[0].savable)
+
+
+class Memory(Method):
+    """Right on the texts that it has seen, at random elsewhere; cannot be kept."""
+
+    name = "memory"
+    description = "the label that was seen with the text"
+    family = "points"
+
+    def fit(self, problem):
+        seen = dict(zip(problem.texts(problem.rows), problem.y, strict=True))
+
+        class Remembering:
+            n_parameters, choices = 0, {}
+
+            def predict_proba(self, rows):
+                return np.eye(problem.n_labels)[[seen.get(text, 0) for text in problem.texts(rows)]]
+
+        return Remembering()
+
+
+def test_the_winner_is_judged_on_labels_that_it_has_not_seen():
+    train = planted_table(40, 0)
+    result, adapter = adapt(planted_space(), train, train, methods=[Memory(), "lda"])  # on these test texts it would win
+    assert result.methods["memory"].accuracy.value == 1 >= result.methods["lda"].accuracy.value
+    assert result.chosen == "lda"
+    assert adapter is not None
+    alone, nothing = adapt(planted_space(), train, methods=[Memory()])
+    assert (alone.chosen, nothing) == ("memory", None)
+
+
+def test_what_cannot_be_saved_says_so_by_name():
+    with pytest.raises(InputError, match="cannot be saved of icl-random, lora"):
+        require_savable(make_methods("zero-shot,icl-random,lora,lda"))
+    with pytest.raises(InputError, match="cannot be saved of zero-shot"):
+        require_savable(make_methods("zero-shot"))
+    require_savable(make_methods("default"))  # zero-shot among them is never chosen
+
+
 @pytest.fixture
 def folder(tmp_path):
     tiny_model("llama").save_pretrained(tmp_path / "model")
@@ -121,12 +187,12 @@ def folder(tmp_path):
     return tmp_path / "model"
 
 
-@pytest.mark.parametrize("methods", [["lda"], ["vds"], ["posterior"]])
-def test_an_adapter_comes_back_with_its_space(folder, tmp_path, methods):
+@pytest.mark.parametrize("method", ["lda", "logistic", "class-mean", "vds", "posterior", "posterior-own-points", "nearest-basis"])
+def test_an_adapter_comes_back_with_its_space(folder, tmp_path, method):
     from lexframe.spaces import open_space
 
     space = open_space(str(folder), layer=2, pooling="mean", template="Say {text}.", max_length=20)
-    result, adapter = adapt(space, planted_table(12, 0), planted_table(6, 1), methods=methods)
+    result, adapter = adapt(space, planted_table(12, 0), planted_table(6, 1), methods=method)
     adapter.save(tmp_path / "adapter")
     loaded = load_adapter(tmp_path / "adapter")
     predictions = loaded.predict(result.test_texts)

@@ -5,15 +5,16 @@ import json
 import numpy as np
 import pytest
 
-from lexframe.adaptation import compare
+from lexframe.adaptation import Draws, compare
 from lexframe.adaptation.cells import ALL
-from lexframe.adaptation.comparison import bootstrap_mean
 from lexframe.adaptation.draws import draw_labels, part_of_table, require_distinct, without_duplicates
-from lexframe.adaptation.methods import METHOD_NAMES, make_methods
+from lexframe.adaptation.methods import make_methods
 from lexframe.adaptation.methods.linear import Logistic
-from lexframe.adaptation.problem import EncodedTexts, default_representations, label_scores
+from lexframe.adaptation.task import reader_of
 from lexframe.data import Table
 from lexframe.exceptions import DataError, InputError
+from lexframe.intervals import mean_over_draws
+from lexframe.latents import LatentStore, Reading, TextReader
 from lexframe.spaces.base import Representation
 from tests.planted import LABELS, planted_space, planted_table
 from tests.tiny_models import tiny_space
@@ -32,8 +33,7 @@ def result():
         planted_table(30, 0),
         planted_table(30, 1),
         methods=make_methods(POINTS),
-        shots=(0, 1, 8, ALL),
-        seeds=(0, 1, 2),
+        draws=Draws((0, 1, 8, ALL), (0, 1, 2)),
     )
 
 
@@ -70,19 +70,22 @@ def test_unlabeled_texts_place_the_prior_and_say_so(result):
 
 
 def test_points_are_kept_beside_the_cells_and_not_made_again(tmp_path, monkeypatch):
-    texts = planted_table(6, 0).texts
-    first = EncodedTexts(planted_space(), texts, folder=tmp_path)
-    points = first.points
-    again = EncodedTexts(planted_space(), texts, folder=tmp_path)
-    monkeypatch.setattr(again, "_made_states", lambda wanted: pytest.fail("encoded twice"))
-    np.testing.assert_array_equal(again.points, points)
-    assert again.encode_seconds == first.encode_seconds
-    (kept,) = tmp_path.glob("points-*.safetensors")
-    kept.write_bytes(b"half a file")
-    np.testing.assert_array_equal(EncodedTexts(planted_space(), texts, folder=tmp_path).points, points)
-    other = EncodedTexts(planted_space(), texts[:-1], folder=tmp_path)
-    assert len(other.points) == len(texts) - 1
-    assert len(list(tmp_path.glob("points-*.safetensors"))) == 2
+    train, test = planted_table(6, 0), planted_table(4, 1)
+
+    def run(train, methods):
+        return compare({"toy": planted_space()}, train, test, methods=methods, draws=Draws((ALL,), (0,)), folder=tmp_path)
+
+    first = run(train, "lda")
+    (kept,) = tmp_path.glob("points-*")
+    n_texts = len({*train.texts, *test.texts})
+    assert len(LatentStore(kept)) == n_texts
+    with monkeypatch.context() as patched:
+        patched.setattr(type(planted_space()), "encode_representations", lambda *rest, **options: pytest.fail("encoded twice"))
+        again = run(train, "logistic")
+    assert again.cells[0].encode_seconds == first.cells[0].encode_seconds > 0
+    more = table([*train.texts, "invoice today"], [*train.labels, "money"])
+    run(more, "lda")
+    assert len(LatentStore(kept)) == n_texts + 1
 
 
 def test_shuffled_labels_give_chance():
@@ -92,8 +95,7 @@ def test_shuffled_labels_give_chance():
             planted_table(60, seed, shuffled=True),
             planted_table(30, 50 + seed),
             methods=make_methods("logistic,posterior-without-prior"),
-            shots=(ALL,),
-            seeds=(0,),
+            draws=Draws((ALL,), (0,)),
         )
         for seed in range(8)
     ]
@@ -116,7 +118,7 @@ def test_a_finished_cell_is_never_computed_twice(tmp_path):
     def run(seeds):
         return compare(
             {"toy": planted_space()}, planted_table(12, 0), planted_table(8, 1),
-            methods=[Counting()], shots=(4,), seeds=seeds, folder=tmp_path,
+            methods=[Counting()], draws=Draws((4,), seeds), folder=tmp_path,
         )  # fmt: skip
 
     Counting.n_fits = 0
@@ -131,7 +133,7 @@ def test_kept_cells_follow_the_model_to_another_name(tmp_path):
     first, second = (
         compare(
             {name: planted_space()}, planted_table(12, 0), planted_table(8, 1),
-            methods=make_methods("lda"), shots=(4,), seeds=(0,), folder=tmp_path,
+            methods=make_methods("lda"), draws=Draws((4,), (0,)), folder=tmp_path,
         )
         for name in ("here", "there")
     )  # fmt: skip
@@ -149,7 +151,7 @@ def test_a_comparison_that_was_killed_goes_on(tmp_path):
                 raise KilledError
             yield job
 
-    arguments = {"methods": [Counting()], "shots": (4,), "seeds": (0, 1), "folder": tmp_path}
+    arguments = {"methods": [Counting()], "draws": Draws((4,), (0, 1)), "folder": tmp_path}
     Counting.n_fits = 0
     with pytest.raises(KilledError):
         compare({"toy": planted_space()}, planted_table(12, 0), planted_table(8, 1), progress=killed_after_one, **arguments)
@@ -162,7 +164,7 @@ def test_other_data_words_or_parameters_are_other_cells(tmp_path):
     def run(train, words=None):
         compare(
             {"toy": planted_space()}, train, planted_table(8, 1),
-            methods=[Counting()], shots=(4,), seeds=(0,), folder=tmp_path, label_words=words,
+            methods=[Counting()], draws=Draws((4,), (0,)), folder=tmp_path, label_words=words,
         )  # fmt: skip
 
     Counting.n_fits = 0
@@ -181,20 +183,20 @@ def test_every_text_is_encoded_once_whatever_the_number_of_methods(monkeypatch):
         lambda self, given, *rest, **options: texts.extend(given) or original(self, given, *rest, **options),
     )
     train, test = table(["a b", "c d", "e f", "g h"] * 3, ["cat", "dog"] * 6), table(["x", "y"], ["cat", "dog"])
-    compare({"tiny": space}, train, test, methods=make_methods("zero-shot,lda,logistic,posterior"), shots=(0, 2, 4), seeds=(0, 1))
-    assert len(texts) == len(train) + len(test)
+    compare({"tiny": space}, train, test, methods=make_methods("zero-shot,lda,logistic,posterior"), draws=Draws((0, 2, 4), (0, 1)))
+    assert sorted(texts) == sorted({*train.texts, *test.texts})
 
 
 def test_several_models_stand_side_by_side():
     result = compare(
         {"one": planted_space(), "two": planted_space(6)}, planted_table(10, 0), planted_table(10, 1),
-        methods=make_methods("class-mean"), shots=(4,), seeds=(0,),
+        methods=make_methods("class-mean"), draws=Draws((4,), (0,)),
     )  # fmt: skip
     assert result.models == ("one", "two")
-    assert result.advice()[0].startswith("one. With 4 labels a class: class-mean")
+    assert result.summary().startswith("one. With 4 labels a class: class-mean")
 
 
-def test_as_json_as_a_table_and_as_advice(result):
+def test_as_json_as_a_table_and_as_a_summary(result):
     document = json.loads(json.dumps(result.to_dict()))
     wanted = {
         "method",
@@ -211,32 +213,29 @@ def test_as_json_as_a_table_and_as_advice(result):
     assert all(wanted <= set(cell) for cell in document["cells"])
     assert len(result.to_frame()) == len(result.cells)
     assert "<table" in result._repr_html_()
-    assert len(result.advice()) == len(result.shots)
-    assert result.advice()[0].startswith("Without labels: ")
+    assert len(result.summary().splitlines()) == len(result.shots)
+    assert result.summary().startswith("Without labels: ")
 
 
-def test_points_are_those_of_the_space_and_of_its_layers():
-    space = tiny_space("gpt2", layer=1, pooling="mean")
-    encoded = EncodedTexts(space, ["one two", "three"], representations=[Representation(1, "mean"), Representation(-1, "last")])
-    assert len(encoded.blocks()) == 2  # the space's own representation stands first and once
-    np.testing.assert_allclose(encoded.points, space.head_input(space.encode(["one two", "three"])), atol=1e-5)
-    np.testing.assert_allclose(encoded.blocks()[1], tiny_space("gpt2").encode(["one two", "three"]), atol=1e-5)
+def test_a_reader_says_what_is_read():
+    space, reading = planted_space(), Reading((Representation(0, "mean"),))
+    result = compare(
+        {"toy": TextReader(space, reading)},
+        planted_table(12, 0),
+        planted_table(6, 1),
+        methods="class-mean,logistic",
+        draws=Draws((ALL,), (0,)),
+    )
+    assert {cell.choices["representation"] for cell in result.cells} <= {"own points", "0:mean"}
+    kept = reader_of(TextReader(space, reading, batch_size=3), "somewhere")
+    assert (kept.reading, kept.batch_size, kept.folder.parent.name) == (reading, 3, "somewhere")
 
 
-def test_three_layers_by_default():
-    names = [str(asked) for asked in default_representations(tiny_space("llama"))]
-    assert names[-2:] == ["-1:last", "-1:mean"]
-    assert default_representations(planted_space())[0].pooling == "last"
-
-
-def test_label_scores_are_log_probabilities():
-    space = tiny_space("llama")
-    points = space.encode(["one two", "three"])
-    scores = label_scores(space, points, [["cat"], ["dog", "mat"]])
-    logits = space.logits(points).astype(np.float64)
-    log_probabilities = logits - np.log(np.exp(logits).sum(1, keepdims=True))
-    ids = [list(space.word_ids("cat")), [*space.word_ids("dog"), *space.word_ids("mat")]]
-    np.testing.assert_allclose(scores, np.stack([log_probabilities[:, i].mean(1) for i in ids], 1), atol=1e-5)
+def test_a_comparison_of_nothing_is_refused():
+    with pytest.raises(InputError, match="shots or seeds are empty"):
+        Draws((), (0,))
+    with pytest.raises(InputError, match="No method was given"):
+        compare({"toy": planted_space()}, planted_table(4, 0), planted_table(4, 1), methods=[])
 
 
 def test_draws_are_nested_and_balanced():
@@ -276,17 +275,9 @@ def test_labels_that_share_a_word_are_refused():
 
 def test_what_a_reader_should_know_first():
     train, test = planted_table(10, 0), planted_table(10, 1)
-    result = compare({"toy": planted_space()}, train, test, methods=make_methods("class-mean"), shots=(1, 64), seeds=(0,))
+    result = compare({"toy": planted_space()}, train, test, methods=make_methods("class-mean"), draws=Draws((1, 64), (0,)))
     assert any("Fewer than 64 labels in money (10), parcel (10), room (10)" in note for note in result.notes)
     assert result.select("toy", "class-mean", 64)[0].n_labels == 30
-
-
-def test_unknown_methods_are_named_and_groups_known():
-    with pytest.raises(InputError, match="'magic'"):
-        make_methods("lda,magic")
-    assert tuple(method.name for method in make_methods("all")) == METHOD_NAMES
-    assert [method.name for method in make_methods("posterior, lda,posterior")] == ["lda", "posterior"]
-    assert {"icl-random", "lora"}.isdisjoint(method.name for method in make_methods("quick"))
 
 
 def test_the_interval_of_a_mean_holds_the_truth_about_as_often_as_it_says():
@@ -294,7 +285,7 @@ def test_the_interval_of_a_mean_holds_the_truth_about_as_often_as_it_says():
     for seed in range(60):
         rng = np.random.default_rng(seed)
         values = (rng.random((5, 200)) < 0.7).astype(float)
-        found = bootstrap_mean(values, n_resamples=300)
+        found = mean_over_draws(values, n_resamples=300)
         hits += found.low <= 0.7 <= found.high
     assert hits >= 52
 

@@ -6,7 +6,7 @@ import re
 import pytest
 import vl_convert
 
-from lexframe.adaptation import compare
+from lexframe.adaptation import Draws, compare
 from lexframe.adaptation.cells import ALL
 from lexframe.adaptation.charts import cost_chart, learning_curves
 from lexframe.adaptation.methods import make_methods
@@ -22,19 +22,19 @@ def result():
     train = planted_table(12, 0)
     hostile = Table((ATTACK, *train.texts[1:]), train.labels, "<b>train</b>", 0, train.rows)
     methods = make_methods("zero-shot,lda,posterior")
-    return compare({"<i>toy</i>": planted_space()}, hostile, planted_table(8, 1), methods=methods, shots=(0, 4, ALL), seeds=(0, 1))
+    return compare({"<i>toy</i>": planted_space()}, hostile, planted_table(8, 1), methods=methods, draws=Draws((0, 4, ALL), (0, 1)))
 
 
 def test_the_page_holds_its_numbers_and_runs_nothing(result, tmp_path):
     page = comparison_report(result, tmp_path / "comparison.html").read_text()
     shown = f"{result.accuracy('<i>toy</i>', 'posterior', ALL).value:.3f}"
     assert shown in page
-    for line in result.advice():
+    for line in result.summary().splitlines():
         assert line.split(":")[1].strip().split(",")[0] in page
     assert "<script" not in page
     assert "default-src 'none'" in page
     assert "<b>train</b>" not in page
-    assert "<i>toy</i>" not in page
+    assert "<i>toy</i>" not in page + result._repr_html_()
     assert not re.search(r"(src|href)=[\"'](https?:)?//", page)
 
 
@@ -68,8 +68,7 @@ def test_advice_names_the_whole_and_not_its_parts():
         planted_table(12, 0),
         planted_table(8, 1),
         methods=make_methods("posterior,posterior-without-prior,posterior-labels-only"),
-        shots=(4,),
-        seeds=(0,),
+        draws=Draws((4,), (0,)),
     )
     assert result.variants == ("posterior-labels-only", "posterior-without-prior")
-    assert "posterior," in result.advice()[0]
+    assert "posterior," in result.summary()

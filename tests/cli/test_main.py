@@ -38,7 +38,7 @@ def test_adapt_save_predict(files, model, tmp_path, capsys):
     train, test = files
     assert run("adapt", train, "--test", test, *COLUMNS, "-m", model, "--out", tmp_path / "adapter", "--report", tmp_path / "r.html") == 0
     out, err = capsys.readouterr()
-    assert all(method in out for method in ("zero-shot", "nearest-basis", "lda", "logistic", "vds"))
+    assert all(method in out for method in ("zero-shot", "nearest-basis", "lda", "logistic", "semantic-calibration"))
     assert "saved" in err
     assert (tmp_path / "r.html").stat().st_size > 10_000
     assert run("predict", tmp_path / "adapter", test, "--text", "message") == 0

@@ -1,8 +1,6 @@
 """Texts into a store: every text once, in order, whoever encodes it and however often the run was stopped."""
 
-import os
 import pickle
-import signal
 import subprocess
 import sys
 import time
@@ -14,13 +12,14 @@ import pytest
 import torch
 
 from lexframe.exceptions import DataError, FingerprintMismatch, InputError, InterruptedRunError
-from lexframe.latents import LatentStore, TextBlock, encode_to_store, row_blocks, store_index, text_blocks
+from lexframe.latents import LatentStore, TextBlock, encode_to_store, row_blocks, store_index, text_blocks, workers
 from lexframe.latents import encoding as module
 from lexframe.latents.blocks import column_name, vector_columns
 from lexframe.latents.encoding import precision_deviation
 from lexframe.latents.workers import WorkerPool, mapped_copy
 from lexframe.spaces import LanguageModelSpace, ToySpace
 from lexframe.spaces.base import Representation
+from tests.latents.worker_jobs import about, die, die_once, refuse
 from tests.tiny_models import tiny_model, tiny_space, tiny_tokenizer
 
 ASKED = [Representation(1, "mean"), Representation(-1, "last")]
@@ -182,10 +181,9 @@ def test_an_address_instead_of_a_folder(space, texts, tmp_path):
         LatentStore(f"file://{tmp_path}/nowhere")
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_workers_give_the_same_rows_in_the_same_order(texts, tmp_path, workers):
+def test_workers_give_the_same_rows_in_the_same_order(texts, tmp_path):
     space = tiny_space("llama")
-    for name, n_workers in (("here", 0), ("there", workers)):
+    for name, n_workers in (("here", 0), ("there", 2)):
         encode_to_store(space, text_blocks(texts, block_rows=7), tmp_path / name, representations=ASKED, n_workers=n_workers)
     here, there = LatentStore(tmp_path / "here"), LatentStore(tmp_path / "there")
     assert there.query()["id"].tolist() == here.query()["id"].tolist()
@@ -193,46 +191,29 @@ def test_workers_give_the_same_rows_in_the_same_order(texts, tmp_path, workers):
         np.testing.assert_allclose(there.points(column), here.points(column), rtol=1e-5, atol=1e-6)
 
 
-def die_once(space, item):
-    marker = Path(item)
-    if not marker.exists():
-        marker.write_text("x")
-        os.kill(os.getpid(), signal.SIGKILL)
-    return marker.name
-
-
-def die(space, item):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_a_worker_that_dies_is_replaced_and_its_item_done_again(space, tmp_path):
+def test_a_worker_that_dies_is_replaced_and_its_item_done_again_and_an_error_comes_through(space, tmp_path):
     items = [str(tmp_path / f"item {number}") for number in range(5)]
     for item in (items[0], items[1], items[3], items[4]):
         Path(item).write_text("x")
     with WorkerPool(space, 1) as pool:
         assert list(pool.map(die_once, items)) == [Path(item).name for item in items]
-    with WorkerPool(space, 1) as pool, pytest.raises(InterruptedRunError, match="died 3 times"):
-        list(pool.map(die, items))
+        with pytest.raises(InputError, match="7 is wrong"):
+            list(pool.map(refuse, [7]))
 
 
-def refuse(space, item):
-    raise InputError(f"{item} is wrong")
-
-
-def test_an_error_in_a_worker_comes_through(space):
-    with WorkerPool(space, 1) as pool, pytest.raises(InputError, match="7 is wrong"):
-        list(pool.map(refuse, [7]))
-
-
-def about(space, item):
-    import torch
-
-    parameters = list(space.model.parameters())
-    return torch.get_num_threads(), space.encode(["the cat sat"]).tolist(), len({parameter.data_ptr() for parameter in parameters})
+def test_workers_that_die_again_and_again_end_the_run(space, monkeypatch):
+    monkeypatch.setattr(workers, "MOST_DEATHS", 2)
+    with WorkerPool(space, 1) as pool, pytest.raises(InterruptedRunError, match="died 2 times"):
+        list(pool.map(die, [1, 2]))
 
 
 def test_a_worker_has_one_thread_and_the_same_weights_tied_ones_once():
-    space = tiny_space("gpt2")  # ties its embedding and its head
+    """The model was asked for hidden states, whereupon transformers leaves hooks on it that cannot be pickled."""
+    model = tiny_model.__wrapped__("gpt2")  # ties its embedding and its head
+    ids = torch.tensor([[3, 4, 5]])
+    with torch.no_grad():
+        before = model(input_ids=ids, output_hidden_states=True).hidden_states
+    space = LanguageModelSpace(model, tokenizer=tiny_tokenizer())
     _ = space.unembedding()  # what is cached travels too
     with WorkerPool(space, 1) as pool:
         ((threads, points, n_tensors),) = pool.map(about, [0])
@@ -240,26 +221,12 @@ def test_a_worker_has_one_thread_and_the_same_weights_tied_ones_once():
     np.testing.assert_allclose(points, space.encode(["the cat sat"]), atol=1e-6)
     assert n_tensors == len(list(space.model.parameters()))
     assert all(parameter.requires_grad for parameter in space.model.parameters())  # the model here is as it was
-
-
-def test_a_model_that_was_asked_for_hidden_states_can_be_sent_and_asked_again():
-    """transformers then leaves hooks on it that cannot be pickled."""
-    model = tiny_model.__wrapped__("gpt2")
-    ids = torch.tensor([[3, 4, 5]])
-    with torch.no_grad():
-        before = model(input_ids=ids, output_hidden_states=True).hidden_states
-    space = LanguageModelSpace(model, tokenizer=tiny_tokenizer())
-    with WorkerPool(space, 1) as pool:
-        ((_, points, _),) = pool.map(about, [0])
-    np.testing.assert_allclose(points, space.encode(["the cat sat"]), atol=1e-6)
     with torch.no_grad():
         after = model(input_ids=ids, output_hidden_states=True).hidden_states
     assert len(after) == len(before) == 4
 
 
 def test_what_is_sent_to_a_worker_is_small(tmp_path, monkeypatch):
-    from lexframe.latents import workers
-
     monkeypatch.setattr(workers.tempfile, "gettempdir", lambda: str(tmp_path))
     space = LanguageModelSpace(tiny_model("gpt2"), tokenizer=tiny_tokenizer())
     n_bytes = sum(parameter.numel() * 4 for parameter in space.model.parameters() if parameter.numel() >= workers.LEAST_MAPPED)
@@ -322,15 +289,16 @@ print("done", flush=True)
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def undisturbed(tmp_path_factory):
     path = tmp_path_factory.mktemp("faults") / "undisturbed"
     subprocess.run([sys.executable, "-c", JOB, str(path)], check=True, stdout=subprocess.DEVNULL)
     return LatentStore(path)
 
 
+@pytest.mark.long
 def test_twenty_kills_change_nothing(undisturbed, tmp_path):
-    """SIGKILL at random moments, again and again, until the run gets through."""
+    """SIGKILL at random moments, again and again, until the run gets through. Kills at every place of writing: tests/kills."""
     rng = np.random.default_rng(0)
     path, kills = tmp_path / "killed", 0
     while kills < 20:

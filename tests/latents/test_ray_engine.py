@@ -55,6 +55,57 @@ def test_without_ray_the_extra_is_named(space, texts, tmp_path, monkeypatch):
         encode_to_store(space, text_blocks(texts), tmp_path / "s", engine="ray")
 
 
+DYING = """
+import os, signal
+import numpy as np
+from lexframe.latents import encode_to_store, text_blocks
+from lexframe.spaces import ToySpace
+
+class Dying(ToySpace):
+    def encode(self, texts, **options):
+        try:
+            os.close(os.open({marker!r}, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return super().encode(texts, **options)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+rng = np.random.default_rng(3)
+words = [f"w{{n}}" for n in range(40)]
+vectors = {{word: rng.normal(size=6).tolist() for word in words}}
+texts = [" ".join(rng.choice(words, size=rng.integers(1, 9))) for _ in range(60)]
+
+def encode(space, n, store, **options):
+    return encode_to_store(space, text_blocks(texts[:n], block_rows=10, metadata={{"n": list(range(n))}}), store, **options)
+
+encode(ToySpace(vectors), 60, {local!r})
+Dying.__name__ = "ToySpace"
+encode(ToySpace(vectors), 20, {store!r})
+done = encode(Dying(vectors), 60, {store!r}, engine="ray", n_workers=2)
+print("done", done.n_encoded, done.n_kept, flush=True)
+"""
+
+
+@pytest.mark.timeout(600)
+def test_a_run_goes_on_with_a_worker_that_dies_and_the_rows_are_those_of_a_local_run(tmp_path):
+    pytest.importorskip("ray", reason="Ray is not installed (the extra 'ray')")
+    store, local, marker = (str(tmp_path / name) for name in ("ray", "local", "died"))
+    code = DYING.format(store=store, local=local, marker=marker)
+    found = subprocess.run([sys.executable, "-c", code], env={**os.environ, "RAY_worker_niceness": "0"}, capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    assert Path(marker).exists()
+    assert "done 40 20" in found.stdout.splitlines()
+    assert_same(store, local, 60)
+
+
+def assert_same(store, local, n):
+    found, expected = LatentStore(store), LatentStore(local)
+    assert found.dataset.to_table().equals(expected.dataset.to_table())
+    assert found.verify().holds
+    assert not Path(f"{store}.texts").exists()
+    np.testing.assert_array_equal(found.query()["n"], np.arange(n))
+
+
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_workers_and_driver_are_killed_and_the_rows_are_those_of_a_local_run(tmp_path):
     pytest.importorskip("ray", reason="Ray is not installed (the extra 'ray')")
@@ -100,8 +151,4 @@ def test_workers_and_driver_are_killed_and_the_rows_are_those_of_a_local_run(tmp
     assert again.returncode == 0, err
     assert killed
     assert f"done {160 - kept} {kept}" in out.splitlines()
-    found, expected = LatentStore(tmp_path / "ray"), LatentStore(tmp_path / "local")
-    assert found.dataset.to_table().equals(expected.dataset.to_table())
-    assert found.verify().holds
-    assert not Path(f"{tmp_path / 'ray'}.texts").exists()
-    np.testing.assert_array_equal(found.query()["n"], np.arange(160))
+    assert_same(tmp_path / "ray", tmp_path / "local", 160)

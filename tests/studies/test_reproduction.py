@@ -27,7 +27,7 @@ def folder(tmp_path):
 
 def test_the_tables_of_a_folder(folder):
     found = reproduce(planted_space(), folder, sets=("trec", "subj", "agnews"))
-    assert set(found.main["vds"]) == {"trec", "subj"}
+    assert set(found.main["semantic-calibration"]) == {"trec", "subj"}
     assert list(found.skipped) == ["agnews"]
     assert set(found.ablation) == set(ABLATIONS)
     assert min(found.main["logistic"].values()) > 0.8  # chance is a third

@@ -81,6 +81,19 @@ class AdaptationResult(MethodsResult):
 
     Attributes
     ----------
+    labels : tuple of str
+        Sorted; class numbers index it.
+    truth : ndarray of int, shape (n_test,)
+        Class numbers of the test texts.
+    about : tuple of Method
+        The methods that were asked for: what each is.
+    left_out : dict of str to str
+        Methods that could not work here, and why.
+    notes : tuple of str
+        What a reader should know of the data: duplicates, short classes, texts that were cut.
+    counts : dict
+        Texts in training and in test, blank rows left out, texts cut to the context.
+    provenance : Provenance
     label_words : dict
         Words that stand for each label, with the number of tokens they take.
     methods : dict of str to MethodResult

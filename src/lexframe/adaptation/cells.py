@@ -34,10 +34,12 @@ class Cell:
         Of the draw and of the method.
     n_labels : int
         Labels that were there: fewer than shots times classes where a class is small.
-    accuracy, macro_f1, calibration_error : float
+    accuracy, macro_f1 : float
         Shares in [0, 1].
     log_loss : float
         In nats.
+    calibration_error : float
+        A share in [0, 1].
     fit_seconds, predict_seconds : float
         On texts that are already encoded; `predict_seconds` for 1,000 texts.
     encode_seconds : float

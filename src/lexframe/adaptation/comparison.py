@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,19 @@ class ComparisonResult(MethodsResult):
 
     Attributes
     ----------
+    labels : tuple of str
+        Sorted; class numbers index it.
+    truth : ndarray of int, shape (n_test,)
+        Class numbers of the test texts.
+    about : tuple of Method
+        The methods that were asked for: what each is.
+    left_out : dict of str to str
+        Methods that could not work here, and why.
+    notes : tuple of str
+        What a reader should know of the data: duplicates, short classes, texts that were cut.
+    counts : dict
+        Texts in training and in test, and labels of the rarest class.
+    provenance : Provenance
     cells : tuple of Cell
         By model, method, shots and seed.
     """
@@ -123,6 +137,11 @@ class ComparisonResult(MethodsResult):
         from lexframe.adaptation.charts import learning_curves
 
         return learning_curves(self)
+
+    def _repr_html_(self) -> str:
+        table = self.to_frame().pivot_table(index=["model", "method"], columns="shots", values="accuracy", sort=False)
+        lines = "<br>".join(escape(line) for line in self.summary().splitlines())
+        return f"<p>{lines}</p>{table.to_html(float_format='{:.3f}'.format)}"
 
     def right(self, model: str, method: str, shots: Shots) -> dict[int, np.ndarray]:
         """By seed, 1 for every test text that was classified rightly and 0 for the others."""

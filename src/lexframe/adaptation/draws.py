@@ -56,7 +56,7 @@ def shots_order(shots: Shots) -> float:
     return float("inf") if shots == ALL else float(shots)
 
 
-def class_numbers(train: Table, test: Table) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+def label_numbers(train: Table, test: Table) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
     """Labels in sorted order, and the class numbers of both tables.
 
     Raises

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int
 
 from lexframe.adaptation.cells import Cell, Shots, measured
 from lexframe.adaptation.cost import peak_memory
-from lexframe.adaptation.draws import Draws, class_numbers, draw_labels, part_of_table, require_distinct, short_classes, without_duplicates
+from lexframe.adaptation.draws import Draws, draw_labels, label_numbers, part_of_table, require_distinct, short_classes, without_duplicates
 from lexframe.adaptation.problem import Classifier, EncodedTexts, Method, Probabilities, Problem, Rows
 from lexframe.data.readers import Table
 from lexframe.latents.text_reader import Reading, TextReader
@@ -38,8 +39,8 @@ class Task:
     test: Table
     labels: tuple[str, ...]
     label_words: dict[str, list[str]]
-    y: Rows
-    truth: Rows
+    y: Int[np.ndarray, " n_train"]
+    truth: Int[np.ndarray, " n_test"]
     notes: tuple[str, ...]
 
     @classmethod
@@ -63,7 +64,7 @@ class Task:
         """
         train, notes = without_duplicates(train, test, drop=draws.drop_duplicates)
         test = part_of_table(test, draws.max_test)
-        labels, y, truth = class_numbers(train, test)
+        labels, y, truth = label_numbers(train, test)
         words = {label: list(label_words[label]) if label_words else [label] for label in labels}
         require_distinct(words)
         return cls(train, test, labels, words, y, truth, (*notes, *short_classes(labels, y, draws.shots)))

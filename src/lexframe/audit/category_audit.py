@@ -2,7 +2,8 @@
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -113,62 +114,45 @@ class CategoryAudit(BaseEstimator):
             If points and categories do not fit together, points are not finite, all points are equal, there are fewer than four items,
             or a decision names a row or a category that does not exist.
         """
-        started = time.perf_counter()
-        seconds: dict[str, float] = {}
-        # A plain str of any label: numpy's strings are strings too, but write themselves as np.str_('...').
-        labels = single_label([str.__str__(label) if isinstance(label, str) else str(label) for label in y])
-        points, notes = checked_item_points(X, len(labels))
-        if texts is not None and len(texts) != len(points):
-            raise InputError(f"There are {len(points)} points, but {len(texts)} texts. Give one for each.")
-        assert labels.numbers is not None
-        given, categories = labels.numbers, labels.categories
-        settled = settle(decisions, given, categories)
-        seconds["read"] = time.perf_counter() - started
-        step = time.perf_counter()
-        sums = point_sums(points)
-        k = min(self.n_neighbors, len(points) - 1)
-        known = np.where(settled >= 0, settled, given)
-        neighborhood = choose_neighborhood(points, known, len(categories), k, sums=sums, seed=self.random_state)
-        seconds["neighbors"] = time.perf_counter() - step
-        step = time.perf_counter()
-        groups = None if tree is None else tree.groups(categories)
-        found = fit_posterior(
-            points,
-            given,
-            len(categories),
-            neighborhood,
-            groups=groups,
-            settled=settled,
-            n_refits=self.n_refits,
-            sums=None if (settled == NOWHERE).any() else sums,
-            seed=self.random_state,
-        )
-        seconds["posterior"] = time.perf_counter() - step
-        step = time.perf_counter()
-        check = (
-            planted_check(points, given, neighborhood, found, groups=groups, settled=settled, seed=self.random_state)
-            if self.check
-            else None
-        )
-        if check is not None:
-            seconds["check"] = time.perf_counter() - step
-            step = time.perf_counter()
-        probability, suggested, suggestion = _reconsider(found, given, settled, len(categories), check)
-        trusted = settled >= 0
-        outlier_p, out_of_category_p = _p_values(found, given, settled, trusted)
-        seconds["outliers"] = time.perf_counter() - step
+        watch = _Stopwatch()
+        with watch("read"):
+            # A plain str of any label: numpy's strings are strings too, but write themselves as np.str_('...').
+            labels = single_label([str.__str__(label) if isinstance(label, str) else str(label) for label in y])
+            points, notes = checked_item_points(X, len(labels))
+            if texts is not None and len(texts) != len(points):
+                raise InputError(f"There are {len(points)} points, but {len(texts)} texts. Give one for each.")
+            assert labels.numbers is not None
+            given, categories = labels.numbers, labels.categories
+            settled = settle(decisions, given, categories)
+        with watch("neighbors"):
+            sums = point_sums(points)
+            known = np.where(settled >= 0, settled, given)
+            k = min(self.n_neighbors, len(points) - 1)
+            neighborhood = choose_neighborhood(points, known, len(categories), k, sums=sums, seed=self.random_state)
+        common: dict[str, Any] = {
+            "groups": None if tree is None else tree.groups(categories),
+            "settled": settled,
+            "seed": self.random_state,
+        }
+        with watch("posterior"):
+            kept = None if (settled == NOWHERE).any() else sums
+            found = fit_posterior(points, given, len(categories), neighborhood, n_refits=self.n_refits, sums=kept, **common)
+        check = None
+        if self.check:
+            with watch("check"):
+                check = planted_check(points, given, neighborhood, found, **common)
+        with watch("outliers"):
+            probability, suggested, suggestion = _reconsider(found, given, settled, len(categories), check)
+            outlier_p, out_of_category_p = _p_values(found, given, settled, settled >= 0)
         duplicates = None
         if self.duplicates:
-            step = time.perf_counter()
-            near = Neighbors(neighborhood.rows, cosines(points, neighborhood.rows), "cosine")
-            duplicates = find_duplicates(points, texts=texts, memberships=labels, neighbors=near)
-            seconds["duplicates"] = time.perf_counter() - step
+            with watch("duplicates"):
+                near = Neighbors(neighborhood.rows, cosines(points, neighborhood.rows), "cosine")
+                duplicates = find_duplicates(points, texts=texts, memberships=labels, neighbors=near)
         relations: tuple[CategoryRelation, ...] = ()
         if self.relations:
-            step = time.perf_counter()
-            relations = find_relations(points, found, given, categories, seed=self.random_state)
-            seconds["relations"] = time.perf_counter() - step
-        seconds["all"] = time.perf_counter() - started
+            with watch("relations"):
+                relations = find_relations(points, found, given, categories, seed=self.random_state)
         self.result_ = AuditResult(
             categories=categories,
             given=given,
@@ -187,12 +171,28 @@ class CategoryAudit(BaseEstimator):
             relations=relations,
             check=check,
             texts=None if texts is None else tuple(texts),
-            seconds=seconds,
+            seconds=watch.seconds(),
             notes=(*([] if found.informative else [NOTHING_KNOWN]), *notes, *small_categories(labels)),
             digest=data_digest(texts if texts is not None else points),
             provenance=Provenance(space=space, seed=self.random_state, parameters={**self.get_params(), "categories": len(categories)}),
         )
         return self
+
+
+class _Stopwatch:
+    """Seconds that named steps take, and all of them together."""
+
+    def __init__(self) -> None:
+        self._started, self._steps = time.perf_counter(), dict[str, float]()
+
+    @contextmanager
+    def __call__(self, step: str) -> Iterator[None]:
+        before = time.perf_counter()
+        yield
+        self._steps[step] = time.perf_counter() - before
+
+    def seconds(self) -> dict[str, float]:
+        return self._steps | {"all": time.perf_counter() - self._started}
 
 
 def data_digest(items: Sequence[str] | Points) -> str:

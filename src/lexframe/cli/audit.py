@@ -240,9 +240,11 @@ def _print(result: Any, top: int) -> None:
         )
     if rows:
         printing.table(["row", "probability", "given", "suggested", "text"], [[printing.one_line(cell) for cell in line] for line in rows])
-    printing.note(f"\n{result.summary()}")
+    summary = result.summary()
+    printing.note(f"\n{summary}")
     for note in result.notes:
-        printing.note(note)
+        if note not in summary:
+            printing.note(note)
 
 
 def _print_memberships(found: Any, top: int) -> None:

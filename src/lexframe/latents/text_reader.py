@@ -24,7 +24,7 @@ from lexframe.latents.store import LatentStore
 from lexframe.spaces.base import Progress, Representation, Space, TokenSpace, resolve_layer
 from lexframe.typing import Points
 
-States = Float[np.ndarray, "n_texts n_blocks n_dims"]
+States = Float[np.ndarray, "n_texts n_blocks n_block_dims"]
 OWN = "own points"
 _SECONDS = "encode-seconds.json"
 _SHARES = (1 / 3, 2 / 3, 1)
@@ -132,12 +132,12 @@ class Scaling:
 
     Attributes
     ----------
-    centers : ndarray of shape (n_blocks, n_dims), float32
+    centers : ndarray of shape (n_blocks, n_block_dims), float32
     sizes : ndarray of shape (n_blocks,), float32
         Root mean squared length after the centers are taken off.
     """
 
-    centers: Float[np.ndarray, "n_blocks n_dims"]
+    centers: Float[np.ndarray, "n_blocks n_block_dims"]
     sizes: Float[np.ndarray, " n_blocks"]
 
     @classmethod

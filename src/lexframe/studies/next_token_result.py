@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lexframe.checks import plain
 from lexframe.intervals import Estimate
 from lexframe.provenance import Provenance
 from lexframe.results import Result
@@ -56,16 +57,16 @@ class NextTokenScore:
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON; intervals as [low, high]."""
         return {
-            "perplexity": self.perplexity.value,
-            "perplexity_interval": [self.perplexity.low, self.perplexity.high],
-            "bits_per_byte": self.bits_per_byte.value,
-            "bits_per_byte_interval": [self.bits_per_byte.low, self.bits_per_byte.high],
-            "bits_per_byte_minus_frozen": self.difference.value,
-            "bits_per_byte_minus_frozen_interval": [self.difference.low, self.difference.high],
+            "perplexity": plain(self.perplexity.value),
+            "perplexity_interval": plain(self.perplexity.interval),
+            "bits_per_byte": plain(self.bits_per_byte.value),
+            "bits_per_byte_interval": plain(self.bits_per_byte.interval),
+            "bits_per_byte_minus_frozen": plain(self.difference.value),
+            "bits_per_byte_minus_frozen_interval": plain(self.difference.interval),
             "fit_seconds": round(self.fit_seconds, 3),
             "score_seconds": round(self.score_seconds, 3),
             "n_parameters": self.n_parameters,
-            "choices": self.choices,
+            "choices": plain(self.choices),
         }
 
 

@@ -22,7 +22,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from lexframe.adaptation.cells import ALL
 from lexframe.adaptation.comparison import compare
-from lexframe.adaptation.draws import Draws, class_numbers, content_digest, part_of_table
+from lexframe.adaptation.draws import Draws, content_digest, label_numbers, part_of_table
 from lexframe.adaptation.problem import EncodedTexts
 from lexframe.adaptation.task import reader_of
 from lexframe.checks import plain
@@ -231,7 +231,7 @@ def cluster_quality(
     path = None if folder is None else Path(folder) / f"clusters-{_cluster_key(space, train, test, seed)}.json"
     if path is not None and path.is_file():
         return {kind: (before, after) for kind, (before, after) in json.loads(path.read_text(encoding="utf-8")).items()}
-    labels, y, truth = class_numbers(train, test)
+    labels, y, truth = label_numbers(train, test)
     encoded = EncodedTexts(reader_of(space, folder), [*train.texts, *test.texts])
     X, X_test = encoded.points[: len(y)], encoded.points[len(y) :]
     bases = VocabularyFrame(space).label_bases({label: [label] for label in labels})

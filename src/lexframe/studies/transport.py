@@ -9,7 +9,7 @@ a ridge map with an intercept, the mean of the layer, and no map at all.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from jaxtyping import Float, Int
 
 from lexframe.checks import plain
 from lexframe.exceptions import InputError
+from lexframe.intervals import Estimate
 from lexframe.provenance import Provenance
 from lexframe.results import Result
 
@@ -117,19 +118,19 @@ class NoiseGrowth:
     ----------
     alpha : float
         Variance a coordinate at depth 0, in the units of the states squared.
-    rate : float
-        The paper's λ: the growth of ln variance a layer.
-    low, high : float
-        95% interval of the rate by Student's t; infinite for two depths.
+    rate : Estimate
+        The paper's λ: the growth of ln variance a layer, its interval by Student's t; infinite for two depths.
     r_squared : float
         Share of the spread of ln variance that the line explains.
     """
 
     alpha: float
-    rate: float
-    low: float
-    high: float
+    rate: Estimate
     r_squared: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every field as plain types, for JSON."""
+        return {"alpha": plain(self.alpha), "rate": self.rate.to_dict(), "r_squared": plain(self.r_squared)}
 
 
 def noise_growth(variances: Float[np.ndarray, " n"], depths: Int[np.ndarray, " n"] | Float[np.ndarray, " n"]) -> NoiseGrowth:
@@ -159,7 +160,8 @@ def noise_growth(variances: Float[np.ndarray, " n"], depths: Int[np.ndarray, " n
         )
     fit = scipy.stats.linregress(depths, np.log(variances))
     reach = float(scipy.stats.t.ppf(0.975, len(depths) - 2) * fit.stderr) if len(depths) > 2 else np.inf
-    return NoiseGrowth(float(np.exp(fit.intercept)), float(fit.slope), fit.slope - reach, fit.slope + reach, float(fit.rvalue**2))
+    rate = Estimate(float(fit.slope), float(fit.slope - reach), float(fit.slope + reach))
+    return NoiseGrowth(float(np.exp(fit.intercept)), rate, float(fit.rvalue**2))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -209,7 +211,7 @@ class TransportStudy(Result):
             "n_train": self.n_train,
             "n_test": self.n_test,
             "steps": plain(self.to_frame().to_dict(orient="records")),
-            "growth": {name: plain(asdict(fit)) for name, fit in self.growth.items()},
+            "growth": {name: fit.to_dict() for name, fit in self.growth.items()},
             "provenance": self.provenance.to_dict(),
         }
 

@@ -238,7 +238,7 @@ def test_the_loop_is_adamw_on_cross_entropy_with_a_rate_that_rises_and_falls():
     problem, _, _ = planted_problem(tiny_space("llama"), 4)
     course = Course(rate=1e-2, horizon=30, steps=3, batch_size=4, weight_decay=0.1, seed=5)
     ours, slow = label_readout(problem), label_readout(problem)
-    texts = ours.space.tokenization(problem.texts(problem.rows))
+    texts = ours.network.tokenize(problem.texts(problem.rows))
     with seeded(5, ours.device):
         assert list(optimize(ours, texts, problem.y, course)) == [1, 2, 3]
     optimizer = torch.optim.AdamW(slow.parameters(), lr=1e-2, weight_decay=0.1)
@@ -247,7 +247,7 @@ def test_the_loop_is_adamw_on_cross_entropy_with_a_rate_that_rises_and_falls():
     for rate, rows in zip((0.25e-2, 0.5e-2, 0.75e-2), itertools.islice(batches, 3), strict=True):  # a tenth of 30 is 3 steps
         optimizer.param_groups[0]["lr"] = rate
         optimizer.zero_grad()
-        probabilities = torch.softmax(slow(slow.batch([texts[row] for row in rows])), dim=1)
+        probabilities = torch.softmax(slow(slow.network.batch([texts[row] for row in rows])), dim=1)
         loss = -torch.log(probabilities[torch.arange(len(rows)), torch.from_numpy(problem.y[rows])]).mean()
         loss.backward()
         norm = math.sqrt(sum(float((p.grad**2).sum()) for p in slow.parameters()))

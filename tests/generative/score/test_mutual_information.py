@@ -135,7 +135,7 @@ def test_to_dict_is_json():
     document = json.loads(json.dumps(mutual_information(normal_posterior(10, 2)).to_dict()))
     assert document["ceiling"] == pytest.approx(np.log(10))
     numbers = {"value", "interval", "upper", "at_most", "ceiling", "at_ceiling", "mean_kl", "aggregate_kl"}
-    assert set(document) == numbers | {"n_texts", "n_samples"}
+    assert set(document) == numbers | {"n_texts", "n_samples", "provenance"}
 
 
 def test_bad_input():

@@ -1,6 +1,7 @@
 """The network of a text VAE on every supported family: what the latent does to a decoder, and what padding must not do."""
 
 import copy
+from itertools import product
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from lexframe.spaces.text_vae.network import (
     token_log_probabilities,
 )
 from lexframe.spaces.text_vae.small_networks import SmallParts, small_networks
-from tests.tiny_models import CAUSAL, FAMILIES, tiny_model
+from tests.tiny_models import CAUSAL, FAMILIES, FEW_CAUSAL, tiny_model
 
 IDS = torch.tensor([[0, 5, 17, 33, 60, 8], [0, 9, 41, 7, 7, 30]])
 WAYS = {
@@ -25,6 +26,7 @@ WAYS = {
     "scale-shift": LatentShape(n_latent=5, memory_tokens=0, scale_shift=True, max_tokens=20),
     "both": LatentShape(n_latent=5, memory_tokens=2, scale_shift=True, max_tokens=20),
 }
+CASES = [*((family, "both") for family in sorted(CAUSAL)), *product(FEW_CAUSAL, ("memory", "scale-shift"))]
 
 
 def conditioned(family, way="both"):
@@ -53,8 +55,7 @@ def test_without_a_latent_the_decoder_is_the_model(family):
         torch.testing.assert_close(decoder(IDS, torch.ones_like(IDS), None), expected, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("family", sorted(CAUSAL))
+@pytest.mark.parametrize(("family", "way"), CASES)
 def test_the_latent_reaches_every_token_and_leaves_nothing_behind(family, way):
     decoder, mask = conditioned(family, way), torch.ones_like(IDS)
     before = decoder.model(input_ids=IDS).logits
@@ -64,8 +65,7 @@ def test_the_latent_reaches_every_token_and_leaves_nothing_behind(family, way):
     assert torch.equal(decoder.model(input_ids=IDS).logits, before)
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("family", sorted(CAUSAL))
+@pytest.mark.parametrize(("family", "way"), CASES)
 def test_padding_neighbours_and_later_tokens_change_nothing(family, way):
     decoder, z = conditioned(family, way), points()
     whole = decoder(IDS, torch.ones_like(IDS), z)
@@ -76,8 +76,7 @@ def test_padding_neighbours_and_later_tokens_change_nothing(family, way):
     torch.testing.assert_close(decoder(IDS[:, :3], mask[:, :3], z), whole[:, :3], atol=2e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("family", sorted(CAUSAL))
+@pytest.mark.parametrize(("family", "way"), CASES)
 def test_writing_token_by_token_is_reading_the_whole_text(family, way):
     decoder, z = conditioned(family, way), points(3, seed=4)
     written = write_from(decoder, z, begin=0, end=-1, max_tokens=9)

@@ -5,7 +5,7 @@ whether samples are nearer than real texts which the model has not seen.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -216,7 +216,8 @@ def _nearest(texts: Sequence[str], training: Sequence[str], progress: Progress) 
 
 def _rows(found: NearestTexts, rows: slice) -> NearestTexts:
     parts = {name: getattr(found, name)[rows] for name in _COLUMNS}
-    return NearestTexts(**parts, provenance=found.provenance)
+    parameters = found.provenance.parameters | {"n_texts": len(parts["texts"])}
+    return NearestTexts(**parts, provenance=replace(found.provenance, parameters=parameters))
 
 
 def _sizes(texts: Sequence[str], training: Sequence[str], held_out: Sequence[str] = ()) -> dict[str, int]:

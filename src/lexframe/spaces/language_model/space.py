@@ -216,23 +216,18 @@ class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, TrainableSpace,
         ndarray of shape (n_texts, n_layers, n_dims), float32
         """
         asked = [Representation(layer, self.pooling) for layer in layers]
-        return self._encode(texts, asked, batch_size=batch_size, progress=progress, spans=spans)
+        return self.encode_representations(texts, asked, batch_size=batch_size, progress=progress, spans=spans)
 
     def encode_representations(
-        self, texts: Sequence[str], representations: Sequence[Representation], *, batch_size: int | None = None, progress: Progress = iter
-    ) -> Float[np.ndarray, "n_texts n_representations n_dims"]:
-        """Points of several layers and poolings in one pass that stops at the deepest layer, float32."""
-        return self._encode(texts, representations, batch_size=batch_size, progress=progress, spans=None)
-
-    def _encode(
         self,
         texts: Sequence[str],
         representations: Sequence[Representation],
         *,
-        batch_size: int | None,
-        progress: Progress,
-        spans: Sequence[tuple[int, int]] | None,
-    ) -> np.ndarray:
+        batch_size: int | None = None,
+        progress: Progress = iter,
+        spans: Sequence[tuple[int, int]] | None = None,
+    ) -> Float[np.ndarray, "n_texts n_representations n_dims"]:
+        """Points of several layers and poolings in one pass that stops at the deepest layer, float32."""
         asked = self._reader.asked(representations)
         if not len(texts):
             return np.zeros((0, len(asked), self.n_dims), dtype=np.float32)
