@@ -30,8 +30,8 @@ import numpy as np
 import torch
 
 from common import SHARED, Claim, finish
-from lexframe import LanguageModelSpace, LogisticProbe, SentenceEncoderSpace, find_direction, frame_direction, read_table
-from lexframe.instruments import Direction, TargetTexts, random_direction, steered
+from lexframe import LanguageModelSpace, LogisticProbe, SentenceEncoderSpace, find_direction, read_table
+from lexframe.instruments import Direction, TargetTexts, frame_direction, random_direction, steered
 from lexframe.instruments.directions.concept_direction import concept_direction
 from lexframe.instruments.directions.neutral_texts import NEUTRAL_PROMPTS, NEUTRAL_TEXTS
 from lexframe.instruments.directions.side_effects import NeutralReading, continuation_log_loss, distinct_share

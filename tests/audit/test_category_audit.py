@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.metrics import average_precision_score
 
-from lexframe import CategoryAudit, CategoryTree
-from lexframe.audit import Decisions
+from lexframe import CategoryAudit
+from lexframe.audit import CategoryTree, Decisions
 from lexframe.exceptions import InputError
 from tests.audit.planted import gaussian_items
 from tests.strategies import COSTLY

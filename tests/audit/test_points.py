@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lexframe import CategoryAudit, audit_points
-from lexframe.audit import word_effects
+from lexframe import CategoryAudit
+from lexframe.audit import audit_points, word_effects
 from lexframe.spaces import LanguageModelSpace
 from lexframe.spaces.base import Space
 

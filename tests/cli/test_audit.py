@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from lexframe import import_vectors
 from lexframe.cli.main import main
+from lexframe.latents import import_vectors
 
 FRUIT = ["apple", "pear", "plum", "melon", "grape", "cherry", "lemon", "peach"]
 CARS = ["car", "bus", "truck", "van", "tram", "train", "bike", "taxi"]

@@ -67,6 +67,7 @@ def test_more_texts_cost_the_new_ones(llama, tmp_path, kept, monkeypatch):
     more = reader.states([TEXTS[5], *TEXTS[:3]])
     assert sorted(read) == sorted([*TEXTS[:3], TEXTS[5]])
     np.testing.assert_array_equal(more[1:], first)
+    np.testing.assert_allclose(more[:1], TextReader(llama, Reading.thirds(llama)).states(TEXTS[5:]), atol=1e-5)
     assert reader.encode_seconds > 0
 
 

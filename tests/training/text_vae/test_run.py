@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -50,13 +51,21 @@ def texts():
     return split_texts(sentences(), seed=0)
 
 
+@pytest.fixture(scope="module")
+def finished(texts, tmp_path_factory):
+    """A run of the tiny plan: its folder, what it reported, and its last step. Tests read it and leave it as it is."""
+    folder, seen = tmp_path_factory.mktemp("finished"), []
+    run = TextVAETraining(TINY, texts, folder)
+    run.run(seen.append)
+    return SimpleNamespace(folder=folder, model=folder / "model", seen=seen, step=run.state.step)
+
+
 def weights(folder):
     return load_file(folder / "checkpoint.safetensors")
 
 
-def test_a_run_writes_a_model_its_log_and_how_it_was_made(texts, tmp_path):
-    seen = []
-    folder = TextVAETraining(TINY, texts, tmp_path / "run").run(seen.append)
+def test_a_run_writes_a_model_its_log_and_how_it_was_made(finished):
+    folder, seen = finished.model, finished.seen
     space = TextVAESpace(str(folder))
     assert space.n_dims == 4
     facts = json.loads((folder / "training.json").read_text())
@@ -64,15 +73,13 @@ def test_a_run_writes_a_model_its_log_and_how_it_was_made(texts, tmp_path):
     assert facts["texts"]["training"] + facts["texts"]["validation"] == 240
     assert facts["best"]["bound_before_prior"] == min(line.validation["bound"] for line in seen if line.validation)
     assert facts["best"]["kl"] < facts["best"]["kl_before_prior"]
-    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    log = [json.loads(line) for line in (finished.folder / "log.jsonl").read_text().splitlines()]
     assert log == [asdict(line) for line in seen]
     assert sum(line.validation is not None for line in seen) == 4
     assert seen[-1].fraction == 1.0
 
 
-def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(texts, tmp_path):
-    whole = TextVAETraining(TINY, texts, tmp_path / "whole")
-    whole.run()
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(texts, finished, tmp_path):
     first = TextVAETraining(TINY, texts, tmp_path / "parts")
 
     def stop(progress):
@@ -80,11 +87,11 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(texts, tmp_path):
 
     with pytest.raises(InterruptedRunError, match="run the same command again"):
         first.run(stop)
-    assert 0 < first.state.step < whole.state.step
+    assert 0 < first.state.step < finished.step
     second = TextVAETraining(TINY, texts, tmp_path / "parts")
     assert second.state.step == first.state.step
     second.run()
-    expected, found = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    expected, found = weights(finished.folder), weights(tmp_path / "parts")
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[name], found[name]) for name in expected)
 
@@ -420,8 +427,8 @@ def test_what_is_trained_on_is_moved_by_smaller_steps():
     assert replace(plan, initial_model="vae", lr=0.1, matrix_lr=0.0).peak_rates() == (0.1, 0.0)
 
 
-def test_a_run_can_start_from_another_model(texts, tmp_path):
-    first = TextVAETraining(TINY, texts, tmp_path / "first").run()
+def test_a_run_can_start_from_another_model(texts, finished, tmp_path):
+    first = finished.model
     plan = replace(TINY, initial_model=str(first), n_latent=32, memory_tokens=4, max_epochs=0.2)  # defaults: its own shape is taken over
     for changes, says in (
         ({"n_latent": 9, "memory_tokens": 1}, r"n_latent=9 \(it has 4\), memory_tokens=1 \(it has 2\)"),

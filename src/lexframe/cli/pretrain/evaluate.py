@@ -1,5 +1,6 @@
 """``lexframe pretrain eval``: how good a language model is."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -63,5 +64,5 @@ def _evaluation_rows(document: dict[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def _interval(interval: tuple[float, float] | None, form: str) -> str:
+def _interval(interval: Sequence[float] | None, form: str) -> str:
     return f"  (95%: {interval[0]:{form}} to {interval[1]:{form}})" if interval else ""
