@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from common import SHARED, Claim, finish
-from lexframe.latents import encode_to_store, text_blocks
+from lexframe.latents import Workers, encode_to_store, text_blocks
 from lexframe.spaces import LanguageModelSpace, SentenceEncoderSpace
 
 N_TEXTS, LAYER, BATCH = 256, 3, 16
@@ -103,7 +103,7 @@ def sentences(n_texts: int, rounds: int) -> list[Claim]:
         with tempfile.TemporaryDirectory() as out:
             from lexframe.latents import LatentStore
 
-            encode_to_store(space, text_blocks(texts, block_rows=1024), Path(out) / "store", n_workers=os.cpu_count() or 1)
+            encode_to_store(space, text_blocks(texts, block_rows=1024), Path(out) / "store", workers=Workers(os.cpu_count() or 1))
             return LatentStore(Path(out) / "store").points()
 
     contenders: dict[str, Contender] = {

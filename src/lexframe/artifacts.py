@@ -9,7 +9,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -18,14 +18,14 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from lexframe.checks import plain
-from lexframe.exceptions import DataError, LexframeError
-from lexframe.files import replacing, write_json
+from lexframe.exceptions import DataError, InputError, LexframeError
+from lexframe.files import replacing, write_text
 from lexframe.provenance import Provenance, array_hash
 
 FORMAT = 2
 """Of the folder. The JSON files of format 1 had a name for every kind."""
 NAME = "artifact.json"
-_EARLIER = ("instrument.json", "direction.json", "index.json")  # what folders of format 1 hold
+_EARLIER = ("instrument.json", "direction.json", "written.json")  # what folders of format 1 hold
 _DAMAGE = (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError)
 
 Kept = TypeVar("Kept", bound="Persistent")  # not Self, which the type checks of the suite cannot resolve in a method
@@ -63,11 +63,46 @@ class Artifact:
             "provenance": self.provenance.to_dict(),
         }
 
+    def with_part(self, name: str, part: "Artifact") -> "Artifact":
+        """With another artifact inside it, under a name; its provenance is that of the whole.
+
+        Parameters
+        ----------
+        name : str
+            Of the part, which no parameter has.
+        part : Artifact
+        """
+        kept = {"kind": part.kind, "version": part.version, "parameters": part.parameters}
+        arrays = {f"{name}/{own}": array for own, array in part.arrays.items()}
+        return replace(self, parameters=self.parameters | {name: kept}, arrays=self.arrays | arrays)
+
+    def part(self, name: str) -> "Artifact":
+        """What :meth:`with_part` put in.
+
+        Raises
+        ------
+        KeyError
+            If there is no such part.
+        """
+        kept, prefix = self.parameters[name], f"{name}/"
+        arrays = {key.removeprefix(prefix): array for key, array in self.arrays.items() if key.startswith(prefix)}
+        return Artifact(kept["kind"], dict(kept["parameters"]), arrays, self.provenance, kept["version"])
+
 
 class Persistent(ABC):
-    """Something fitted that can be kept in a folder and opened again."""
+    """Something fitted that can be kept in a folder and opened again.
 
+    Attributes
+    ----------
+    artifact_kind : str
+        Of the class; no other has it.
+    artifact_version : int
+        The latest way in which the class keeps itself; it reads earlier ones too.
+    """
+
+    __slots__ = ()
     artifact_kind: ClassVar[str]
+    artifact_version: ClassVar[int] = 1
 
     @abstractmethod
     def to_artifact(self) -> Artifact:
@@ -91,7 +126,7 @@ class Persistent(ABC):
         DataError
             If the folder holds nothing of this kind, or something damaged or of another format.
         """
-        artifact = read_artifact(folder, kind=cls.artifact_kind)
+        artifact = read_artifact(folder, kind=cls.artifact_kind, version=cls.artifact_version)
         with damage_named(folder, cls.artifact_kind):
             return cls.from_artifact(artifact)
 
@@ -110,31 +145,41 @@ def write_artifact(artifact: Artifact, folder: str | os.PathLike[str]) -> None:
     Raises
     ------
     InputError
-        If the folder cannot be written.
+        If it holds what JSON cannot, such as a label that is neither text nor number, or the folder cannot be written.
     """
     folder = Path(folder)
     arrays = {name: np.ascontiguousarray(array) for name, array in artifact.arrays.items()}
     digest = array_hash(sorted(arrays.items()))
+    document = _as_json(artifact, digest)
     current = folder / _arrays_name(digest)
     with replacing(current) as temporary:
         save_file(arrays, temporary)
-    write_json(
-        folder / NAME,
-        {
-            "format": FORMAT,
-            "kind": artifact.kind,
-            "version": artifact.version,
-            "arrays": digest,
-            "parameters": plain(artifact.parameters),
-            "provenance": artifact.provenance.to_dict(),
-        },
-    )
+    write_text(folder / NAME, document)
     for earlier in folder.glob("arrays-*.safetensors"):
         if earlier != current:
             earlier.unlink(missing_ok=True)
 
 
-def read_artifact(folder: str | os.PathLike[str], *, kind: str | None = None, version: int = 1) -> Artifact:
+def _as_json(artifact: Artifact, digest: str) -> str:
+    document = {
+        "format": FORMAT,
+        "kind": artifact.kind,
+        "version": artifact.version,
+        "arrays": digest,
+        "parameters": plain(artifact.parameters),
+        "provenance": plain(artifact.provenance.to_dict()),
+    }
+    try:
+        text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        text.encode("utf-8")
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"The {artifact.kind} cannot be kept: {error}. Labels and parameters have to be text, numbers, or lists of them."
+        ) from error
+    return text
+
+
+def read_artifact(folder: str | os.PathLike[str], *, kind: str | None = None, version: int | None = 1) -> Artifact:
     """Open what :func:`write_artifact` wrote, checked against its hashes.
 
     Parameters
@@ -142,8 +187,8 @@ def read_artifact(folder: str | os.PathLike[str], *, kind: str | None = None, ve
     folder : str or PathLike
     kind : str, optional
         What it has to be. Default: any.
-    version : int
-        The latest version of the kind that can be read.
+    version : int, optional
+        The latest version of the kind that can be read. None: any, for a reader that looks at it itself.
 
     Raises
     ------
@@ -151,9 +196,52 @@ def read_artifact(folder: str | os.PathLike[str], *, kind: str | None = None, ve
         If the folder holds no artifact, one of another kind or of a later format, or a damaged one.
     """
     folder = Path(folder)
+    document = read_document(folder, kind=kind)
+    what = kind or "artifact"
+    if version is not None and not 1 <= document["version"] <= version:
+        raise DataError(f"{folder} holds version {document['version']} of a {what}; this lexframe reads 1 to {version}. Update lexframe.")
+    with damage_named(folder, what):
+        path = folder / _arrays_name(document["arrays"])
+        if not path.is_file():
+            raise DataError(f"{folder} holds no whole {what}: {path.name} is missing. Make it again.")
+        arrays = load_file(path)
+        if array_hash(sorted(arrays.items())) != document["arrays"]:
+            raise ValueError("the arrays are not those that were written")
+        return Artifact(
+            kind=document["kind"],
+            parameters=dict(document["parameters"]),
+            arrays=arrays,
+            provenance=Provenance.from_dict(document["provenance"]),
+            version=document["version"],
+        )
+
+
+def read_document(folder: str | os.PathLike[str], *, kind: str | None = None) -> dict[str, Any]:
+    """The JSON of an artifact alone; its arrays are not looked at.
+
+    Parameters
+    ----------
+    folder : str or PathLike
+    kind : str, optional
+        What it has to be. Default: any.
+
+    Returns
+    -------
+    dict
+        With format, kind, version, arrays (their hash), parameters and provenance.
+
+    Raises
+    ------
+    DataError
+        See :func:`read_artifact`.
+    """
+    folder = Path(folder)
     what = kind or "artifact"
     if folder.is_file():
-        raise DataError(f"{folder} is a file; what lexframe keeps is a folder with {NAME}. Name the folder, or make it again.")
+        raise DataError(
+            f"{folder} is a file; expected a folder with {NAME}. Name that folder; what an earlier version kept in one file is to be "
+            "made again."
+        )
     try:
         document = json.loads((folder / NAME).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -167,19 +255,16 @@ def read_artifact(folder: str | os.PathLike[str], *, kind: str | None = None, ve
         raise DataError(f"{folder}/{NAME} is not of the format {FORMAT} that this version reads. Make it again, or update lexframe.")
     if kind is not None and document.get("kind") != kind:
         raise DataError(f"{folder} holds a {document.get('kind')!s:.40}, where a {kind} is expected. Name another folder.")
-    if not isinstance(document.get("version"), int) or not 1 <= document["version"] <= version:
-        raise DataError(f"{folder} holds version {document.get('version')!s:.10} of a {what}; this lexframe reads 1 to {version}.")
-    with damage_named(folder, what):
-        arrays = load_file(folder / _arrays_name(document["arrays"]))
-        if array_hash(sorted(arrays.items())) != document["arrays"]:
-            raise ValueError("the arrays are not those that were written")
-        return Artifact(
-            kind=document["kind"],
-            parameters=dict(document["parameters"]),
-            arrays=arrays,
-            provenance=Provenance.from_dict(document["provenance"]),
-            version=document["version"],
-        )
+    expected = {"kind": str, "version": int, "arrays": str, "parameters": dict, "provenance": dict}
+    wrong = next((name for name, type_ in expected.items() if not isinstance(document.get(name), type_)), None)
+    if wrong is not None:
+        raise _damaged(folder, what, ValueError(f"{wrong} is missing or of another type"))
+    return document
+
+
+def is_artifact(folder: str | os.PathLike[str]) -> bool:
+    """Whether a folder holds an artifact, whole or damaged."""
+    return (Path(folder) / NAME).is_file()
 
 
 @contextmanager
@@ -189,9 +274,6 @@ def damage_named(folder: str | os.PathLike[str], what: str) -> Iterator[None]:
         yield
     except LexframeError:
         raise
-    except FileNotFoundError as error:
-        missing = Path(error.filename).name if error.filename else "a file"
-        raise DataError(f"{folder} holds no whole {what}: {missing} is missing. Make it again.") from error
     except _DAMAGE as error:
         raise _damaged(Path(folder), what, error) from error
 

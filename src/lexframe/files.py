@@ -39,14 +39,12 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
         os.close(handle)
-        Path(name).chmod(0o666 & ~_umask())  # mkstemp makes private files; a result is an ordinary one
     except OSError as error:
         raise _cannot_write(target, error) from error
     temporary = Path(name)
     try:
         yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
+        _finish(temporary)
         temporary.replace(target)
     except _CANNOT_WRITE as error:
         raise _cannot_write(target, error) from error
@@ -79,8 +77,7 @@ def replacing_files(folder: str | os.PathLike[str]) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", suffix=".part", dir=target.parent) as name:
             yield Path(name)
             for file in sorted(Path(name).iterdir()):
-                with file.open("rb") as written:
-                    os.fsync(written.fileno())
+                _finish(file)
                 file.replace(target / file.name)
     except _CANNOT_WRITE as error:
         raise _cannot_write(target, error) from error
@@ -95,6 +92,13 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 def write_json(path: str | os.PathLike[str], document: Any) -> None:
     """Write `document` as indented JSON, atomically."""
     write_text(path, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _finish(written: Path) -> None:
+    """Bring a file to the disk, with the mode of an ordinary one: mkstemp and safetensors make private files."""
+    written.chmod(0o666 & ~_umask())
+    with written.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _umask() -> int:

@@ -7,7 +7,7 @@ import pytest
 from lexframe.cli.main import main
 from lexframe.cli.steer import _split
 from lexframe.exceptions import InputError
-from lexframe.instruments import load_direction
+from lexframe.instruments import Direction
 from tests.tiny_models import tiny_model, tiny_tokenizer
 
 
@@ -34,7 +34,7 @@ def test_texts_side_by_side_and_files(poles, model, tmp_path, capsys):
     shown, notes = capsys.readouterr()
     assert shown.count("unsteered") == 2
     assert "Towards cats, away from dogs: layer 2, strength 0.5" in notes
-    assert load_direction(out["direction"]).preflight[2].n_positive == 8
+    assert Direction.load(out["direction"]).preflight[2].n_positive == 8
     assert all(path.exists() for path in out.values())
     assert run("steer", "the cat", "--direction", out["direction"], *options, "--json") == 0
     document = json.loads(capsys.readouterr().out)

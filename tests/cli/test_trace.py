@@ -41,7 +41,7 @@ def test_json_is_one_document(model, capsys):
 
 
 def test_a_tuned_lens_is_fitted_kept_and_used(model, texts, tmp_path, capsys):
-    lens = tmp_path / "lens.safetensors"
+    lens = tmp_path / "lens"
     assert run("lens", "fit", texts, "--out", lens, "-m", model, "--steps", "2") == 0
     assert "ridge" in capsys.readouterr().out
     assert run("trace", "one two three", "-m", model, "--lens", lens, "--json") == 0
@@ -74,7 +74,7 @@ def test_what_is_wrong_is_said_in_a_line(model, capsys, arguments, said):
 
 def test_a_file_that_is_no_lens_is_named(model, texts, capsys):
     assert run("trace", "cat", "-m", model, "--lens", texts) == 2
-    assert "holds no tuned lens" in capsys.readouterr().err
+    assert "is a file; expected a folder" in capsys.readouterr().err
 
 
 def test_too_few_texts_for_a_lens(model, tmp_path, capsys):

@@ -8,7 +8,7 @@ import pytest
 from lexframe.exceptions import FingerprintMismatch, InputError
 from lexframe.generative.edited_texts import edit_texts
 from lexframe.instruments.directions.direction import Direction
-from lexframe.instruments.edits.attribute_edit import ClassifierGradientEdit, DirectionEdit, MeanDifferenceEdit
+from lexframe.instruments.edits.attribute_edit import ClassifierGradientEdit, MeanDifferenceEdit
 from lexframe.provenance import Provenance, SpaceFingerprint
 from lexframe.spaces import Decoding
 from tests.generative.toy_writer import ALL_TEXTS, ToyWriter
@@ -96,11 +96,11 @@ def test_a_direction_and_a_judge_of_ones_own():
     assert json.loads(json.dumps(unjudged.to_dict(), allow_nan=False))["probabilities"] == [None] * len(SPOKEN)
     judged = edit_texts(space, SPOKEN, direction_for("toy-4"), judge=lambda points: (points[:, 1] > 0).astype(np.float64))
     assert judged.rates()["edit_in_target"] == 1
-    assert judged.provenance.parameters["direction"] == "'sang' against 'spoke'"
+    assert (judged.provenance.parameters["edit"], judged.provenance.parameters["positive"]) == ("Direction", "sang")
     with pytest.raises(FingerprintMismatch):
         edit_texts(space, SPOKEN, direction_for("another"))
-    with pytest.raises(FingerprintMismatch):
-        edit_texts(space, SPOKEN, DirectionEdit(direction_for("another")))
+    with pytest.raises(InputError, match="is zero"):
+        edit_texts(space, SPOKEN, 0 * direction_for("toy-4"))
 
 
 def test_table_and_document(edit):

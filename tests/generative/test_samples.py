@@ -9,9 +9,7 @@ import sklearn.metrics
 from lexframe.exceptions import FingerprintMismatch, InputError
 from lexframe.generative.samples import explained_share, sample_texts
 from lexframe.instruments.directions.direction import Direction
-from lexframe.instruments.edits.attribute_edit import DirectionEdit
 from lexframe.instruments.edits.class_sampling import ClassGaussians
-from lexframe.provenance import Provenance
 from lexframe.spaces import Decoding
 from tests.generative.toy_writer import ALL_TEXTS, PlainWriter, ToyWriter, text_of
 
@@ -68,7 +66,7 @@ def test_a_class(without_type_checks):
 def test_draws_are_moved_along_a_direction():
     space = ToyWriter()
     along = np.array([0.0, 9.0, 0.0, 0.0])
-    direction = Direction({0: along.astype(np.float32)}, 0, "sang", "spoke", "mean_difference", Provenance(space=space.fingerprint))
+    direction = Direction.of_points(along, space.fingerprint, positive="sang", negative="spoke")
     drawn = Decoding(seed=4)
     plain, moved, back = (sample_texts(space, 50, edit=direction, strength=strength, decoding=drawn) for strength in (0.0, 1.0, -1.0))
     assert plain.texts == sample_texts(space, 50, decoding=drawn).texts
@@ -76,7 +74,7 @@ def test_draws_are_moved_along_a_direction():
     assert moved.texts == tuple(text.replace("spoke", "sang") for text in plain.texts)
     assert back.texts == tuple(text.replace("sang", "spoke") for text in plain.texts)
     assert moved.provenance.parameters["strength"] == 1.0
-    assert sample_texts(space, 50, edit=DirectionEdit(along), decoding=drawn).texts == moved.texts
+    assert sample_texts(space, 50, edit=Direction.of_points(along), decoding=drawn).texts == moved.texts
     with pytest.raises(FingerprintMismatch):
         sample_texts(ToyWriter(n_ignored=2), 3, edit=direction)
     with pytest.raises(InputError, match="strength is nan"):

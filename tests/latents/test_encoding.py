@@ -12,7 +12,18 @@ import pytest
 import torch
 
 from lexframe.exceptions import DataError, FingerprintMismatch, InputError, InterruptedRunError
-from lexframe.latents import LatentStore, TextBlock, encode_to_store, row_blocks, store_index, text_blocks, workers
+from lexframe.latents import (
+    LatentStore,
+    StoreSettings,
+    TextBlock,
+    Workers,
+    encode_to_store,
+    missing_texts,
+    row_blocks,
+    store_index,
+    text_blocks,
+    workers,
+)
 from lexframe.latents import encoding as module
 from lexframe.latents.blocks import column_name, vector_columns
 from lexframe.latents.encoding import precision_deviation
@@ -84,7 +95,7 @@ def test_points_of_two_spaces_are_not_mixed(space, texts, tmp_path):
 
 def test_metadata_keeps_its_types(space, texts, tmp_path):
     metadata = {"label": ["a", None] * 25, "year": list(range(50)), "share": [0.5] * 50, "good": [True, False] * 25, "empty": [None] * 50}
-    encode_to_store(space, text_blocks(texts, metadata=metadata, block_rows=9), tmp_path / "s", keep_text=False)
+    encode_to_store(space, text_blocks(texts, metadata=metadata, block_rows=9), tmp_path / "s", settings=StoreSettings(keep_text=False))
     store = LatentStore(tmp_path / "s")
     assert {name: str(kind) for name, kind in store.metadata.items()} == {
         "id": "string", "label": "string", "year": "int64", "share": "double", "good": "bool", "empty": "string",
@@ -112,7 +123,7 @@ def test_an_id_that_stands_twice(space, tmp_path):
 
 @pytest.mark.parametrize("in_a_set", [3, 10_000])
 def test_an_id_that_stands_in_two_blocks(space, texts, tmp_path, monkeypatch, in_a_set):
-    monkeypatch.setattr(module, "IDS_IN_A_SET", in_a_set)
+    monkeypatch.setattr(missing_texts, "IDS_IN_A_SET", in_a_set)
     ids = [f"id {number}" for number in range(49)] + ["id 20"]
     with pytest.raises(InputError, match="id 'id 20' stands for several"):
         encode_to_store(space, text_blocks(texts, ids=ids, block_rows=7), tmp_path / "s")
@@ -138,7 +149,7 @@ def test_a_run_that_was_stopped_before_its_first_commit_does_not_block_the_place
     (tmp_path / "s" / ".writer.lock").touch()
     assert encode_to_store(space, text_blocks(texts), tmp_path / "s").n_encoded == 50
     encode_to_store(space, text_blocks([]), tmp_path / "t")  # without texts, without columns
-    encode_to_store(space, text_blocks(texts, metadata={"n": list(range(50))}), tmp_path / "t", precision="float16")
+    encode_to_store(space, text_blocks(texts, metadata={"n": list(range(50))}), tmp_path / "t", settings=StoreSettings("float16"))
     assert LatentStore(tmp_path / "t").query("n = 3")["id"].tolist() == ["text:3"]
     with pytest.raises(InputError, match="not empty any more"):
         LatentStore(tmp_path / "t").make_anew(vector_columns(space))
@@ -184,7 +195,7 @@ def test_an_address_instead_of_a_folder(space, texts, tmp_path):
 def test_workers_give_the_same_rows_in_the_same_order(texts, tmp_path):
     space = tiny_space("llama")
     for name, n_workers in (("here", 0), ("there", 2)):
-        encode_to_store(space, text_blocks(texts, block_rows=7), tmp_path / name, representations=ASKED, n_workers=n_workers)
+        encode_to_store(space, text_blocks(texts, block_rows=7), tmp_path / name, representations=ASKED, workers=Workers(n_workers))
     here, there = LatentStore(tmp_path / "here"), LatentStore(tmp_path / "there")
     assert there.query()["id"].tolist() == here.query()["id"].tolist()
     for column in here.vectors:
@@ -262,7 +273,7 @@ def test_deviation_of_a_precision():
 
 def test_an_unknown_engine(space, tmp_path):
     with pytest.raises(InputError, match="engine is 'spark'"):
-        encode_to_store(space, text_blocks(["w1"]), tmp_path / "s", engine="spark")
+        Workers(engine="spark")
 
 
 def test_no_texts_make_an_empty_store(space, tmp_path):
@@ -356,6 +367,6 @@ def test_a_text_that_is_cut_is_marked(tmp_path):
 
 def test_memory_of_known_rows(space, texts, tmp_path):
     encode_to_store(space, text_blocks(texts), tmp_path / "s")
-    known = module._known(LatentStore(tmp_path / "s"), True)
+    known = missing_texts._known(LatentStore(tmp_path / "s"), True)
     assert [array.nbytes for array in known] == [8 * len(texts)] * 2
     assert pa.types.is_string(LatentStore(tmp_path / "s").schema.field("text").type)

@@ -1,10 +1,13 @@
 """Neighbors against the obvious way: all similarities, sorted."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lexframe.artifacts import write_artifact
 from lexframe.exceptions import DataError, InputError
 from lexframe.latents import LatentStore, NeighborIndex, encode_to_store, store_index, text_blocks
 from lexframe.latents.neighbors import METRICS, nearest_rows
@@ -119,14 +122,29 @@ def test_saved_and_loaded_it_answers_the_same(tmp_path, kind, metric, rng):
     for found, expected in ((again.search(points[:9], 7), index.search(points[:9], 7)),):
         np.testing.assert_array_equal(found.rows, expected.rows)
         np.testing.assert_array_equal(found.scores, expected.scores)
-    facts = (tmp_path / "index" / "written.json").read_bytes()
+    facts = (tmp_path / "index" / "artifact.json").read_bytes()
     index.save(tmp_path / "index")
-    assert (tmp_path / "index" / "written.json").read_bytes() == facts
-    (tmp_path / "index" / "index.faiss").write_bytes(b"nothing")
-    with pytest.raises(DataError, match="Build it again"):
+    assert (tmp_path / "index" / "artifact.json").read_bytes() == facts
+    arrays_file(tmp_path / "index").write_bytes(b"nothing")
+    with pytest.raises(DataError, match="damaged neighbor-index"):
         NeighborIndex.load(tmp_path / "index")
-    with pytest.raises(DataError, match="holds no index"):
+    with pytest.raises(DataError, match="holds no neighbor-index"):
         NeighborIndex.load(tmp_path)
+    (tmp_path / "written.json").write_text("{}")
+    with pytest.raises(DataError, match="earlier format"):
+        NeighborIndex.load(tmp_path)
+
+
+def test_an_index_that_contradicts_its_facts_is_refused(tmp_path, rng):
+    artifact = NeighborIndex().fit(rng.normal(size=(20, 5)).astype(np.float32)).to_artifact()
+    write_artifact(replace(artifact, parameters=artifact.parameters | {"n_rows": 21}), tmp_path)
+    with pytest.raises(DataError, match="20 rows, its facts say 21"):
+        NeighborIndex.load(tmp_path)
+
+
+def arrays_file(folder):
+    (found,) = folder.glob("arrays-*.safetensors")
+    return found
 
 
 @pytest.mark.parametrize(
@@ -178,7 +196,7 @@ def test_the_index_of_a_store_is_kept_and_built_anew_when_rows_change(space, tex
     store.delete("n < 10")
     store_index(store)
     assert built == [50, 40]
-    (tmp_path / "s" / "_neighbors" / "points-cosine" / "index.faiss").write_bytes(b"damaged")
+    arrays_file(tmp_path / "s" / "_neighbors" / "points-cosine").write_bytes(b"damaged")
     store_index(store)
     assert built == [50, 40, 40]
     store_index(store, metric="euclidean")

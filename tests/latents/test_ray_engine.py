@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from lexframe.exceptions import MissingExtraError
-from lexframe.latents import LatentStore, encode_to_store, text_blocks
+from lexframe.latents import LatentStore, Workers, encode_to_store, text_blocks
 
 JOB = """
 import os, sys, time
 import numpy as np
-from lexframe.latents import encode_to_store, text_blocks
+from lexframe.latents import Workers, encode_to_store, text_blocks
 from lexframe.spaces import ToySpace
 
 class Slow(ToySpace):
@@ -32,7 +32,7 @@ words = [f"w{{n}}" for n in range(40)]
 space = Slow({{word: rng.normal(size=6).tolist() for word in words}})
 texts = [" ".join(rng.choice(words, size=rng.integers(1, 9))) for _ in range(160)]
 done = encode_to_store(
-    space, text_blocks(texts, block_rows=10, metadata={{"n": list(range(160))}}), {store!r}, engine={engine!r}, n_workers={n_workers},
+    space, text_blocks(texts, block_rows=10, metadata={{"n": list(range(160))}}), {store!r}, workers=Workers({n_workers}, {engine!r}),
     progress=lambda done: print(done.n_encoded, flush=True),
 )
 print("done", done.n_encoded, done.n_kept, flush=True)
@@ -52,7 +52,7 @@ def workers(folder):
 def test_without_ray_the_extra_is_named(space, texts, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtraError, match=r"lexframe\[ray\]"):
-        encode_to_store(space, text_blocks(texts), tmp_path / "s", engine="ray")
+        encode_to_store(space, text_blocks(texts), tmp_path / "s", workers=Workers(engine="ray"))
 
 
 DYING = """

@@ -1,15 +1,15 @@
 """A saved adapter: a fitted instrument and the space it belongs to."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lexframe.adaptation.problem import EncodedTexts, Fitted
-from lexframe.exceptions import DataError, InputError
-from lexframe.instruments.classifiers.persistence import load_instrument, save_instrument
+from lexframe.artifacts import Artifact, Persistent, damage_named, read_artifact
+from lexframe.instruments.kinds import instrument_of
 from lexframe.latents.text_reader import Reading, TextReader
 from lexframe.provenance import Provenance, SpaceFingerprint
 from lexframe.spaces.base import Progress, Space
@@ -51,7 +51,7 @@ class Predictions:
 
 
 @dataclass(frozen=True, slots=True)
-class Adapter:
+class Adapter(Persistent):
     """A fitted instrument with its space.
 
     Attributes
@@ -65,10 +65,13 @@ class Adapter:
         Words whose zero-shot scores it reads in front of the points, by label; none for an instrument that reads points alone.
     """
 
+    artifact_kind = "adapter"
+
     space: Space
     instrument: Any
     reading: Reading = field(default_factory=Reading.own)
     label_words: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, space: Space, fitted: Fitted) -> "Adapter":
@@ -91,26 +94,28 @@ class Adapter:
         scores = [encoded.label_scores(list(self.label_words.values()))] if self.label_words else []
         return np.concatenate([*scores, *encoded.blocks()], axis=1)
 
-    def save(self, folder: str | Path, *, facts: dict[str, Any] | None = None) -> None:
-        """Write the instrument and the fingerprint of its space as safetensors and JSON."""
-        save_instrument(
-            self.instrument,
-            folder,
-            facts={
-                **(facts or {}),
-                "space": self.space.fingerprint.to_dict(),
-                "reading": self.reading.to_dict(),
-                "label_words": {label: list(words) for label, words in self.label_words.items()},
-            },
-        )
+    def to_artifact(self) -> Artifact:
+        """The instrument, what it reads, and the fingerprint of its space."""
+        words = {label: list(words) for label, words in self.label_words.items()}
+        known = {"reading": self.reading.to_dict(), "label_words": words, "facts": dict(self.facts)}
+        provenance = Provenance(space=self.space.fingerprint)
+        whole = Artifact(self.artifact_kind, known, {}, provenance, self.artifact_version)
+        return whole.with_part("instrument", self.instrument.to_artifact())
+
+    @classmethod
+    def from_artifact(cls, artifact: Artifact) -> "Adapter":
+        """Back from :meth:`to_artifact`, with the space opened where it was."""
+        return cls(reopen_space(_space_of(artifact), what="The adapter"), **_parts(artifact))
 
 
-def load_adapter(folder: str | Path, *, model: str | None = None, space: Space | None = None, device: str | None = None) -> Adapter:
+def load_adapter(
+    folder: str | os.PathLike[str], *, model: str | None = None, space: Space | None = None, device: str | None = None
+) -> Adapter:
     """Open a saved adapter with the space it was fitted on.
 
     Parameters
     ----------
-    folder : str or Path
+    folder : str or PathLike
         Written by :meth:`Adapter.save`.
     model : str, optional
         Where the model is now. Default: where it was.
@@ -130,15 +135,29 @@ def load_adapter(folder: str | Path, *, model: str | None = None, space: Space |
     DataError
         If the folder holds no whole adapter.
     """
-    instrument, facts = load_instrument(folder)
-    try:
-        expected = SpaceFingerprint.from_dict(facts["space"])
-        reading = Reading.from_dict(facts["reading"])
-        label_words = {str(label): [str(word) for word in words] for label, words in facts.get("label_words", {}).items()}
-    except (KeyError, TypeError, AttributeError, InputError) as error:
-        raise DataError(f"{folder} does not say which space it belongs to. Make it again with adapt.") from error
+    artifact = read_artifact(folder, kind=Adapter.artifact_kind, version=Adapter.artifact_version)
+    with damage_named(folder, Adapter.artifact_kind):
+        expected = _space_of(artifact)
+        parts = _parts(artifact)  # what is damaged is named before a model is opened
     if space is None:
         space = reopen_space(expected, model=model, device=device, what=str(folder))
     else:
         expected.require(space.fingerprint, what=str(folder))
-    return Adapter(space, instrument, reading, label_words)
+    return Adapter(space, **parts)
+
+
+def _space_of(artifact: Artifact) -> SpaceFingerprint:
+    if artifact.provenance.space is None:
+        raise KeyError("it does not say which space it belongs to")
+    return artifact.provenance.space
+
+
+def _parts(artifact: Artifact) -> dict[str, Any]:
+    """Everything of an adapter but its space."""
+    known = artifact.parameters
+    return {
+        "instrument": instrument_of(artifact.part("instrument")),
+        "reading": Reading.from_dict(known["reading"]),
+        "label_words": {str(label): [str(word) for word in words] for label, words in known["label_words"].items()},
+        "facts": dict(known["facts"]),
+    }

@@ -7,6 +7,7 @@ import numpy as np
 import scipy.sparse
 from jaxtyping import Bool, Float, Int
 
+from lexframe.artifacts import Artifact, Persistent
 from lexframe.audit.category_posterior import CategoryPosterior
 from lexframe.audit.near_duplicates import DuplicateGroups
 from lexframe.audit.neighbor_votes import Neighborhood
@@ -14,6 +15,7 @@ from lexframe.audit.outliers import adjusted_p
 from lexframe.audit.planting import PlantedCheck
 from lexframe.audit.relations import CategoryRelation
 from lexframe.audit.review_curve import review_curve_chart
+from lexframe.audit.saved_audit import audit_artifact, audit_fields
 from lexframe.provenance import Provenance
 from lexframe.results import Result
 
@@ -29,8 +31,8 @@ NOTHING_KNOWN = (
 
 
 @dataclass(frozen=True, slots=True)
-class AuditResult(Result):
-    """An audit of items with one category each.
+class AuditResult(Result, Persistent):
+    """An audit of items with one category each; saved, it makes reports and review sheets later.
 
     Attributes
     ----------
@@ -66,6 +68,8 @@ class AuditResult(Result):
         Of the texts, or of the points where there are none: decisions belong to one collection.
     provenance : Provenance
     """
+
+    artifact_kind = "audit"
 
     categories: tuple[str, ...]
     given: Int[np.ndarray, " n_items"]
@@ -241,6 +245,15 @@ class AuditResult(Result):
         if kinds:
             said.append("Categories that " + ", ".join(f"{kind}: {number}" for kind, number in sorted(kinds.items())) + ".")
         return " ".join(said)
+
+    def to_artifact(self) -> Artifact:
+        """Everything of it; the texts too, where it has them."""
+        return audit_artifact(self, self.artifact_kind, self.artifact_version)
+
+    @classmethod
+    def from_artifact(cls, artifact: Artifact) -> "AuditResult":
+        """Back from :meth:`to_artifact`."""
+        return cls(**audit_fields(cls, artifact))
 
     def chart(self) -> "altair.LayerChart":
         """How many reviews find how many errors, an Altair chart."""

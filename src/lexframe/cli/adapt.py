@@ -1,5 +1,6 @@
 """``lexframe adapt``: fit every method on the same points, compare, save, report."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -58,7 +59,7 @@ def adapt_and_show(
     reader = TextReader(space, Reading.thirds(space), batch_size=batch_size)
     result, adapter = fit_all(reader, *tables, label_words=words, methods=made, progress=printing.progress("encoding"), **settings)
     if out is not None and adapter is not None:
-        adapter.save(out, facts={"result": result.to_dict()})
+        replace(adapter, facts={"result": result.to_dict()}).save(out)
     if report is not None:
         from lexframe.adaptation.page import adaptation_report
 

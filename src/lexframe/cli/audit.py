@@ -14,7 +14,10 @@ ITEMS_SHOWN, SHEET_ROWS = 15, 100
 
 
 def audit(
-    items: Annotated[Path, typer.Argument(help="Labeled texts: .jsonl(.gz), .csv, .tsv or .parquet; or the folder of a latent store.")],
+    items: Annotated[
+        Path,
+        typer.Argument(help="Labeled texts: .jsonl(.gz), .csv, .tsv or .parquet; or the folder of a latent store, or of a saved audit."),
+    ],
     *,
     text: options.Text = "text",
     label: Annotated[str, typer.Option("--label", help="Column that holds the category.")] = "label",
@@ -28,6 +31,7 @@ def audit(
     decisions: Annotated[list[Path] | None, typer.Option(help="Review sheet that was filled in; repeat for several.")] = None,
     reviews: Annotated[Path | None, typer.Option(help="Log of all decisions so far (.jsonl): read, and added to.")] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="CSV file of the sheet for the next review.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the audit, to make its report or a sheet later.")] = None,
     report: options.Report = None,
     map_method: Annotated[str, typer.Option("--map", help="auto, umap, pca or none: the map in the report.")] = "auto",
     limit: Annotated[int | None, typer.Option(min=1, help="Items to print and rows of the sheet. Default: 15 and 100.")] = None,
@@ -35,11 +39,17 @@ def audit(
     as_json: options.Json = False,
 ) -> None:
     """Find items whose category should be reconsidered, with the evidence for each, and learn from reviews."""
-    from lexframe.audit import CategoryAudit, audit_memberships, data_digest
+    from lexframe.artifacts import is_artifact
+    from lexframe.audit import AuditResult, CategoryAudit, audit_memberships, data_digest
 
+    if is_artifact(items):
+        _only_made({"--separator": separator, "--parent": parent, "--tree": tree, "--vectors": vectors, "--column": column,
+                    "--check": check or None, "--decisions": decisions, "--reviews": reviews, "--out": out})  # fmt: skip
+        _hand_out(AuditResult.load(items), (None, None, "none", seed), csv, report, limit, as_json=as_json)
+        return
     if separator is not None:
         _only_single({"--parent": parent, "--tree": tree, "--decisions": decisions, "--reviews": reviews, "--csv": csv,
-                      "--report": report, "--check": check or None})  # fmt: skip
+                      "--report": report, "--out": out, "--check": check or None})  # fmt: skip
     table = _read(items, text, label, parent, column, may_be_blank=separator is not None)
     points, encoder = table["points"], None
     if vectors is not None:
@@ -63,17 +73,38 @@ def audit(
     result = estimator.fit(
         points, table["labels"], texts=table["texts"], tree=_tree(table, tree), decisions=decided, space=fingerprint
     ).result_
+    if out is not None:
+        result.save(out)
+    _hand_out(result, (points, encoder, map_method, seed), csv, report, limit, as_json=as_json)
+    for path, what in ((reviews, "decisions"), (out, "audit")):
+        if path is not None and not as_json:
+            printing.note(f"{what}: {path}")
+
+
+def _hand_out(
+    result: Any, drawn: tuple[Any, Any, str, int], csv: Path | None, report: Path | None, limit: int | None, *, as_json: bool
+) -> None:
+    """The sheet, the report with what its map is drawn from (points, encoder, method and seed), and what is printed."""
     if csv is not None:
         _write_sheet(result, csv, limit or SHEET_ROWS)
     if report is not None:
-        _write_report(result, points, encoder, report, map_method, seed)
+        _write_report(result, report, *drawn)
     if as_json:
         printing.document(result.to_dict())
         return
     _print(result, limit or ITEMS_SHOWN)
-    for path, what in ((csv, "review sheet"), (reviews, "decisions"), (report, "report")):
+    for path, what in ((csv, "review sheet"), (report, "report")):
         if path is not None:
             printing.note(f"{what}: {path}")
+
+
+def _only_made(options: dict[str, Any]) -> None:
+    """Refuse what a saved audit cannot take in any more."""
+    from lexframe.exceptions import InputError
+
+    given = [name for name, value in options.items() if value]
+    if given:
+        raise InputError(f"A saved audit is not made again, and {', '.join(given)} would change it. Leave it out, or give the items.")
 
 
 def _only_single(options: dict[str, Any]) -> None:
@@ -208,7 +239,7 @@ def _write_sheet(result: Any, path: Path, n_rows: int) -> None:
     write_review_sheet(path, rows, digest=result.digest)
 
 
-def _write_report(result: Any, points: Any, encoder: Any, path: Path, method: str, seed: int) -> None:
+def _write_report(result: Any, path: Path, points: Any, encoder: Any, method: str, seed: int) -> None:
     from lexframe.audit.page import audit_report
     from lexframe.audit.published.category_map import category_map
     from lexframe.audit.published.point_map import map_points

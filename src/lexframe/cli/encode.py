@@ -42,7 +42,7 @@ def encode(
     """Encode texts: points of several layers and poolings in one pass, kept in a store. Run it again to go on or to add texts."""
     from lexframe.data import count_rows
     from lexframe.exceptions import InputError
-    from lexframe.latents import LatentStore, encode_to_store, row_blocks
+    from lexframe.latents import LatentStore, StoreSettings, Workers, encode_to_store, row_blocks
     from lexframe.latents.encoding import precision_deviation
     from lexframe.spaces.base import TokenSpace
     from lexframe.spaces.precision import fastest_precision
@@ -75,8 +75,8 @@ def encode(
     counts = [count_rows(path) for path in texts]
     with printing.throughput(None if None in counts else sum(counts)) as watch:
         result = encode_to_store(
-            space, row_blocks(rows(), block_rows=block_rows), out, representations=layered, precision=precision, keep_text=keep_text,
-            n_workers=workers, engine=engine, facts=facts, progress=watch,
+            space, row_blocks(rows(), block_rows=block_rows), out, representations=layered,
+            settings=StoreSettings(precision, keep_text, facts), workers=Workers(workers, engine), progress=watch,
         )  # fmt: skip
     store = LatentStore(out)
     if as_json:

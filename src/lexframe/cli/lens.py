@@ -14,7 +14,7 @@ Precision = Annotated[str, typer.Option(help="Of the lens at inner layers: float
 def fit(
     texts: Annotated[Path, typer.Argument(help="Texts of any kind: .jsonl(.gz), .csv, .tsv, .parquet or .txt.")],
     *,
-    out: Annotated[Path, typer.Option(help="File to write, such as lens.safetensors.")],
+    out: Annotated[Path, typer.Option(help="Folder to write, such as lens/.")],
     model: Weights,
     text: options.Text = "text",
     steps: Annotated[int, typer.Option(min=0, help="Steps after the closed form; 0 leaves it at that.")] = 100,

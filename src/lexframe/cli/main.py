@@ -29,6 +29,7 @@ VERBS = Group(
         "lens": Group("Tuned lenses: fit one on your texts, and see how well a layer can be read.", {"fit": "lens:fit"}),
         "steer": "steer:steer",
         "models": "models:models",
+        "show": "show_folder:show_folder",
         "store": Group(
             "Latent stores: what they hold, whether they are whole, rows in and out.",
             {

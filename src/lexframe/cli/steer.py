@@ -36,7 +36,6 @@ def steer(
     as_json: options.Json = False,
 ) -> None:
     """Steer a model along a direction found from texts of two poles, from words, or saved earlier."""
-    from lexframe.instruments import save_direction
     from lexframe.instruments import steer as write
     from lexframe.spaces.base import SteerableSpace
 
@@ -53,7 +52,7 @@ def steer(
     settings: dict[str, Any] = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed}
     texts = write(space, found, prompts, layer=chosen_layer, strength=chosen_strength, **settings)
     if out is not None:
-        save_direction(found, out)
+        found.save(out)
     if gguf is not None:
         _export(space, found, gguf, chosen_layer, chosen_strength)
     if report is not None:
@@ -79,7 +78,7 @@ def _direction(
 ) -> tuple[Any, Any]:
     """The direction, and the metric that layer and strength are chosen by: texts that were left out, or the words."""
     from lexframe.exceptions import InputError
-    from lexframe.instruments import LabelWordOdds, TargetTexts, find_direction, frame_direction, load_direction
+    from lexframe.instruments import Direction, LabelWordOdds, TargetTexts, find_direction, frame_direction
 
     given = [all(part is not None for part in pair) for pair in (files, words, (saved,))]
     started = [any(part is not None for part in pair) for pair in (files, words, (saved,))]
@@ -89,7 +88,7 @@ def _direction(
             "or --direction FOLDER."
         )
     if saved is not None:
-        return load_direction(saved), None
+        return Direction.load(saved), None
     if words[0] is not None and words[1] is not None:
         poles = [tuple(word.strip() for word in part.split(",") if word.strip()) for part in (words[0], words[1])]
         return frame_direction(space, *poles, layers=range(1, space.n_layers + 1)), LabelWordOdds(*poles)
@@ -152,14 +151,9 @@ def _number(option: str, value: str) -> float:
 
 
 def _export(space: Any, direction: Any, path: Path, layer: int, strength: float) -> None:
-    from dataclasses import replace
-
     from lexframe.instruments import export_gguf
-    from lexframe.spaces.base import resolve_layer
 
-    resolved = resolve_layer(layer, direction.n_layers)
-    alone = replace(direction, vectors={resolved: direction.vector(resolved)})
-    export_gguf(alone, path, model_hint=space.model_type, strength=strength)
+    export_gguf(direction.at(layer), path, model_hint=space.model_type, strength=strength)
 
 
 def _print(texts: Any, direction: Any, choice: Any) -> None:

@@ -15,7 +15,7 @@ def trace(
     prompts: Annotated[list[str], typer.Argument(help="One or more prompts; several are compared.")],
     *,
     model: Weights,
-    lens: Annotated[str, typer.Option(help="logit, frame, or the file of a tuned lens.")] = "logit",
+    lens: Annotated[str, typer.Option(help="logit, frame, or the folder of a tuned lens.")] = "logit",
     answer: Annotated[str | None, typer.Option(help="A word whose rank to follow. Default: what the model itself says.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Likeliest tokens to keep in each cell.")] = 5,
     report: options.Report = None,
@@ -100,8 +100,9 @@ def _lens_of(name: str, space: Any) -> Any:
 
     if name in ("logit", "frame"):
         return LogitLens() if name == "logit" else FrameLens.of(space)
-    if not Path(name).is_file():
+    if not Path(name).exists():
         raise InputError(
-            f"{name!r} is no lens: expected logit, frame, or the file of a tuned lens. Make one with: lexframe lens fit TEXTS --out FILE"
+            f"{name!r} is no lens: expected logit, frame, or the folder of a tuned lens. "
+            "Make one with: lexframe lens fit TEXTS --out FOLDER"
         )
     return TunedLens.load(name)

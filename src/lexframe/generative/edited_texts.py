@@ -10,8 +10,8 @@ from jaxtyping import Float
 from lexframe.checks import checked_points, checked_texts, plain
 from lexframe.exceptions import InputError
 from lexframe.generative.texts.word_edits import word_overlap
-from lexframe.instruments.directions.direction import Direction
-from lexframe.instruments.edits.attribute_edit import PointEdit, edit_on
+from lexframe.instruments.edits.attribute_edit import edit_on
+from lexframe.instruments.edits.point_edit import PointEdit
 from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import DecodableSpace, Progress
@@ -129,7 +129,7 @@ _NUMBERS = (
 def edit_texts(
     space: DecodableSpace,
     texts: Sequence[str],
-    edit: PointEdit | Direction,
+    edit: PointEdit,
     *,
     strength: float = 1.0,
     judge: Judge | None = None,
@@ -142,8 +142,8 @@ def edit_texts(
     ----------
     space : DecodableSpace
     texts : sequence of str
-    edit : PointEdit or Direction
-        A Direction is added as it is; see :class:`~lexframe.instruments.edits.attribute_edit.DirectionEdit` for one of several layers.
+    edit : PointEdit
+        Such as a Direction, which is added as it is; take ``direction.at(layer)`` of one of several layers.
     strength : float
         See the edit's ``move``.
     judge : callable, optional
@@ -181,7 +181,7 @@ def edit_texts(
     kept, control_kept = (
         np.array([word_overlap(first, second) for first, second in zip(before, others, strict=True)]) for others in (after, drawn)
     )
-    parameters = used.to_dict() | {"strength": strength} | decoding.parameters
+    parameters = {"edit": type(used).__name__} | used.to_dict() | {"strength": strength} | decoding.parameters
     return EditedTexts(
         texts=tuple(texts),
         reconstructions=before,

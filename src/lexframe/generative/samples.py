@@ -9,9 +9,9 @@ from jaxtyping import Float
 
 from lexframe.checks import checked_points, plain
 from lexframe.exceptions import InputError
-from lexframe.instruments.directions.direction import Direction
-from lexframe.instruments.edits.attribute_edit import PointEdit, edit_on
+from lexframe.instruments.edits.attribute_edit import edit_on
 from lexframe.instruments.edits.class_sampling import ClassGaussians
+from lexframe.instruments.edits.point_edit import PointEdit
 from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import DecodableSpace, LatentVariableSpace, Progress
@@ -121,7 +121,7 @@ def sample_texts(
     decoding: Decoding | None = None,
     class_gaussians: ClassGaussians | None = None,
     label: Hashable = None,
-    edit: PointEdit | Direction | None = None,
+    edit: PointEdit | None = None,
     strength: float = 1.0,
     progress: Progress = iter,
 ) -> Samples:
@@ -140,8 +140,8 @@ def sample_texts(
         To draw points of one class.
     label : hashable, optional
         That class.
-    edit : PointEdit or Direction, optional
-        Moves the points before they are written, such as along a concept direction.
+    edit : PointEdit, optional
+        Moves the points before they are written, such as a Direction does.
     strength : float
         Of that move; see the edit's ``move``.
     progress : callable
@@ -171,7 +171,7 @@ def sample_texts(
     if edit is not None:
         used = edit_on(space.fingerprint, edit)
         points = used.move(points, strength)
-        parameters |= used.to_dict() | {"strength": strength}
+        parameters |= {"edit": type(used).__name__} | used.to_dict() | {"strength": strength}
     texts = replace(decoding, seed=word_seed).texts(space, points, progress=progress)
     reencoded = space.encode(texts, batch_size=decoding.batch_size, progress=progress)
     r2, r2_per_dim = explained_share(points, reencoded)

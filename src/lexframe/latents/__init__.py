@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
         "blocks": ["TextBlock", "row_blocks", "text_blocks"],
-        "encoding": ["EncodingResult", "encode_to_store"],
+        "encoding": ["EncodingResult", "StoreSettings", "Workers", "encode_to_store"],
         "neighbors": ["NeighborIndex", "Neighbors", "store_index"],
         "schema": ["VectorColumn"],
         "store": ["LatentStore", "StoreInfo"],

@@ -1,6 +1,5 @@
 """From texts to a store: block by block, each committed whole, so that a run that was stopped goes on where it was."""
 
-import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,11 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from jaxtyping import Bool, UInt64
 
 from lexframe.checks import plain
 from lexframe.exceptions import InputError
 from lexframe.latents.blocks import N_TOKENS, TRUNCATED, BlockResult, Recipe, TextBlock, encode_block, vector_columns
+from lexframe.latents.missing_texts import MissingTexts
 from lexframe.latents.schema import CHECKSUM, ID, TEXT, VectorColumn, store_schema
 from lexframe.latents.store import LatentStore
 from lexframe.latents.workers import WorkerPool
@@ -25,7 +24,6 @@ from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import Representation, Space, TokenSpace
 
-IDS_IN_A_SET = 65_536
 ENGINES = ("local", "ray")
 
 
@@ -96,19 +94,64 @@ class EncodingResult(Result):
         return plain(found)
 
 
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """What a run of :func:`encode_to_store` keeps, and how.
+
+    Attributes
+    ----------
+    precision : {"float32", "float16"}
+        Of the points in the store.
+    keep_text : bool
+        Keep the texts too, in the column ``text``.
+    facts : mapping or None
+        Plain values to keep with a new store.
+    storage_options : mapping of str to str or None
+        Of an object store.
+    """
+
+    precision: str = "float32"
+    keep_text: bool = True
+    facts: Mapping[str, Any] | None = None
+    storage_options: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """Who encodes, and how many texts at once.
+
+    Attributes
+    ----------
+    n : int
+        Single-threaded processes; 0 encodes in this one.
+    engine : {"local", "ray"}
+        Where they are: on this machine, or on a Ray cluster (the extra ``ray``).
+    batch_size : int or None
+        Texts in one forward pass; None is what suits the device.
+
+    Raises
+    ------
+    InputError
+        If there is no such engine.
+    """
+
+    n: int = 0
+    engine: str = "local"
+    batch_size: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.engine not in ENGINES:
+            raise InputError(f"engine is {self.engine!r}; expected one of {', '.join(ENGINES)}.")
+
+
 def encode_to_store(
     space: Space,
     blocks: Iterable[TextBlock],
     path: str | Path,
     *,
     representations: Sequence[Representation] = (),
-    precision: str = "float32",
-    keep_text: bool = True,
-    batch_size: int | None = None,
-    n_workers: int = 0,
-    engine: str = "local",
-    facts: Mapping[str, Any] | None = None,
-    storage_options: Mapping[str, str] | None = None,
+    settings: StoreSettings | None = None,
+    workers: Workers | None = None,
     progress: Callable[["EncodingResult"], None] | None = None,
 ) -> EncodingResult:
     """Encode texts into a store, a new one or one that holds a part of them already.
@@ -125,20 +168,10 @@ def encode_to_store(
         Folder or address of the store.
     representations : sequence of Representation
         Layers and poolings, all in one pass. Default: the points of the space itself.
-    precision : {"float32", "float16"}
-        Of the points in the store.
-    keep_text : bool
-        Keep the texts too, in the column ``text``.
-    batch_size : int, optional
-        Texts in one forward pass. Default: what suits the device.
-    n_workers : int
-        Single-threaded processes; 0 encodes in this one.
-    engine : {"local", "ray"}
-        Where the workers are: on this machine, or on a Ray cluster (the extra ``ray``).
-    facts : mapping, optional
-        Plain values to keep with a new store.
-    storage_options : mapping of str to str, optional
-        Of an object store.
+    settings : StoreSettings, optional
+        What is kept, and how. Default: points in float32, and the texts.
+    workers : Workers, optional
+        Who encodes. Default: this process.
     progress : callable, optional
         Gets what has been done so far, after every block.
 
@@ -155,26 +188,26 @@ def encode_to_store(
     InterruptedRunError
         If workers die again and again.
     """
-    if engine not in ENGINES:
-        raise InputError(f"engine is {engine!r}; expected one of {', '.join(ENGINES)}.")
+    settings, workers = settings or StoreSettings(), workers or Workers()
     started = time.perf_counter()
-    columns = vector_columns(space, representations, precision=precision)
+    columns = vector_columns(space, representations, precision=settings.precision)
     source = iter(blocks)
     first = next(source, None)
-    store = _opened(path, columns, first, keep_text, facts or {}, storage_options)
+    store = _opened(path, columns, first, settings)
     recipe = Recipe(
         store.path,
         store.schema.serialize().to_pybytes(),
         tuple(Representation(column.fingerprint.layer, column.fingerprint.pooling) for column in columns) if representations else (),
-        tuple((storage_options or {}).items()),
-        batch_size,
+        tuple((settings.storage_options or {}).items()),
+        workers.batch_size,
     )
-    provenance = Provenance(space=space.fingerprint, parameters={"columns": [column.name for column in columns], "precision": precision})
-    done = EncodingResult(store.path, store.version, 0, 0, 0, 0, 0, n_workers, engine, 0.0, provenance)
+    parameters = {"columns": [column.name for column in columns], "precision": settings.precision}
+    provenance = Provenance(space=space.fingerprint, parameters=parameters)
+    done = EncodingResult(store.path, store.version, 0, 0, 0, 0, 0, workers.n, workers.engine, 0.0, provenance)
     with ExitStack() as stack:
         write = stack.enter_context(store.writer())
-        missing = _Missing(store, [] if first is None else [first], source)  # while the store is held: nobody adds rows behind our back
-        for result in _results(space, missing, recipe, n_workers, engine, stack):
+        missing = MissingTexts(store, [] if first is None else [first], source)  # while the store is held: nobody adds rows behind our back
+        for result in _results(space, missing, recipe, workers, stack):
             write([result.fragment])
             done = replace(
                 done,
@@ -234,21 +267,19 @@ class _Task:
         return encode_block(space, block, self.recipe)
 
 
-def _results(
-    space: Space, blocks: Iterable[TextBlock], recipe: Recipe, n_workers: int, engine: str, stack: ExitStack
-) -> Iterator[BlockResult]:
-    if engine == "ray":
+def _results(space: Space, blocks: Iterable[TextBlock], recipe: Recipe, workers: Workers, stack: ExitStack) -> Iterator[BlockResult]:
+    if workers.engine == "ray":
         if space.on_gpu:
             raise InputError(
                 "Ray's actors encode on the CPU so far, and the space is on a GPU. Open it with device='cpu', or use the local engine."
             )
         from lexframe.latents.ray_engine import encode_on_ray
 
-        return encode_on_ray(space, blocks, recipe, n_workers or (os.cpu_count() or 1))
-    if n_workers and space.on_gpu:
+        return encode_on_ray(space, blocks, recipe, workers.n or (os.cpu_count() or 1))
+    if workers.n and space.on_gpu:
         raise InputError("Workers run on the CPU, and the space is on a GPU. Leave the workers out: one process keeps a GPU busy.")
-    if n_workers:
-        return stack.enter_context(WorkerPool(space, n_workers)).map(_Task(recipe), blocks)
+    if workers.n:
+        return stack.enter_context(WorkerPool(space, workers.n)).map(_Task(recipe), blocks)
     return (encode_block(space, block, recipe) for block in blocks)
 
 
@@ -256,15 +287,14 @@ def _opened(
     path: str | Path,
     columns: Sequence[VectorColumn],
     first: TextBlock | None,
-    keep_text: bool,
-    facts: Mapping[str, Any],
-    storage_options: Mapping[str, str] | None,
+    settings: StoreSettings,
 ) -> LatentStore:
+    facts, storage_options = settings.facts or {}, settings.storage_options
     wanted = {} if first is None else metadata_types(first.metadata)
     taken = {ID, TEXT, N_TOKENS, TRUNCATED, CHECKSUM}.intersection(wanted)
     if taken:
         raise InputError(f"The store has a column {sorted(taken)[0]!r} of its own. Rename that column of metadata.")
-    if keep_text:
+    if settings.keep_text:
         wanted = {TEXT: pa.string(), **wanted}
     wanted |= {N_TOKENS: pa.int32(), TRUNCATED: pa.bool_()}
     if not LatentStore.exists(path, storage_options=storage_options):
@@ -295,85 +325,3 @@ def metadata_types(metadata: Mapping[str, Sequence[Any]]) -> dict[str, pa.DataTy
             kind = pa.string()
         found[name] = pa.string() if pa.types.is_null(kind) else kind
     return found
-
-
-class _Missing:
-    """The blocks of a source without the rows that a store holds already.
-
-    A store is looked at once, at the beginning; ids and texts are remembered as two hashes of eight bytes, so that a
-    million rows take sixteen megabytes.
-    """
-
-    def __init__(self, store: LatentStore, first: Sequence[TextBlock], rest: Iterator[TextBlock]):
-        self._path, self._first, self._rest = store.path, first, rest
-        self._has_text = TEXT in store.schema.names
-        ids, texts = _known(store, self._has_text)
-        order = np.argsort(ids)
-        self._ids, self._texts = ids[order], texts[order]
-        self._seen = _SeenIds()
-        self.n_texts = self.n_kept = 0
-
-    def __iter__(self) -> Iterator[TextBlock]:
-        for blocks in (self._first, self._rest):
-            for block in blocks:
-                self.n_texts += len(block)
-                present = self._present(block)
-                self.n_kept += int(present.sum())
-                if not present.all():
-                    yield block.only(np.flatnonzero(~present).tolist()) if present.any() else block
-
-    def _present(self, block: TextBlock) -> Bool[np.ndarray, " n"]:
-        ids = hashes(block.ids)
-        repeated = self._seen.add(ids)
-        if repeated is not None:
-            raise InputError(f"The id {block.ids[repeated]!r} stands for several texts. Give every text an id of its own, or none.")
-        if not len(self._ids):
-            return np.zeros(len(block), dtype=bool)
-        place = np.minimum(np.searchsorted(self._ids, ids), len(self._ids) - 1)
-        present = self._ids[place] == ids
-        if self._has_text:
-            changed = np.flatnonzero(present & (self._texts[place] != hashes(block.texts)))
-            if len(changed):
-                raise InputError(
-                    f"{self._path} holds another text under the id {block.ids[changed[0]]!r}. Give the texts ids of their own, or "
-                    "use another store."
-                )
-        return present
-
-
-class _SeenIds:
-    """Ids of a run, as hashes of eight bytes: sorted ones, and those of the last blocks in a set until they are many."""
-
-    def __init__(self) -> None:
-        self._sorted = np.zeros(0, dtype=np.uint64)
-        self._recent: set[int] = set()
-
-    def add(self, ids: UInt64[np.ndarray, " n"]) -> int | None:
-        """The place of the first one that was there before; None if all are new, which then are remembered."""
-        place = np.minimum(np.searchsorted(self._sorted, ids), max(len(self._sorted) - 1, 0))
-        before = self._sorted[place] == ids if len(self._sorted) else np.zeros(len(ids), dtype=bool)
-        for row, value in enumerate(ids.tolist()):
-            if before[row] or value in self._recent:
-                return row
-            self._recent.add(value)
-        if len(self._recent) >= IDS_IN_A_SET:
-            self._sorted = np.sort(np.concatenate([self._sorted, np.fromiter(self._recent, np.uint64, len(self._recent))]))
-            self._recent.clear()
-        return None
-
-
-def _known(store: LatentStore, has_text: bool) -> tuple[UInt64[np.ndarray, " n"], UInt64[np.ndarray, " n"]]:
-    ids, texts = [np.zeros(0, dtype=np.uint64)], [np.zeros(0, dtype=np.uint64)]
-    for batch in store.batches([ID, TEXT] if has_text else [ID]):
-        ids.append(hashes(batch.column(ID).to_pylist()))
-        texts.append(hashes(batch.column(TEXT).to_pylist()) if has_text else np.zeros(batch.num_rows, dtype=np.uint64))
-    return np.concatenate(ids), np.concatenate(texts)
-
-
-def hashes(texts: Sequence[str]) -> UInt64[np.ndarray, " n"]:
-    """Eight bytes of BLAKE2 of every text."""
-    wrong = next((text for text in texts if not isinstance(text, str)), None)
-    if wrong is not None:
-        raise InputError(f"An id or text is {type(wrong).__name__}, not a string: {wrong!r:.60}.")
-    joined = b"".join(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest() for text in texts)
-    return np.frombuffer(joined, dtype=np.uint64)

@@ -1,6 +1,5 @@
 """Nearest neighbors among points: exact below 20,000 rows, a navigable small-world graph above. faiss does both."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,17 +8,18 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Int, Int64
 
+from lexframe.artifacts import Artifact, Persistent, read_document
 from lexframe.exceptions import DataError, InputError
-from lexframe.files import replacing_files
 from lexframe.latents.store import LatentStore
 from lexframe.linalg import shrunken_whitening
+from lexframe.provenance import Provenance
 from lexframe.typing import Points
 
 METRICS = ("cosine", "inner-product", "euclidean", "whitened")
 MOST_EXACT_ROWS = 20_000
 WIDTHS = (64, 96, 128, 192, 256, 384, 512, 768, 1024)
 RECALL_AIMED_AT, QUERIES_TO_CHOOSE = 0.993, 500
-GRAPH_NAME, FACTS_NAME, ROWS_NAME, WHITENING_NAME = "index.faiss", "written.json", "rows.npy", "whitening.npz"
+_SETTINGS = ("metric", "kind", "n_links", "build_width", "search_width")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Neighbors:
     metric: str
 
 
-class NeighborIndex:
+class NeighborIndex(Persistent):
     """Finds the nearest of many points.
 
     Parameters
@@ -63,12 +63,16 @@ class NeighborIndex:
     n_rows_, n_dims_ : int
     is_exact_ : bool
     search_width_ : int
+    source : str
+        What was indexed, such as the digest of a column of a store; it is kept with the index. Empty where nobody says.
 
     References
     ----------
     Malkov and Yashunin (2018), Efficient and robust approximate nearest neighbor search using Hierarchical Navigable
     Small World graphs.
     """
+
+    artifact_kind = "neighbor-index"
 
     def __init__(
         self, *, metric: str = "cosine", kind: str = "auto", n_links: int = 16, build_width: int = 200, search_width: int | None = None
@@ -79,6 +83,7 @@ class NeighborIndex:
             raise InputError(f"kind is {kind!r}; expected auto, exact or graph.")
         self.metric, self.kind = metric, kind
         self.n_links, self.build_width, self.search_width = n_links, build_width, search_width
+        self.source = ""
 
     def fit(self, points: Points) -> "NeighborIndex":
         """Index `points`, shape (n_rows, n_dims), float32.
@@ -165,61 +170,40 @@ class NeighborIndex:
         _, exact = self._exact(self._moved(queries), found.shape[1], None)
         return float(np.mean([len(np.intersect1d(a, b)) / max(len(b), 1) for a, b in zip(found, exact, strict=True)]))
 
-    def save(self, folder: str | Path, *, facts: dict[str, Any] | None = None) -> None:
-        """Write the index to a folder, which then holds all of it; after a stop in between it holds none."""
+    def to_artifact(self) -> Artifact:
+        """The index as faiss writes it, with what is needed to ask it the same way."""
         import faiss
 
-        document = {
-            "format": 1,
-            "metric": self.metric,
-            "kind": self.kind,
-            "n_links": self.n_links,
-            "build_width": self.build_width,
-            "search_width": self.search_width,
+        known = {
+            "settings": {name: getattr(self, name) for name in _SETTINGS},
             "width_found": self.search_width_,
-            "in_order": self._rows is None,
             "n_rows": self.n_rows_,
             "n_dims": self.n_dims_,
             "is_exact": self.is_exact_,
-            "facts": facts or {},
+            "source": self.source,
         }
-        # The facts go first and come last (files move in the order of their names), so that a stop in between leaves no index.
-        (Path(folder) / FACTS_NAME).unlink(missing_ok=True)
-        with replacing_files(folder) as temporary:
-            faiss.write_index(self._index, str(temporary / GRAPH_NAME))
-            (temporary / FACTS_NAME).write_text(json.dumps(document), encoding="utf-8")
-            if self._rows is not None:
-                np.save(temporary / ROWS_NAME, self._rows, allow_pickle=False)
-            if self._whitening is not None:
-                np.savez(temporary / WHITENING_NAME, center=self._center, whitening=self._whitening)
+        arrays = {"index": faiss.serialize_index(self._index)}
+        if self._rows is not None:
+            arrays["rows"] = self._rows
+        if self._whitening is not None:
+            arrays |= {"center": self._center, "whitening": self._whitening}
+        return Artifact(self.artifact_kind, known, arrays, Provenance(), self.artifact_version)
 
     @classmethod
-    def load(cls, folder: str | Path) -> "NeighborIndex":
-        """Read an index that :meth:`save` has written.
-
-        Raises
-        ------
-        DataError
-            If there is none, or it is damaged.
-        """
+    def from_artifact(cls, artifact: Artifact) -> "NeighborIndex":
+        """Back from :meth:`to_artifact`."""
         import faiss
 
-        document = read_facts(folder)
-        index = cls(**{name: document[name] for name in ("metric", "kind", "n_links", "build_width", "search_width")})
-        index.n_rows_, index.n_dims_, index.is_exact_ = (document[name] for name in ("n_rows", "n_dims", "is_exact"))
-        index.search_width_ = document["width_found"]
-        index._center, index._whitening, index._rows = np.zeros(index.n_dims_, np.float32), None, None
-        try:
-            index._index = faiss.read_index(str(Path(folder) / GRAPH_NAME))
-            if not document["in_order"]:
-                index._rows = np.load(Path(folder) / ROWS_NAME, allow_pickle=False)
-            if index.metric == "whitened":
-                with np.load(Path(folder) / WHITENING_NAME, allow_pickle=False) as arrays:
-                    index._center, index._whitening = arrays["center"], arrays["whitening"]
-        except (RuntimeError, OSError, ValueError, KeyError) as error:
-            raise DataError(f"{folder} cannot be read as an index: {str(error).splitlines()[0]:.200}. Build it again.") from error
+        known, arrays = artifact.parameters, artifact.arrays
+        index = cls(**known["settings"])
+        index.n_rows_, index.n_dims_, index.is_exact_ = (known[name] for name in ("n_rows", "n_dims", "is_exact"))
+        index.search_width_, index.source = known["width_found"], known["source"]
+        index._index, index._rows = faiss.deserialize_index(arrays["index"]), arrays.get("rows")
+        index._center, index._whitening = np.zeros(index.n_dims_, np.float32), None
+        if index.metric == "whitened":
+            index._center, index._whitening = arrays["center"], arrays["whitening"]
         if (index._index.ntotal, index._index.d) != (index.n_rows_, index.n_dims_):
-            raise DataError(f"{folder}: the index has {index._index.ntotal} rows, its facts say {index.n_rows_}. Build it again.")
+            raise ValueError(f"the index has {index._index.ntotal} rows, its facts say {index.n_rows_}")
         return index
 
     def _add_and_find_width(self, moved: np.ndarray) -> None:
@@ -310,23 +294,6 @@ def _checked(points: Any, name: str) -> np.ndarray:
     return array
 
 
-def read_facts(folder: str | Path) -> dict[str, Any]:
-    """What :meth:`NeighborIndex.save` noted.
-
-    Raises
-    ------
-    DataError
-        If there is no index in the folder, or it is damaged.
-    """
-    try:
-        document = json.loads((Path(folder) / FACTS_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{folder} holds no index that can be read. Build it again.") from error
-    if not isinstance(document, dict) or document.get("format") != 1:
-        raise DataError(f"{folder} holds an index of another format. Build it again.")
-    return document
-
-
 def store_index(
     store: LatentStore, column: str | None = None, *, metric: str = "cosine", folder: str | Path | None = None
 ) -> NeighborIndex:
@@ -348,16 +315,17 @@ def store_index(
     home = Path(folder) if folder is not None else Path(store.path) / "_neighbors" if local else None
     digest = store.digest(name)
     kept = None if home is None else home / f"{name}-{metric}"
-    if kept is not None and (kept / FACTS_NAME).is_file():
-        try:
-            if read_facts(kept)["facts"].get("store") == digest:
-                return NeighborIndex.load(kept)
-        except DataError:
-            pass  # damaged: built again below
-    index = NeighborIndex(metric=metric).fit(store.points(name))
     if kept is not None:
         try:
-            index.save(kept, facts={"store": digest})
+            if read_document(kept, kind=NeighborIndex.artifact_kind)["parameters"].get("source") == digest:
+                return NeighborIndex.load(kept)
+        except DataError:
+            pass  # none, of an earlier format, or damaged: built below
+    index = NeighborIndex(metric=metric).fit(store.points(name))
+    index.source = digest
+    if kept is not None:
+        try:
+            index.save(kept)
         except InputError:
             if folder is not None:
                 raise

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from lexframe.exceptions import InputError
 from lexframe.files import write_json
 from lexframe.latents.blocks import text_blocks, vector_columns
-from lexframe.latents.encoding import encode_to_store
+from lexframe.latents.encoding import StoreSettings, Workers, encode_to_store
 from lexframe.latents.schema import ID
 from lexframe.latents.store import LatentStore
 from lexframe.spaces.base import Progress, Representation, Space, TokenSpace, resolve_layer
@@ -297,7 +297,8 @@ class TextReader:
         if store is None or not places.keys() >= first.keys():  # a store that holds everything is only read, by any number of processes
             started = time.perf_counter()
             blocks = progress(list(text_blocks(first.values(), ids=first)))
-            encode_to_store(self.space, blocks, folder, representations=self._asked, keep_text=False, batch_size=self.batch_size)
+            settings, workers = StoreSettings(keep_text=False), Workers(batch_size=self.batch_size)
+            encode_to_store(self.space, blocks, folder, representations=self._asked, settings=settings, workers=workers)
             write_json(folder / _SECONDS, {"seconds": _seconds_of(folder) + time.perf_counter() - started})
             store = LatentStore(folder)
             places = _places(store)

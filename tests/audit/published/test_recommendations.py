@@ -53,7 +53,7 @@ def test_rows_in_several_categories_and_large_ones(rng, monkeypatch, most):
     monkeypatch.setattr("lexframe.audit.published.recommendations._FOUND_AT_ONCE", 100)
     points, table = rng.normal(size=(200, 5)).astype(np.float32), rng.random((200, 4)) < [0.05, 0.3, 0.6, 0.98]
     for entry in published_recommendations(points, table, n_candidates=12, quantile=0.5):
-        rows, _, rp = slow(points, table, entry.category, 12, "median")
+        rows, _, rp = slow(points, table, entry.category, 12, 0.5)
         np.testing.assert_array_equal(entry.rows, rows)
         np.testing.assert_allclose(entry.rp.guarded, rp.guarded, rtol=1e-4)
 

@@ -8,7 +8,7 @@ import pytest
 from lexframe.cli.vae.inputs import amounts_of
 from lexframe.exceptions import InputError
 from lexframe.generative import sample_texts
-from lexframe.instruments import load_direction
+from lexframe.instruments import Direction, LogisticProbe, MatchedDifferenceEdit, load_instrument
 from lexframe.spaces import TextVAESpace
 from lexframe.spaces.text_vae.files import save_text_vae
 from tests.cli.vae.calls import lines_file, refused, run
@@ -43,8 +43,8 @@ def test_edits(model, labeled, poles, tmp_path, capsys):
     assert document["provenance"]["parameters"]["target"] == poles[0].stem
     space = TextVAESpace(str(model))
     means = [space.encode(path.read_text().splitlines()).mean(axis=0) for path in poles]
-    direction = load_direction(saved)
-    np.testing.assert_allclose(direction.vector(0), means[0] - means[1], atol=1e-5)
+    direction = Direction.load(saved)
+    np.testing.assert_allclose(direction.vector(), means[0] - means[1], atol=1e-5)
     assert (direction.positive, direction.negative) == (poles[0].stem, poles[1].stem)
     assert run("vae", "edit", model, *texts, "--direction", saved, "--json") == 0
     again = json.loads(capsys.readouterr().out)
@@ -58,7 +58,7 @@ def test_edits(model, labeled, poles, tmp_path, capsys):
     assert moved["mean_cosine"] != sample_texts(space, 5).to_dict()["mean_cosine"]
     assert run("vae", "edit", model, *texts, "--positive", poles[1], "--negative", poles[0], "--out", saved) == 0
     assert f"in place of the one towards {poles[0].stem} that stood there" in capsys.readouterr().err
-    assert load_direction(saved).positive == poles[1].stem
+    assert Direction.load(saved).positive == poles[1].stem
     several = ("--labeled", labeled, "--label", "subject", "--towards", "dog")
     for method in ("mean-difference", "classifier"):
         assert run("vae", "edit", model, *texts, *several, "--method", method, "--strength", 0.5, "--json") == 0
@@ -73,8 +73,12 @@ def test_edits(model, labeled, poles, tmp_path, capsys):
     assert "moved by 0.00" in err
     rows = [f"{text},{text.split()[1]},{text.split()[2]},{text.split()[-1]}" for text in sentences(60)]
     wide = lines_file(tmp_path / "wide.csv", ["text,subject,verb,number", *rows])
-    assert run("vae", "edit", model, *texts, "--labeled", wide, "--label", "subject", "--towards", "dog", "--keep", "verb", "--json") == 0
+    towards = ("--labeled", wide, "--label", "subject", "--towards", "dog")
+    assert run("vae", "edit", model, *texts, *towards, "--keep", "verb", "--out", saved, "--json") == 0
     document = json.loads(capsys.readouterr().out)
+    assert isinstance(load_instrument(saved), MatchedDifferenceEdit)
+    assert run("vae", "edit", model, *texts, "--direction", saved, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["edited"] == document["edited"]
     assert document["provenance"]["parameters"]["edit"] == "MatchedDifferenceEdit"
     assert document["provenance"]["parameters"]["n_groups"] == len({text.split()[2] for text in sentences(60)})
 
@@ -85,6 +89,7 @@ def test_edits_that_cannot_be(model, labeled, poles, tmp_path, capsys):
     several = ("--labeled", labeled, "--label", "subject", "--towards")
     one = lines_file(tmp_path / "one.txt", ["one text"])
     assert run(*call, *sides, "--out", tmp_path / "rain") == 0
+    LogisticProbe().fit(np.eye(4), [0, 1, 0, 1]).save(tmp_path / "lens")
     other = save_text_vae(tiny_vae(seed=3), tmp_path / "other")
     for arguments, message in (
         ((), "in one way"),
@@ -97,14 +102,14 @@ def test_edits_that_cannot_be(model, labeled, poles, tmp_path, capsys):
         ((*sides, "--strength", "nan"), "finite number"),
         (("--positive", poles[0], "--negative", poles[0]), "are both"),
         (("--positive", poles[0], "--negative", one), "the class 'one' has one text"),
-        (("--direction", tmp_path / "none"), "holds no direction"),
+        (("--direction", tmp_path / "none"), "artifact.json is missing"),
+        (("--direction", tmp_path / "lens"), "holds a LogisticProbe, which moves no points"),
         (("--direction", tmp_path / "rain", "--method", "classifier"), "Leave --method out"),
-        ((*sides, "--method", "classifier", "--out", tmp_path / "d"), "--out keeps one mean difference"),
+        (("--direction", tmp_path / "rain", "--out", tmp_path / "d"), "Leave one of them out"),
         (("--labeled", labeled, "--label", "color", "--towards", "red"), "no field 'color'"),
         ((*several, "dog", "--keep", "color"), "no field 'color'"),
         ((*several, "dog", "--keep", "text"), "No label to keep stands at 10 points"),
         ((*several, "dog", "--keep", "subject", "--method", "classifier"), "Only differences of means"),
-        ((*several, "dog", "--keep", "subject", "--out", tmp_path / "d"), "and no --keep"),
         ((*sides, "--keep", "subject"), "--keep names columns of --labeled"),
     ):
         assert message in refused(capsys, *call, *arguments), arguments

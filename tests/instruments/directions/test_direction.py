@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lexframe.exceptions import FingerprintMismatch, InputError, VocabularyError
-from lexframe.instruments import Direction, VocabularyFrame, find_direction, frame_direction, random_direction
+from lexframe.artifacts import write_artifact
+from lexframe.exceptions import DataError, FingerprintMismatch, InputError, VocabularyError
+from lexframe.instruments import ConceptDirection, Direction, VocabularyFrame, find_direction, frame_direction, random_direction
 from lexframe.instruments.directions.direction_finding import preflight_of
 from lexframe.spaces import ToySpace
 from tests.reference.concept_direction import mean_pair_cosine
@@ -187,3 +188,115 @@ def test_chance_has_the_same_length_and_another_direction(direction):
     assert abs(first.cosine(other)[0]) < 0.99
     assert isinstance(first, Direction)
     assert (first.method, first.provenance.seed) == ("random", 1)
+
+
+def test_it_comes_back_as_it_was(direction, tmp_path, toy):
+    direction.save(tmp_path / "d")
+    found = Direction.load(tmp_path / "d")
+    assert found.to_dict() == direction.to_dict()
+    assert found.scales == direction.scales
+    for layer in direction.layers:
+        np.testing.assert_array_equal(found.vectors[layer], direction.vectors[layer])
+        np.testing.assert_array_equal(found.origins[layer], direction.origins[layer])
+    found.require(toy.fingerprint)
+    (-direction).save(tmp_path / "d")
+    np.testing.assert_array_equal(Direction.load(tmp_path / "d").vectors[1], -direction.vectors[1])
+    assert len(list((tmp_path / "d").iterdir())) == 2
+
+
+def test_what_is_no_direction_is_refused(direction, tmp_path):
+    with pytest.raises(DataError, match="holds no direction"):
+        Direction.load(tmp_path)
+    kept = direction.to_artifact()
+    for change in ({"parameters": {**kept.parameters, "n_layers": "two"}}, {"parameters": {}}, {"arrays": {"vector.layer.x": np.ones(3)}}):
+        write_artifact(replace(kept, **change), tmp_path / "d")
+        with pytest.raises(DataError, match="damaged direction"):
+            Direction.load(tmp_path / "d")
+
+
+def test_projection_is_measured_from_the_middle_of_the_poles_in_the_units_of_the_points(toy, direction):
+    for layer in direction.layers:
+        high, low = (np.stack([toy.token_states(text, layers=[layer]).states[0].mean(0) for text in texts]) for texts in (HIGH, LOW))
+        along = direction.project(np.vstack([high, low]), layer)
+        assert np.isclose(along[:4].mean(), -along[4:].mean(), atol=1e-6)
+        assert np.isclose(along[:4].mean() - along[4:].mean(), np.linalg.norm(high.mean(0) - low.mean(0)), atol=1e-5)
+        np.testing.assert_allclose((3 * direction).project(high, layer), along[:4], atol=1e-6)
+        np.testing.assert_allclose((-direction).project(high, layer), -along[:4], atol=1e-6)
+    with pytest.raises(InputError, match=r"layers \[0, 1\]; name one"):
+        direction.project(high)
+
+
+def test_what_is_removed_is_gone_and_the_rest_stays(rng):
+    points, vector, origin = rng.normal(size=(20, 5)).astype(np.float32), rng.normal(size=5), rng.normal(size=5)
+    for direction in (Direction.of_points(vector), Direction.of_points(vector, origin=origin)):
+        erased = direction.remove(points)
+        np.testing.assert_allclose(direction.project(erased), 0, atol=1e-6)
+        np.testing.assert_allclose(direction.remove(erased), erased, atol=1e-6)
+        across = np.linalg.svd(vector[np.newaxis])[2][1:]
+        np.testing.assert_allclose(erased @ across.T, points @ across.T, atol=1e-5)
+
+
+def test_a_move_changes_the_projection_by_the_length_of_the_vector(rng):
+    points, direction = rng.normal(size=(7, 4)).astype(np.float32), Direction.of_points(rng.normal(size=4))
+    length = np.linalg.norm(direction.vector())
+    np.testing.assert_allclose(direction.project(direction.move(points, -2.5)) - direction.project(points), -2.5 * length, rtol=1e-5)
+    assert direction.move(points).dtype == np.float32
+    np.testing.assert_array_equal(direction.move(points, 0.0), points)
+
+
+def test_a_typical_direction_moves_by_the_length_of_a_typical_state(direction):
+    for each in (direction.unit(), direction + direction, direction / 7):
+        assert np.isclose(np.linalg.norm(each.typical().vectors[1]), direction.scales[1], rtol=1e-5)
+    np.testing.assert_allclose(direction.typical().vectors[1], direction.vectors[1], rtol=1e-5)
+    with pytest.raises(InputError, match="no scale for the points"):
+        Direction.of_points(np.ones(3)).typical()
+    assert not (direction + direction).origins  # the middle between two poles is none between the poles of a sum
+
+
+def test_a_direction_of_points_has_one_vector_and_no_layers(toy, tmp_path):
+    here = Direction.of_points([0.0, 2.0, 0.0], toy.fingerprint, positive="high", negative="low", origin=[1.0, 1.0, 1.0], scale=4.0)
+    assert (here.layers, here.n_layers) == ((), None)
+    np.testing.assert_array_equal(here.vector(), [0, 2, 0])
+    np.testing.assert_array_equal((here + 2 * here).vector(), [0, 6, 0])
+    assert here.cosine(-here) == {None: -1}
+    assert random_direction(here, seed=1).vector().shape == (3,)
+    here.save(tmp_path)
+    found = Direction.load(tmp_path)
+    np.testing.assert_array_equal(found.origins[None], [1, 1, 1])
+    assert (found.scales, found.space, found.to_dict()) == ({None: 4.0}, toy.fingerprint, here.to_dict())
+    with pytest.raises(InputError, match="is one of points and has no layers, but layer 1"):
+        here.vector(1)
+    with pytest.raises(FingerprintMismatch, match="points of that layer"):
+        here.require(replace(toy.fingerprint, layer=3))
+    with pytest.raises(FingerprintMismatch):
+        here + Direction.of_points([1.0, 0.0, 0.0], replace(toy.fingerprint, weights="other"))
+    bare = Direction.of_points([1.0, 0.0, 0.0])
+    bare.require(toy.fingerprint)  # of bare points, which come from no space that is known
+    assert (bare + here).space == (here + bare).space == toy.fingerprint
+    for wrong, message in (([0.0, 0.0], "is zero"), ([np.nan, 1.0], "not finite"), ([[1.0]], "one vector")):
+        with pytest.raises(InputError, match=message):
+            Direction.of_points(wrong)
+    with pytest.raises(InputError, match="origin has 2 dimensions, but 3"):
+        Direction.of_points(np.ones(3), origin=np.ones(2))
+    with pytest.raises(InputError, match="one vector under None"):
+        replace(here, n_layers=2)
+    with pytest.raises(InputError, match="is zero, so nothing lies along it"):
+        (0 * here).project(np.ones((1, 3)))
+
+
+def test_estimators_find_the_same_direction_as_texts_do(toy):
+    from lexframe.instruments import MeanDifferenceEdit
+
+    points = np.vstack([toy.encode(HIGH), toy.encode(LOW)])
+    poles = ["good"] * 4 + ["bad"] * 4
+    from_texts = find_direction(toy, HIGH, LOW, layers=[1], pooling="last").at(1)
+    edit = MeanDifferenceEdit(target="good").fit(points, poles, space=toy.fingerprint)
+    estimator = ConceptDirection().fit(points, poles)
+    found = estimator.to_direction(toy.fingerprint)
+    assert (found.positive, found.negative) == ("good", "bad")
+    np.testing.assert_allclose(found.project(points), estimator.transform(points)[:, 0], atol=1e-6)
+    for each in (edit.direction_, from_texts):
+        np.testing.assert_allclose(each.unit().vector(), found.vector(), atol=1e-6)
+        np.testing.assert_allclose(next(iter(each.origins.values())), estimator.origin_, atol=1e-6)
+    with pytest.raises(FingerprintMismatch):
+        found.require(replace(toy.fingerprint, weights="other"))

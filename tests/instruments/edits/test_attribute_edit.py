@@ -1,13 +1,17 @@
 """Edits against closed forms, and the classifier's against a general constrained optimiser."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.optimize
 from scipy.special import logsumexp
 
-from lexframe.exceptions import InputError
+from lexframe.artifacts import read_document, write_artifact
+from lexframe.exceptions import DataError, FingerprintMismatch, InputError
+from lexframe.instruments import load_instrument
 from lexframe.instruments.directions.direction import Direction
-from lexframe.instruments.edits.attribute_edit import ClassifierGradientEdit, DirectionEdit, MeanDifferenceEdit
+from lexframe.instruments.edits.attribute_edit import ClassifierGradientEdit, MeanDifferenceEdit
 from lexframe.instruments.edits.class_projection import nearest_in_class
 from lexframe.linalg import shrunken_whitening
 from lexframe.provenance import Provenance, SpaceFingerprint
@@ -33,9 +37,9 @@ def test_strength_one_moves_mean_to_mean(two_classes):
     assert edit.target_ == "calm"  # the second, sorted
     np.testing.assert_allclose(edit.move(points[~is_calm]).mean(axis=0), points[is_calm].mean(axis=0), atol=1e-6)
     np.testing.assert_allclose(edit.move(points, 0.0), points, atol=1e-6)
-    np.testing.assert_allclose(edit.move(points, -2.0), points - 2 * edit.difference_, atol=1e-5)
+    np.testing.assert_allclose(edit.move(points, -2.0), points - 2 * edit.direction_.vector(), atol=1e-5)
     back = MeanDifferenceEdit(target="angry").fit(points, labels)
-    np.testing.assert_allclose(back.difference_, -edit.difference_)
+    np.testing.assert_allclose(back.direction_.vector(), -edit.direction_.vector())
     assert edit.target_probability(points[is_calm]).mean() > 0.8
     np.testing.assert_allclose(edit.target_probability(points) + back.target_probability(points), 1)
 
@@ -47,7 +51,7 @@ def test_labels_of_other_types(two_classes):
         assert len(MeanDifferenceEdit().fit(points, given).classes_) == 2
     edit = MeanDifferenceEdit(target=True).fit(points, flags)
     assert edit.target_ is True
-    np.testing.assert_allclose(edit.difference_, MeanDifferenceEdit(target="calm").fit(points, labels).difference_)
+    np.testing.assert_allclose(edit.direction_.vector(), MeanDifferenceEdit(target="calm").fit(points, labels).direction_.vector())
 
 
 @pytest.mark.parametrize("metric", ["whitened", "euclidean"])
@@ -152,10 +156,50 @@ def direction_of(vectors):
 def test_a_direction_is_added_as_it_is():
     vector = np.array([0, 2, 0, 0], np.float32)
     points = np.ones((2, 4), np.float32)
-    for edit in (DirectionEdit(direction_of({1: vector})), DirectionEdit(direction_of({1: -vector, 2: vector}), layer=-1)):
+    for edit in (direction_of({1: vector}), direction_of({1: -vector, 2: vector}).at(-1)):
         np.testing.assert_array_equal(edit.move(points, 0.5), points + vector / 2)
         assert edit.target_probability(points) is None
-    np.testing.assert_array_equal(DirectionEdit(vector).move(points), points + vector)
+    np.testing.assert_array_equal(Direction.of_points(vector).move(points), points + vector)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        MeanDifferenceEdit(target="calm"),
+        ClassifierGradientEdit(target="calm", probability=0.7, radius=1.5),
+        ClassifierGradientEdit(radius=float("inf"), metric="euclidean"),
+    ],
+)
+def test_kept_and_opened_it_moves_the_same(edit, two_classes, tmp_path):
+    points, labels = two_classes
+    space = SpaceFingerprint(kind="ToyWriter", model="toy", weights="toy-4")
+    edit.fit(points, labels, space=space).save(tmp_path)
+    opened = load_instrument(tmp_path)
+    assert type(opened) is type(edit)
+    np.testing.assert_array_equal(opened.move(points, 0.8), edit.move(points, 0.8))
+    np.testing.assert_array_equal(opened.target_probability(points), edit.target_probability(points))
+    assert (opened.to_dict(), opened.goal, opened.classes_) == (edit.to_dict(), edit.goal, edit.classes_)
+    assert read_document(tmp_path)["provenance"]["space"]["weights"] == "toy-4"
+    for each in (edit, opened):
+        each.require(space)
+        with pytest.raises(FingerprintMismatch):
+            each.require(SpaceFingerprint(kind="ToyWriter", model="toy", weights="another"))
+    kept = edit.to_artifact()
+    for change in ({"arrays": {}}, {"parameters": {}}, {"parameters": kept.parameters | {"classes": ["x", "y"], "target": "z"}}):
+        write_artifact(dataclasses.replace(kept, **change), tmp_path)
+        with pytest.raises((DataError, InputError)):
+            load_instrument(tmp_path)
+
+
+def test_labels_of_any_plain_kind_come_back(two_classes, tmp_path):
+    points, labels = two_classes
+    calm = [label == "calm" for label in labels]
+    for given in (np.array(calm), [("mood", value) for value in calm], [7 if value else -2 for value in calm]):
+        edit = MeanDifferenceEdit().fit(points, given)
+        edit.save(tmp_path)
+        opened = load_instrument(tmp_path)
+        assert (opened.classes_, opened.target_) == (edit.classes_, edit.target_)
+        np.testing.assert_array_equal(opened.move(points), edit.move(points))
 
 
 def test_bad_input(two_classes, without_type_checks):
@@ -191,6 +235,6 @@ def test_bad_input(two_classes, without_type_checks):
         with pytest.raises(InputError, match=next(iter(options))):
             ClassifierGradientEdit(**options)
     with pytest.raises(InputError, match="zero"):
-        DirectionEdit(np.zeros(3))
+        Direction.of_points(np.zeros(3))
     with pytest.raises(InputError, match=r"layers \[1, 2\]"):
-        DirectionEdit(direction_of({1: np.ones(4, np.float32), 2: np.ones(4, np.float32)}))
+        direction_of({1: np.ones(4, np.float32), 2: np.ones(4, np.float32)}).move(points)

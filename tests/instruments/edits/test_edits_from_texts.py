@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from lexframe.exceptions import InputError
+from lexframe.exceptions import FingerprintMismatch, InputError
 from lexframe.generative.edited_texts import edit_texts
-from lexframe.instruments.edits.attribute_edit import DirectionEdit
-from lexframe.instruments.edits.edits_from_texts import class_gaussians_from_texts, edit_direction, edit_from_texts
+from lexframe.instruments.directions.direction import Direction
+from lexframe.instruments.edits.edits_from_texts import class_gaussians_from_texts, edit_from_texts
 from tests.generative.toy_writer import ALL_TEXTS, ToyWriter
 
 VERBS = [text.split()[1] for text in ALL_TEXTS]
@@ -21,14 +21,14 @@ def space():
 
 def test_the_mean_difference_of_two_classes_is_that_of_their_points(space):
     edit = edit_from_texts(space, ALL_TEXTS, VERBS, "sang")
-    np.testing.assert_allclose(edit.difference_, [0, 2, 0, 0])
+    np.testing.assert_allclose(edit.direction_.vector(), [0, 2, 0, 0])
     assert edit.target_ == "sang"
-    np.testing.assert_allclose(edit_from_texts(space, ALL_TEXTS, VERBS, "spoke").difference_, [0, -2, 0, 0])
+    np.testing.assert_allclose(edit_from_texts(space, ALL_TEXTS, VERBS, "spoke").direction_.vector(), [0, -2, 0, 0])
 
 
 def test_among_several_classes_the_others_are_the_other_side(space):
     edit = edit_from_texts(space, ALL_TEXTS, PAIRS, "she sang")
-    np.testing.assert_allclose(edit.difference_, [4 / 3, 4 / 3, 0, 0])
+    np.testing.assert_allclose(edit.direction_.vector(), [4 / 3, 4 / 3, 0, 0])
     assert edit.classes_ == ("not she sang", "she sang")
 
 
@@ -49,12 +49,17 @@ def test_the_gaussians_hold_the_spread_of_the_posteriors(space):
     np.testing.assert_allclose(added, np.exp(-3), rtol=1e-6)
 
 
-def test_a_direction_moves_as_its_edit_does(space):
+def test_a_direction_moves_as_its_edit_does(space, tmp_path):
     edit = edit_from_texts(space, ALL_TEXTS, VERBS, "sang")
-    direction = edit_direction(edit, space.fingerprint, positive="sang", negative="spoke")
     points = space.encode(ALL_TEXTS)
-    np.testing.assert_allclose(DirectionEdit(direction).move(points, 0.7), edit.move(points, 0.7), atol=1e-6)
-    direction.require(space.fingerprint)
+    edit.direction_.save(tmp_path)
+    kept = Direction.load(tmp_path)
+    np.testing.assert_array_equal(kept.move(points, 0.7), edit.move(points, 0.7))
+    assert (kept.positive, kept.negative, kept.method) == ("sang", "spoke", "mean_difference")
+    for found in (edit, kept):
+        found.require(space.fingerprint)
+        with pytest.raises(FingerprintMismatch):
+            found.require(ToyWriter(n_ignored=2).fingerprint)
 
 
 def test_what_is_wrong_is_said_before_texts_are_encoded():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lexframe.exceptions import InputError
+from lexframe.exceptions import DataError, FingerprintMismatch, InputError
 from lexframe.instruments.edits.attribute_edit import MeanDifferenceEdit
 from lexframe.instruments.edits.edits_from_texts import edit_from_texts
 from lexframe.instruments.edits.matched_edit import MatchedDifferenceEdit
@@ -64,6 +64,34 @@ def test_another_target_shares_the_classifiers(interplay):
     np.testing.assert_allclose(other.target_probability(points), 1 - edit.target_probability(points))
     with pytest.raises(InputError, match="'c' is no class"):
         edit.towards("c")
+
+
+@pytest.mark.parametrize("one_group", [False, True])
+def test_kept_and_opened_it_moves_the_same_towards_any_class(interplay, one_group, tmp_path):
+    points, labels, groups = interplay
+    keep = ["all"] * len(points) if one_group else [(group, True) for group in groups.tolist()]
+    space = ToyWriter().fingerprint
+    edit = MatchedDifferenceEdit(target="b", smoothing=2.0).fit(points, labels, keep, space=space)
+    edit.save(tmp_path)
+    opened = MatchedDifferenceEdit.load(tmp_path)
+    assert (opened.groups_, opened.classes_, opened.to_dict()) == (edit.groups_, edit.classes_, edit.to_dict())
+    for each, other in ((opened, edit), (opened.towards("a"), edit.towards("a"))):
+        np.testing.assert_array_equal(each.move(points), other.move(points))
+        np.testing.assert_array_equal(each.target_probability(points), other.target_probability(points))
+    opened.require(space)
+    with pytest.raises(FingerprintMismatch):
+        opened.require(ToyWriter(n_ignored=1).fingerprint)
+    next(tmp_path.glob("arrays-*")).unlink()
+    with pytest.raises(DataError, match="missing"):
+        MatchedDifferenceEdit.load(tmp_path)
+
+
+def test_fitted_again_it_forgets_what_it_knew(interplay):
+    points, labels, groups = interplay
+    edit = MatchedDifferenceEdit(target="b").fit(points, labels, groups)
+    before = edit.target_probability(points)
+    edit.fit(points[::-1], labels, groups)
+    assert not np.allclose(edit.target_probability(points), before)
 
 
 def test_small_groups_lean_on_all_points(interplay):

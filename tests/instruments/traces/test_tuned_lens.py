@@ -5,12 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
+from lexframe.artifacts import write_artifact
 from lexframe.exceptions import DataError, FingerprintMismatch, InputError
 from lexframe.instruments.traces import tuned_lens
 from lexframe.instruments.traces.lens import LogitLens
 from lexframe.instruments.traces.trace import trace
 from lexframe.instruments.traces.tuned_lens import TunedLens, fit_tuned_lens, mean_divergences
-from lexframe.provenance import SpaceFingerprint
+from lexframe.provenance import Provenance, SpaceFingerprint
 from lexframe.spaces.base import LensSpace, TokenStates
 from lexframe.spaces.toy import ToyLens
 from tests.tiny_models import FAMILIES, tiny_space
@@ -125,8 +126,8 @@ def test_the_pullback_is_the_gradient(family, precision, rng):
 def test_saved_and_opened_again_it_is_the_same(tmp_path):
     space = tiny_space("gpt2")
     lens = fit_tuned_lens(space, texts(60), n_steps=0)
-    lens.save(tmp_path / "lens.safetensors")
-    opened = TunedLens.load(tmp_path / "lens.safetensors")
+    lens.save(tmp_path / "lens")
+    opened = TunedLens.load(tmp_path / "lens")
     np.testing.assert_array_equal(opened.matrices, lens.matrices)
     assert opened.fits == lens.fits
     (first,), (second,) = (trace(space, ["one two three"], lens=each) for each in (lens, opened))
@@ -147,11 +148,17 @@ def test_another_model_is_refused():
     assert trace(tiny_space("gpt2", layer=1, pooling="mean"), ["one"], lens=lens)  # another point of the same model
 
 
-def test_files_that_hold_no_lens_are_named(tmp_path):
-    (tmp_path / "other.safetensors").write_bytes(b"not weights")
-    for name in ("other.safetensors", "missing.safetensors"):
-        with pytest.raises(DataError, match="holds no tuned lens"):
-            TunedLens.load(tmp_path / name)
+def test_what_holds_no_lens_is_named(tmp_path):
+    (tmp_path / "lens.safetensors").write_bytes(b"a lens of an earlier version")
+    with pytest.raises(DataError, match=r"is a file; expected a folder .* made again"):
+        TunedLens.load(tmp_path / "lens.safetensors")
+    with pytest.raises(DataError, match="holds no tuned-lens"):
+        TunedLens.load(tmp_path / "missing")
+    lens = fit_tuned_lens(tiny_space("gpt2"), texts(60), n_steps=0).to_artifact()
+    for change in ({"provenance": Provenance()}, {"parameters": {}}, {"arrays": {"matrices": lens.arrays["matrices"]}}):
+        write_artifact(dataclasses.replace(lens, **change), tmp_path / "lens")
+        with pytest.raises(DataError, match="damaged tuned-lens"):
+            TunedLens.load(tmp_path / "lens")
 
 
 @pytest.mark.parametrize("given", [[], ["a"], ["", "  "], ["one two"]])

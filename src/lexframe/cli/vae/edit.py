@@ -35,7 +35,7 @@ def edit(
     temperature: inputs.Temperature = 0.0,
     top_p: inputs.TopP = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="Of the control's directions and the draws of words.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Folder for the mean difference as a direction.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for what was learned: a mean difference as a direction, or the edit.")] = None,
     device: options.Device = None,
     as_json: options.Json = False,
 ) -> None:
@@ -47,8 +47,8 @@ def edit(
     if direction is not None and method is not None:
         raise InputError("--method says how texts give an edit; a saved --direction is one already. Leave --method out.")
     method = method or "mean-difference"
-    if out is not None and (direction is not None or keep is not None or method != "mean-difference"):
-        raise InputError("--out keeps one mean difference; it needs texts of two sides, --method mean-difference, and no --keep.")
+    if out is not None and direction is not None:
+        raise InputError("--out keeps what texts give, and a saved --direction is kept already. Leave one of them out.")
     if keep is not None and labeled is None:
         raise InputError("--keep names columns of --labeled FILE; give that file.")
     kept = None if keep is None or labeled is None else _kept(labeled, text, keep)
@@ -65,15 +65,13 @@ def edit(
     else:
         _print_edits(found)
     if out is not None:
-        printing.note(f"direction: {out}{'' if earlier is None else f', in place of the one towards {earlier} that stood there'}")
+        printing.note(f"saved: {out}{'' if earlier is None else f', in place of the one towards {earlier} that stood there'}")
 
 
 def _edit_source(
     files: tuple[Path | None, Path | None], classes: tuple[Path | None, str | None], saved: Path | None, column: str, label: str
 ) -> Any:
-    """A saved direction, or texts, their labels and the class to move towards."""
-    from lexframe.instruments import load_direction
-
+    """A saved direction or edit, or texts, their labels and the class to move towards."""
     ways = (files, classes, (saved,))
     started = [any(part is not None for part in way) for way in ways]
     whole = [all(part is not None for part in way) for way in ways]
@@ -83,7 +81,7 @@ def _edit_source(
             "--direction FOLDER."
         )
     if saved is not None:
-        return load_direction(saved)
+        return inputs.saved_edit(saved)
     if files[0] is not None and files[1] is not None:
         texts, names = inputs.poles(files[0], files[1], column)
         return texts, names, names[0]
@@ -99,23 +97,21 @@ def _kept(file: Path, column: str, names: str) -> list[tuple[str, ...]]:
 def _found_edit(
     space: Any, source: tuple[list[str], list[str], str], method: str, kept: list[tuple[str, ...]] | None, out: Path | None
 ) -> Any:
-    from lexframe.instruments import edit_direction, edit_from_texts, save_direction
+    from lexframe.instruments import MeanDifferenceEdit, edit_from_texts
 
     texts, labels, target = source
     found = edit_from_texts(space, texts, labels, target, method=method, keep=kept, progress=printing.progress("encoding"))
     if out is not None:
-        (other,) = (name for name in found.classes_ if name != target)
-        save_direction(edit_direction(found, space.fingerprint, positive=target, negative=other), out)
+        lasting = found.direction_ if isinstance(found, MeanDifferenceEdit) else found  # a direction can be added to others
+        lasting.save(out)
     return found
 
 
 def _saved_before(folder: Path) -> str | None:
-    """Where the direction leads that a new one will replace; None without one. A damaged one is refused before anything is computed."""
-    from lexframe.instruments import load_direction
+    """Where the edit leads that a new one will replace; None without one. A damaged one is refused before anything is computed."""
+    from lexframe.artifacts import is_artifact
 
-    if not (folder / "direction.json").is_file():
-        return None
-    return printing.one_line(load_direction(folder).positive)
+    return printing.one_line(inputs.saved_edit(folder).goal) if is_artifact(folder) else None
 
 
 def _print_edits(found: Any) -> None:

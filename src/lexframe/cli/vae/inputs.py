@@ -19,7 +19,23 @@ Labeled = Annotated[Path | None, typer.Option("--labeled", help="File of labeled
 MOST_STEPS = 1000
 """Of a range of amounts; each is a text to write."""
 
-SavedDirection = Annotated[Path | None, typer.Option("--direction", help="Folder of a direction that 'vae edit --out' made.")]
+SavedDirection = Annotated[Path | None, typer.Option("--direction", help="Folder of a direction or an edit that 'vae edit --out' made.")]
+
+
+def saved_edit(folder: Path) -> Any:
+    """What ``vae edit --out`` made.
+
+    Raises
+    ------
+    InputError
+        If the folder holds nothing that moves points.
+    """
+    from lexframe.instruments import PointEdit, load_instrument
+
+    found = load_instrument(folder)
+    if not isinstance(found, PointEdit):
+        raise InputError(f"{folder} holds a {type(found).__name__}, which moves no points. Name the folder of a direction or an edit.")
+    return found
 
 
 def open_text_vae(model: str, *, device: str | None = None) -> Any:

@@ -29,7 +29,7 @@ def sample(
 ) -> None:
     """Draw points from the prior or from the Gaussian of a class, move them along a direction if one is given, and write their texts."""
     from lexframe.generative import memorization_check, sample_texts
-    from lexframe.instruments import class_gaussians_from_texts, load_direction
+    from lexframe.instruments import class_gaussians_from_texts
     from lexframe.spaces import Decoding
 
     if (class_name is None) != (labeled is None):
@@ -39,7 +39,7 @@ def sample(
     if strength is not None and direction is None:
         raise InputError("--strength is of a move along --direction FOLDER; give both.")
     classes = inputs.labeled_texts(labeled, text, label) if labeled else None
-    moved = load_direction(direction) if direction else None
+    moved = inputs.saved_edit(direction) if direction else None
     learned = inputs.texts_of(training, text) if training else None
     real = inputs.texts_of(held_out, text) if held_out else None
     space = inputs.open_text_vae(model, device=device)

@@ -13,10 +13,11 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from lexframe.instruments.persistent_estimator import PersistentEstimator
 from lexframe.linalg import softmax
 
 
-class LinearReadout(ClassifierMixin, BaseEstimator):
+class LinearReadout(PersistentEstimator, ClassifierMixin, BaseEstimator):
     """Softmax of a linear map of the points: the fitted form that the linear instruments share.
 
     Attributes
@@ -40,6 +41,14 @@ class LinearReadout(ClassifierMixin, BaseEstimator):
         """The class with the largest logit."""
         logits = self._logits(X)
         return self.classes_[logits.argmax(axis=1)]
+
+    def fitted_arrays(self) -> dict[str, np.ndarray]:
+        """The map, which standardisation is part of."""
+        return {"coef": self.coef_, "intercept": self.intercept_}
+
+    def set_fitted_arrays(self, arrays: dict[str, np.ndarray]) -> None:
+        """Take the map back."""
+        self.coef_, self.intercept_ = arrays["coef"], arrays["intercept"]
 
     def _logits(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
@@ -75,6 +84,8 @@ class ShrinkageLDA(LinearReadout):
     A closed form: no epochs and nothing to tune. Points are standardised first, so that the identity is a fair target.
     """
 
+    artifact_kind = "shrinkage-lda"
+
     def __init__(self, shrinkage: str | float = "auto"):
         self.shrinkage = shrinkage
 
@@ -105,6 +116,8 @@ class LogisticProbe(LinearReadout):
     strength_ : float
         The inverse penalty chosen, by log-loss.
     """
+
+    artifact_kind = "logistic-probe"
 
     def __init__(self, *, strengths: tuple[float, ...] = (0.001, 0.01, 0.1, 1.0), n_folds: int = 3, random_state: int = 0):
         self.strengths = strengths

@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
 from lexframe.instruments.classifiers.posterior_mode import PosteriorMode, mode_of_many, posterior_mode
 from lexframe.instruments.classifiers.zero_shot_prior import propagation, shrunken_mean
+from lexframe.instruments.persistent_estimator import PersistentEstimator
 from lexframe.linalg import rows_by_class, softmax
 
 # Constants of the prior, chosen on texts of the training files of seven sets, never on a test set.
@@ -26,9 +27,11 @@ VARIANCE_PRIOR = 10
 MOST_ROWS_TO_CHOOSE = 500
 MOST_ROWS_TO_SMOOTH = 4000
 ROWS_OF_HALF_SMOOTHING = 50
+_ARRAYS = ("prior_mean", "prior_offset", "smoothing", "mean", "spread", "center", "coef", "intercept")
+_NUMBERS = ("trust", "precision", "smoothing_share")
 
 
-class PosteriorCalibration(ClassifierMixin, BaseEstimator):
+class PosteriorCalibration(PersistentEstimator, ClassifierMixin, BaseEstimator):
     r"""Logistic regression with the zero-shot classifier as its prior, over points of one or several layers.
 
     Parameters
@@ -75,6 +78,8 @@ class PosteriorCalibration(ClassifierMixin, BaseEstimator):
     Each block is standardised by coordinate, with variances shrunken towards their mean as if ten more points had it,
     and each row of a block is scaled to one length, so that no layer and no long text drowns the others.
     """
+
+    artifact_kind = "posterior-calibration"
 
     def __init__(
         self,
@@ -142,6 +147,17 @@ class PosteriorCalibration(ClassifierMixin, BaseEstimator):
         """The most probable class."""
         scores = self._scores(X)
         return self.classes_[scores.argmax(axis=1)]
+
+    def fitted_arrays(self) -> dict[str, np.ndarray]:
+        """Prior, scaling and posterior mode."""
+        return {name: np.atleast_1d(getattr(self, f"{name}_")) for name in (*_ARRAYS, *_NUMBERS)}
+
+    def set_fitted_arrays(self, arrays: dict[str, np.ndarray]) -> None:
+        """Take prior, scaling and posterior mode back."""
+        for name in _ARRAYS:
+            setattr(self, f"{name}_", arrays[name])
+        for name in _NUMBERS:
+            setattr(self, f"{name}_", float(arrays[name][0]))
 
     def _scores(self, X: Any) -> np.ndarray:
         check_is_fitted(self)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from lexframe.instruments.frame.nearest_basis import sorted_bases
 from lexframe.instruments.frame.vocabulary_frame import LabelBases
+from lexframe.instruments.persistent_estimator import PersistentEstimator
 from lexframe.linalg import metric_root, softmax
 from lexframe.spaces.seeding import seeded
 
@@ -66,7 +67,7 @@ class CalibrationModule(nn.Module):
         return points + self.norm(self.mlp(standardized * channels))
 
 
-class SemanticCalibration(OneToOneFeatureMixin, TransformerMixin, ClassifierMixin, BaseEstimator):
+class SemanticCalibration(PersistentEstimator, OneToOneFeatureMixin, TransformerMixin, ClassifierMixin, BaseEstimator):
     """Move points so that each comes near the basis of its label; predict the nearest basis.
 
     What is added to a point is worked out from its standardised coordinates: states of language models have a few
@@ -107,6 +108,9 @@ class SemanticCalibration(OneToOneFeatureMixin, TransformerMixin, ClassifierMixi
     n_epochs_ : int
         Epochs after which the module was kept; 0 if training did not help, and the points stay where they were.
     """
+
+    artifact_kind = "semantic-calibration"
+    unkept_parameters = frozenset({"bases", "vocabulary"})
 
     def __init__(
         self,
@@ -179,6 +183,18 @@ class SemanticCalibration(OneToOneFeatureMixin, TransformerMixin, ClassifierMixi
         """The label whose basis is nearest to the moved point."""
         logits = self._logits_of(X)
         return self.classes_[logits.argmax(axis=1)]
+
+    def fitted_arrays(self) -> dict[str, np.ndarray]:
+        """The frame that points are compared in, and the weights of the module."""
+        frame = {"vectors": self.vectors_, "scale": np.array([self.scale_])} | ({} if self.metric_ is None else {"metric": self.metric_})
+        return frame | {f"module.{name}": tensor.numpy() for name, tensor in self.module_.state_dict().items()}
+
+    def set_fitted_arrays(self, arrays: dict[str, np.ndarray]) -> None:
+        """Take the frame and the module back."""
+        self._set_frame(arrays["vectors"], arrays.get("metric"), scale=float(arrays["scale"][0]))
+        self.module_ = CalibrationModule(self.n_features_in_)
+        weights = {name.removeprefix("module."): torch.from_numpy(array) for name, array in arrays.items() if name.startswith("module.")}
+        self.module_.load_state_dict(weights)
 
     def _logits_of(self, X: Any) -> np.ndarray:
         check_is_fitted(self)

@@ -17,6 +17,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from lexframe.exceptions import InputError
 from lexframe.instruments.classifiers.linear_probe import LogisticProbe
+from lexframe.instruments.directions.direction import Direction
+from lexframe.instruments.persistent_estimator import PersistentEstimator
+from lexframe.provenance import SpaceFingerprint
 
 METHODS = ("mean_difference", "whitened", "pca", "probe")
 
@@ -167,7 +170,38 @@ def concept_direction(positive: Positive, negative: Negative, *, method: str = "
     return probe_direction(positive, negative)
 
 
-class ConceptDirection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+def direction_between(
+    positive: Positive, negative: Negative, *, method: str = "mean_difference", paired: bool = False
+) -> tuple[Vector, Vector]:
+    """The direction of two poles, and the midpoint of their means, from which projections are measured.
+
+    Parameters
+    ----------
+    positive, negative : ndarray of shape (n_positive, n_dims), (n_negative, n_dims)
+    method : str
+    paired : bool
+        See :func:`concept_direction`.
+
+    Returns
+    -------
+    direction, origin : ndarray of shape (n_dims,), float64
+
+    Raises
+    ------
+    InputError
+        See :func:`concept_direction`.
+    """
+    direction = concept_direction(positive, negative, method=method, paired=paired)
+    return direction, (positive.mean(0, dtype=np.float64) + negative.mean(0, dtype=np.float64)) / 2
+
+
+def typical_length(states: np.ndarray) -> float:
+    """The median length of the states that are not zero."""
+    lengths = np.linalg.norm(states.astype(np.float64), axis=1)
+    return float(np.median(lengths[lengths > 0])) if (lengths > 0).any() else 1.0
+
+
+class ConceptDirection(PersistentEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """The direction between two poles, and how far along it a point lies.
 
     Parameters
@@ -191,6 +225,8 @@ class ConceptDirection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     Where a method does not say by itself which end is which, the pole ``classes_[1]`` projects higher.
     """
 
+    artifact_kind = "concept-direction"
+
     def __init__(self, *, method: str = "mean_difference", paired: bool = False):
         self.method = method
         self.paired = paired
@@ -201,9 +237,8 @@ class ConceptDirection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         check_classification_targets(y)
         self.classes_ = _two_poles(y)
         negative, positive = (X[y == pole] for pole in self.classes_)
-        direction = concept_direction(positive, negative, method=self.method, paired=self.paired)
+        direction, self.origin_ = direction_between(positive, negative, method=self.method, paired=self.paired)
         self.direction_ = direction / np.linalg.norm(direction)
-        self.origin_ = (positive.mean(0) + negative.mean(0)) / 2
         self._n_features_out = 1
         return self
 
@@ -212,6 +247,32 @@ class ConceptDirection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float64)
         return ((X - self.origin_) @ self.direction_)[:, np.newaxis]
+
+    def to_direction(self, space: SpaceFingerprint | None = None) -> Direction:
+        """What was found as a :class:`~lexframe.instruments.directions.direction.Direction`, to move points with or to add to others.
+
+        Parameters
+        ----------
+        space : SpaceFingerprint, optional
+            Of the space whose points it was fitted on; a direction that knows it refuses points of others.
+
+        Returns
+        -------
+        Direction
+            Of length 1, with the same origin, so its ``project`` gives what :meth:`transform` gives.
+        """
+        check_is_fitted(self)
+        negative, positive = (str(pole) for pole in self.classes_)
+        return Direction.of_points(self.direction_, space, positive=positive, negative=negative, method=self.method, origin=self.origin_)
+
+    def fitted_arrays(self) -> dict[str, np.ndarray]:
+        """Direction and origin."""
+        return {"direction": self.direction_, "origin": self.origin_}
+
+    def set_fitted_arrays(self, arrays: dict[str, np.ndarray]) -> None:
+        """Take direction and origin back."""
+        self.direction_, self.origin_ = arrays["direction"], arrays["origin"]
+        self._n_features_out = 1
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

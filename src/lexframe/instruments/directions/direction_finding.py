@@ -6,8 +6,16 @@ from dataclasses import replace
 import numpy as np
 
 from lexframe.exceptions import InputError
-from lexframe.instruments.directions.concept_direction import METHODS, Negative, Positive, concept_direction
-from lexframe.instruments.directions.direction import Direction, Preflight
+from lexframe.instruments.directions.concept_direction import (
+    METHODS,
+    Negative,
+    Positive,
+    concept_direction,
+    direction_between,
+    typical_length,
+)
+from lexframe.instruments.directions.direction import Direction
+from lexframe.instruments.directions.preflight import Preflight
 from lexframe.instruments.frame.vocabulary_frame import VocabularyFrame
 from lexframe.linalg import unit_rows
 from lexframe.provenance import Provenance
@@ -54,7 +62,8 @@ def find_direction(
     Returns
     -------
     Direction
-        Every vector as long as a typical state of its layer (the median length of the texts' last states).
+        Every vector as long as a typical state of its layer (the median length of the texts' last states). Its origin is the midpoint
+        of the poles' means.
 
     Raises
     ------
@@ -72,11 +81,12 @@ def find_direction(
     asked = [Representation(layer, kind) for kind in (pooling, "last") for layer in chosen]
     points = space.encode_representations([*positive_texts, *negative_texts], asked, batch_size=batch_size, progress=progress)
     n_positive, n_layers = len(positive_texts), len(chosen)
-    vectors, preflight = {}, {}
+    vectors, preflight, origins, scales = {}, {}, {}, {}
     for column, layer in enumerate(chosen):
         positive, negative = points[:n_positive, column], points[n_positive:, column]
-        direction = concept_direction(positive, negative, method=method, paired=paired)
-        vectors[layer] = _as_long_as(direction, points[:, n_layers + column])
+        direction, origins[layer] = direction_between(positive, negative, method=method, paired=paired)
+        scales[layer] = typical_length(points[:, n_layers + column])
+        vectors[layer] = _of_length(direction, scales[layer])
         preflight[layer] = preflight_of(positive, negative, method=method, paired=paired)
     parameters = {"pooling": pooling, "paired": paired, "n_positive": n_positive, "n_negative": len(negative_texts)}
     return Direction(
@@ -87,11 +97,13 @@ def find_direction(
         method=method,
         provenance=Provenance(space=space.fingerprint, parameters=parameters),
         preflight=preflight,
+        origins=origins,
+        scales=scales,
     )
 
 
 def preflight_of(positive: Positive, negative: Negative, *, method: str = "mean_difference", paired: bool = False) -> Preflight:
-    """What the training points say beforehand; see :class:`~lexframe.instruments.directions.direction.Preflight`.
+    """What the training points say beforehand; see :class:`~lexframe.instruments.directions.preflight.Preflight`.
 
     Parameters
     ----------
@@ -179,13 +191,14 @@ def frame_direction(
         raise InputError(f"{', '.join(positive_words)} and {', '.join(negative_words)} have the same basis. Give words that differ.")
     words = [*positive_words, *negative_words]
     states = space.encode_representations(words, [Representation(layer, "last") for layer in chosen])
-    vectors = {}
+    vectors, scales = {}, {}
     for column, layer in enumerate(chosen):
         drawn_back = difference if layer == space.n_layers else _before_final_norm(space, difference, states[:, column], layer)
-        vectors[layer] = _as_long_as(drawn_back, states[:, column])
+        scales[layer] = typical_length(states[:, column])
+        vectors[layer] = _of_length(drawn_back, scales[layer])
     names = (", ".join(positive_words), ", ".join(negative_words))
     provenance = Provenance(space=space.fingerprint, parameters={"center": center})
-    return Direction(vectors, space.n_layers, *names, "frame", provenance)
+    return Direction(vectors, space.n_layers, *names, "frame", provenance, scales=scales)
 
 
 def random_direction(like: Direction, *, seed: int) -> Direction:
@@ -199,12 +212,13 @@ def random_direction(like: Direction, *, seed: int) -> Direction:
         Of the draw.
     """
     rng = np.random.default_rng(seed)
-    drawn = {layer: rng.normal(size=like.vectors[layer].shape) for layer in like.layers}
+    drawn = {layer: rng.normal(size=like.vectors[layer].shape) for layer in sorted(like.vectors)}
     vectors = {
         layer: (vector * np.linalg.norm(like.vectors[layer]) / np.linalg.norm(vector)).astype(np.float32) for layer, vector in drawn.items()
     }
     provenance = replace(like.provenance, seed=seed)
-    return replace(like, vectors=vectors, positive="chance", negative="chance", method="random", provenance=provenance, preflight={})
+    drawn_by_chance = replace(like, vectors=vectors, provenance=provenance, preflight={}, origins={})
+    return replace(drawn_by_chance, positive="chance", negative="chance", method="random")
 
 
 def _resolved(layers: Sequence[int] | None, n_layers: int) -> list[int]:
@@ -215,11 +229,8 @@ def _resolved(layers: Sequence[int] | None, n_layers: int) -> list[int]:
     return sorted({resolve_layer(layer, n_layers) for layer in layers})
 
 
-def _as_long_as(direction: np.ndarray, states: np.ndarray) -> np.ndarray:
-    """`direction` with the median length of the states that are not zero."""
-    lengths = np.linalg.norm(states.astype(np.float64), axis=1)
-    typical = float(np.median(lengths[lengths > 0])) if (lengths > 0).any() else 1.0
-    return (direction * (typical / np.linalg.norm(direction))).astype(np.float32)
+def _of_length(direction: np.ndarray, length: float) -> np.ndarray:
+    return (direction * (length / np.linalg.norm(direction))).astype(np.float32)
 
 
 def _before_final_norm(space: LensSpace, wanted: np.ndarray, states: np.ndarray, layer: int) -> np.ndarray:

@@ -13,6 +13,37 @@ PerText = Float[np.ndarray, " n_texts"]
 
 
 @dataclass(frozen=True, slots=True)
+class SideEffectBudget:
+    """How much may change besides. None switches a limit off.
+
+    Attributes
+    ----------
+    divergence : float or None
+        Most KL(unsteered ‖ steered) on neutral texts, in nats per token.
+    perplexity_ratio : float or None
+        Most perplexity of neutral texts under the steered model over that under the unsteered one.
+    fluency_ratio : float or None
+        Most perplexity of steered over that of unsteered generations, both under the unsteered model.
+    distinct_ratio : float or None
+        Least share of different word pairs in steered generations over that in unsteered ones.
+    """
+
+    divergence: float | None = 0.5
+    perplexity_ratio: float | None = 1.5
+    fluency_ratio: float | None = 1.5
+    distinct_ratio: float | None = 0.8
+
+    def exceeded_by(self, **measured: float) -> tuple[str, ...]:
+        """Names of the limits that measured values break; a value that is not a number breaks its limit."""
+        broken = []
+        for name, value in measured.items():
+            limit = getattr(self, name)
+            within = limit is None or (value >= limit if name == "distinct_ratio" else value <= limit)
+            broken += [] if within else [name]
+        return tuple(broken)
+
+
+@dataclass(frozen=True, slots=True)
 class NeutralEffect:
     """How a moved model reads neutral texts, a value a text.
 

@@ -11,7 +11,7 @@ from lexframe.exceptions import InputError
 from lexframe.instruments.directions.direction import Direction
 from lexframe.instruments.directions.direction_finding import random_direction
 from lexframe.instruments.directions.neutral_texts import NEUTRAL_PROMPTS, NEUTRAL_TEXTS
-from lexframe.instruments.directions.side_effects import NeutralReading, continuation_log_loss, distinct_share
+from lexframe.instruments.directions.side_effects import NeutralReading, SideEffectBudget, continuation_log_loss, distinct_share
 from lexframe.instruments.directions.steering import EffectMetric, LabelWordOdds, steered
 from lexframe.intervals import Estimate, mean_over_items
 from lexframe.provenance import Provenance
@@ -19,37 +19,6 @@ from lexframe.spaces.base import Progress, SteerableSpace, resolve_layer
 
 STRENGTHS = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Strengths that are tried by default, as shares of the length of a typical state."""
-
-
-@dataclass(frozen=True, slots=True)
-class SideEffectBudget:
-    """How much may change besides. None switches a limit off.
-
-    Attributes
-    ----------
-    divergence : float or None
-        Most KL(unsteered ‖ steered) on neutral texts, in nats per token.
-    perplexity_ratio : float or None
-        Most perplexity of neutral texts under the steered model over that under the unsteered one.
-    fluency_ratio : float or None
-        Most perplexity of steered over that of unsteered generations, both under the unsteered model.
-    distinct_ratio : float or None
-        Least share of different word pairs in steered generations over that in unsteered ones.
-    """
-
-    divergence: float | None = 0.5
-    perplexity_ratio: float | None = 1.5
-    fluency_ratio: float | None = 1.5
-    distinct_ratio: float | None = 0.8
-
-    def exceeded_by(self, **measured: float) -> tuple[str, ...]:
-        """Names of the limits that measured values break; a value that is not a number breaks its limit."""
-        broken = []
-        for name, value in measured.items():
-            limit = getattr(self, name)
-            within = limit is None or (value >= limit if name == "distinct_ratio" else value <= limit)
-            broken += [] if within else [name]
-        return tuple(broken)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

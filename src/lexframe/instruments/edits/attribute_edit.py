@@ -1,21 +1,22 @@
-"""Moves of points that change one attribute of the texts written from them: by difference of means, by classifier, by direction."""
+"""Moves of points that change one attribute of the texts written from them: by difference of means, or by classifier."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from lexframe.checks import checked_points, checked_vector, class_number, class_numbers
+from lexframe.artifacts import Artifact, Persistent
+from lexframe.checks import checked_points, class_number, class_numbers
 from lexframe.exceptions import InputError
 from lexframe.instruments.classifiers.linear_probe import LogisticProbe
-from lexframe.instruments.directions.concept_direction import mean_difference
+from lexframe.instruments.directions.concept_direction import direction_between, typical_length
 from lexframe.instruments.directions.direction import Direction
 from lexframe.instruments.edits.class_projection import nearest_in_class
+from lexframe.instruments.edits.late_probe import LateProbe
+from lexframe.instruments.edits.point_edit import PointEdit, checked_strength, kept_label
 from lexframe.linalg import shrunken_whitening
-from lexframe.provenance import SpaceFingerprint
+from lexframe.provenance import Provenance, SpaceFingerprint
 from lexframe.typing import Points, Vectors
 
 Labels = Sequence[Hashable] | np.ndarray
@@ -23,35 +24,11 @@ Labels = Sequence[Hashable] | np.ndarray
 METRICS = ("whitened", "euclidean")
 
 
-class PointEdit(ABC):
-    """A move of points towards one value of an attribute."""
-
-    @abstractmethod
-    def move(self, points: Vectors, strength: float = 1.0) -> Points:
-        """The points moved.
-
-        Parameters
-        ----------
-        points : ndarray of shape (n_points, n_dims)
-        strength : float
-            0 moves nothing; what 1 does is for each edit to say.
-
-        Returns
-        -------
-        ndarray of shape (n_points, n_dims), float32
-        """
-
-    def target_probability(self, points: Vectors) -> Float[np.ndarray, " n_points"] | None:
-        """Probability of the value edited towards at each point; None where the edit knows no classifier."""
-        return None
-
-    def to_dict(self) -> dict[str, Any]:
-        """What the edit is, as plain types."""
-        return {"edit": type(self).__name__}
-
-
-class MeanDifferenceEdit(PointEdit):
+class MeanDifferenceEdit(PointEdit, Persistent):
     """Adds the difference of two class means: strength 1 moves one mean onto the other.
+
+    It finds a :class:`~lexframe.instruments.directions.direction.Direction` and moves by it; beside that it knows which point is of
+    which class.
 
     Parameters
     ----------
@@ -62,8 +39,8 @@ class MeanDifferenceEdit(PointEdit):
     ----------
     classes_ : tuple of two labels
     target_ : hashable
-    difference_ : ndarray of shape (n_dims,), float64
-        Mean of the target class minus that of the other.
+    direction_ : Direction
+        From the other class to the target, as long as the difference of their means; its origin lies midway between them.
     probe_ : LogisticProbe
         Fitted on the same points when it is first asked for; tells the classes apart, and plays no part in the move.
 
@@ -72,11 +49,24 @@ class MeanDifferenceEdit(PointEdit):
     Larsen et al. (2016), Autoencoding beyond pixels using a learned similarity metric, section 4.2.1: visual attribute vectors.
     """
 
+    artifact_kind = "mean-difference-edit"
+
     def __init__(self, *, target: Hashable = None):
         self.target = target
 
-    def fit(self, points: Vectors, labels: Labels) -> "MeanDifferenceEdit":
-        """Learn the difference from points, shape (n_points, n_dims), and their labels.
+    def fit(self, points: Vectors, labels: Labels, *, space: SpaceFingerprint | None = None) -> "MeanDifferenceEdit":
+        """Learn the difference.
+
+        Parameters
+        ----------
+        points : ndarray of shape (n_points, n_dims)
+        labels : sequence of hashable, length n_points
+        space : SpaceFingerprint, optional
+            Of the space that the points are of; the direction then refuses points of others.
+
+        Returns
+        -------
+        self
 
         Raises
         ------
@@ -92,34 +82,67 @@ class MeanDifferenceEdit(PointEdit):
                 "Keep two of them, or use ClassifierGradientEdit for several."
             )
         self._target = target_number(self.target, self.classes_)
-        self.target_ = self.classes_[self._target]
-        self.difference_ = mean_difference(table[numbers == self._target], table[numbers != self._target])
-        if np.abs(self.difference_).max() <= 1e-10 * np.abs(table).max():
-            raise InputError("Both classes have the same mean point, so there is nothing to add. Check that the texts of both differ.")
-        self._fitted_on = table, numbers
-        self.__dict__.pop("probe_", None)
+        self.target_, other = self.classes_[self._target], self.classes_[1 - self._target]
+        difference, origin = direction_between(table[numbers == self._target], table[numbers != self._target])
+        self.direction_ = Direction.of_points(
+            difference,
+            space,
+            positive=str(self.target_),
+            negative=str(other),
+            method="mean_difference",
+            origin=origin,
+            scale=typical_length(table),
+        )
+        self._probe = LateProbe(table, numbers)
         return self
 
-    @cached_property
+    @property
     def probe_(self) -> LogisticProbe:
         """Classifier of the points that the edit was fitted on."""
-        return LogisticProbe().fit(*self._fitted_on)
+        return self._probe.fitted
+
+    @property
+    def goal(self) -> str:
+        """Name of the target class."""
+        return str(self.target_)
+
+    def require(self, space: SpaceFingerprint) -> None:
+        """See :meth:`~lexframe.instruments.directions.direction.Direction.require`."""
+        self.direction_.require(space)
 
     def move(self, points: Vectors, strength: float = 1.0) -> Points:
         """Points plus `strength` times the difference; see :meth:`PointEdit.move`."""
-        table = checked_points(points, len(self.difference_))
-        return (table + checked_strength(strength) * self.difference_).astype(np.float32)
+        return self.direction_.move(points, strength)
 
     def target_probability(self, points: Vectors) -> Float[np.ndarray, " n_points"]:
         """Of the target class, by the probe."""
-        return np.asarray(self.probe_.predict_proba(checked_points(points, len(self.difference_)))[:, self._target])
+        table = checked_points(points, len(self.direction_.vector()))
+        return np.asarray(self.probe_.predict_proba(table)[:, self._target])
 
     def to_dict(self) -> dict[str, Any]:
         """What the edit is, as plain types."""
-        return {"edit": "MeanDifferenceEdit", "target": str(self.target_), "length": float(np.linalg.norm(self.difference_))}
+        length = float(np.linalg.norm(self.direction_.vector()))
+        return {"edit": "MeanDifferenceEdit", "target": str(self.target_), "length": length}
+
+    def to_artifact(self) -> Artifact:
+        """The direction, the probe, and the classes that they are of."""
+        known = {"target": self.target, "classes": list(self.classes_)}
+        artifact = Artifact(self.artifact_kind, known, {}, self.direction_.provenance, self.artifact_version)
+        return artifact.with_part("direction", self.direction_.to_artifact()).with_part("probe", self.probe_.to_artifact())
+
+    @classmethod
+    def from_artifact(cls, artifact: Artifact) -> "MeanDifferenceEdit":
+        """Back from :meth:`to_artifact`."""
+        edit = cls(target=kept_label(artifact.parameters["target"]))
+        edit.classes_ = tuple(map(kept_label, artifact.parameters["classes"]))
+        edit._target = target_number(edit.target, edit.classes_)
+        edit.target_ = edit.classes_[edit._target]
+        edit.direction_ = Direction.from_artifact(artifact.part("direction"))
+        edit._probe = LateProbe.of(LogisticProbe.from_artifact(artifact.part("probe")))
+        return edit
 
 
-class ClassifierGradientEdit(PointEdit):
+class ClassifierGradientEdit(PointEdit, Persistent):
     r"""Moves each point as little as possible until a classifier gives the target class at a stated probability.
 
     The classifier is L2 logistic regression, its penalty chosen by cross-validation. The move is the shortest δ with
@@ -148,7 +171,10 @@ class ClassifierGradientEdit(PointEdit):
     classes_ : tuple of labels
     target_ : hashable
     probe_ : LogisticProbe
+    space_ : SpaceFingerprint or None
     """
+
+    artifact_kind = "classifier-gradient-edit"
 
     def __init__(self, *, target: Hashable = None, probability: float = 0.9, radius: float = 4.0, metric: str = "whitened"):
         if not 0 < probability < 1:
@@ -159,8 +185,19 @@ class ClassifierGradientEdit(PointEdit):
             raise InputError(f"metric is {metric!r}; expected one of {', '.join(METRICS)}.")
         self.target, self.probability, self.radius, self.metric = target, probability, radius, metric
 
-    def fit(self, points: Vectors, labels: Labels) -> "ClassifierGradientEdit":
-        """Learn classifier and metric from points, shape (n_points, n_dims), and their labels.
+    def fit(self, points: Vectors, labels: Labels, *, space: SpaceFingerprint | None = None) -> "ClassifierGradientEdit":
+        """Learn classifier and metric.
+
+        Parameters
+        ----------
+        points : ndarray of shape (n_points, n_dims)
+        labels : sequence of hashable, length n_points
+        space : SpaceFingerprint, optional
+            Of the space that the points are of; the edit then refuses points of others.
+
+        Returns
+        -------
+        self
 
         Raises
         ------
@@ -177,7 +214,18 @@ class ClassifierGradientEdit(PointEdit):
         self.probe_ = LogisticProbe().fit(table, numbers)
         self._whitening = _standard_whitening(table) if self.metric == "whitened" else np.eye(table.shape[1])
         self._unwhitening = np.linalg.inv(self._whitening)
+        self.space_ = space
         return self
+
+    @property
+    def goal(self) -> str:
+        """Name of the target class."""
+        return str(self.target_)
+
+    def require(self, space: SpaceFingerprint) -> None:
+        """Raise FingerprintMismatch unless it was fitted on points of that space, or of none that is known."""
+        if self.space_ is not None:
+            self.space_.require(space, what=f"The edit towards {self.goal!r}")
 
     def move(self, points: Vectors, strength: float = 1.0) -> Points:
         """Points moved towards the target class.
@@ -210,62 +258,48 @@ class ClassifierGradientEdit(PointEdit):
         settings = {name: getattr(self, name) for name in ("probability", "radius", "metric")}
         return {"edit": "ClassifierGradientEdit", "target": str(self.target_), **settings}
 
+    def to_artifact(self) -> Artifact:
+        """The classifier, the metric, and the settings."""
+        known = {
+            "target": self.target,
+            "probability": self.probability,
+            "radius": self.radius,  # None where it has no end, which JSON cannot write
+            "metric": self.metric,
+            "classes": list(self.classes_),
+        }
+        artifact = Artifact(self.artifact_kind, known, {"whitening": self._whitening}, Provenance(space=self.space_), self.artifact_version)
+        return artifact.with_part("probe", self.probe_.to_artifact())
 
-class DirectionEdit(PointEdit):
-    """Adds a vector, such as one of a :class:`~lexframe.instruments.directions.direction.Direction`; strength 1 adds it as it is.
-
-    Parameters
-    ----------
-    direction : Direction or ndarray of shape (n_dims,)
-    layer : int, optional
-        Which vector of a Direction. Not needed where it has only one.
-
-    Attributes
-    ----------
-    vector : ndarray of shape (n_dims,), float64
-
-    Raises
-    ------
-    InputError
-        If the vector is zero or not finite, or the Direction has several and none is named.
-    """
-
-    def __init__(self, direction: Direction | Float[np.ndarray, " n_dims"], *, layer: int | None = None):
-        self.direction = direction if isinstance(direction, Direction) else None
-        if isinstance(direction, Direction):
-            if layer is None and len(direction.layers) > 1:
-                raise InputError(f"The direction {direction} has vectors for the layers {list(direction.layers)}; name one as layer.")
-            vector: Any = direction.vector(direction.layers[0] if layer is None else layer)
-        else:
-            vector = direction
-        self.vector = checked_vector(vector, what="direction")
-        if not self.vector.any():
-            raise InputError("The direction is zero, so it moves nothing. Find it again, from other examples.")
-
-    def move(self, points: Vectors, strength: float = 1.0) -> Points:
-        """Points plus `strength` times the vector; see :meth:`PointEdit.move`."""
-        return (checked_points(points, len(self.vector)) + checked_strength(strength) * self.vector).astype(np.float32)
-
-    def to_dict(self) -> dict[str, Any]:
-        """What the edit is, as plain types."""
-        name = str(self.direction) if self.direction is not None else None
-        return {"edit": "DirectionEdit", "direction": name, "length": float(np.linalg.norm(self.vector))}
+    @classmethod
+    def from_artifact(cls, artifact: Artifact) -> "ClassifierGradientEdit":
+        """Back from :meth:`to_artifact`."""
+        known = artifact.parameters
+        radius = np.inf if known["radius"] is None else known["radius"]
+        edit = cls(target=kept_label(known["target"]), probability=known["probability"], radius=radius, metric=known["metric"])
+        edit.classes_ = tuple(map(kept_label, known["classes"]))
+        edit._target = target_number(edit.target, edit.classes_)
+        edit.target_ = edit.classes_[edit._target]
+        edit.probe_ = LogisticProbe.from_artifact(artifact.part("probe"))
+        edit.space_ = artifact.provenance.space
+        edit._whitening = artifact.arrays["whitening"]
+        edit._unwhitening = np.linalg.inv(edit._whitening)
+        return edit
 
 
-def edit_on(fingerprint: SpaceFingerprint, edit: PointEdit | Direction) -> PointEdit:
-    """The edit of a Direction, or the edit itself; a direction of another model is refused.
+def edit_on(fingerprint: SpaceFingerprint, edit: PointEdit) -> PointEdit:
+    """The edit, if it can move points of the space.
 
     Raises
     ------
     FingerprintMismatch
-        If a Direction was found on another model.
+        If it was learned on another space.
     InputError
-        If a Direction has vectors of several layers.
+        If it is a Direction with vectors of several layers, or zero.
     """
-    used = DirectionEdit(edit) if isinstance(edit, Direction) else edit
-    if isinstance(used, DirectionEdit) and used.direction is not None:
-        used.direction.require(fingerprint)
-    return used
+    edit.require(fingerprint)
+    if isinstance(edit, Direction) and not edit.vector().any():
+        raise InputError(f"The direction {edit} is zero, so it moves nothing. Find it again, from other examples.")
+    return edit
 
 
 def _standard_whitening(points: Float[np.ndarray, "n_points n_dims"]) -> Float[np.ndarray, "n_dims n_dims"]:
@@ -280,10 +314,3 @@ def _standard_whitening(points: Float[np.ndarray, "n_points n_dims"]) -> Float[n
 def target_number(target: Hashable, classes: Sequence[Any]) -> int:
     """Where the target stands among classes; None is the last."""
     return len(classes) - 1 if target is None else class_number(target, classes)
-
-
-def checked_strength(strength: float) -> float:
-    """The strength, if it is finite."""
-    if not np.isfinite(strength):
-        raise InputError(f"strength is {strength}; expected a finite number.")
-    return float(strength)

@@ -3,15 +3,11 @@
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-import numpy as np
-
 from lexframe.checks import checked_texts, class_number, class_numbers
 from lexframe.exceptions import InputError
-from lexframe.instruments.directions.direction import Direction
 from lexframe.instruments.edits.attribute_edit import ClassifierGradientEdit, MeanDifferenceEdit
 from lexframe.instruments.edits.class_sampling import ClassGaussians
 from lexframe.instruments.edits.matched_edit import MatchedDifferenceEdit, matched_groups
-from lexframe.provenance import Provenance, SpaceFingerprint
 from lexframe.spaces.base import LatentVariableSpace, Progress, Space
 
 METHODS = ("mean-difference", "classifier")
@@ -68,13 +64,13 @@ def edit_from_texts(
         matched_groups(keep, len(texts))
     points = space.encode(texts, batch_size=batch_size, progress=progress)
     if method == "classifier":
-        return ClassifierGradientEdit(target=target).fit(points, labels)
+        return ClassifierGradientEdit(target=target).fit(points, labels, space=space.fingerprint)
     if keep is not None:
-        return MatchedDifferenceEdit(target=target).fit(points, labels, keep)
+        return MatchedDifferenceEdit(target=target).fit(points, labels, keep, space=space.fingerprint)
     sides: list[Any] = list(labels)
     if len(classes) > 2:
         sides = [target if label == target else f"not {target}" for label in sides]
-    return MeanDifferenceEdit(target=target).fit(points, sides)
+    return MeanDifferenceEdit(target=target).fit(points, sides, space=space.fingerprint)
 
 
 def class_gaussians_from_texts(
@@ -108,30 +104,3 @@ def class_gaussians_from_texts(
     class_numbers(labels, len(texts))
     posterior = space.posterior(texts, batch_size=batch_size, progress=progress)
     return ClassGaussians().fit(posterior.means, labels, log_variances=posterior.log_variances)
-
-
-def edit_direction(edit: MeanDifferenceEdit, space: SpaceFingerprint, *, positive: str, negative: str) -> Direction:
-    """The difference of an edit as a direction, to keep with :func:`lexframe.instruments.save_direction`.
-
-    Parameters
-    ----------
-    edit : MeanDifferenceEdit
-        Fitted.
-    space : SpaceFingerprint
-        Of the space whose points it was fitted on.
-    positive, negative : str
-        Names of the poles; the edit moves towards the positive one.
-
-    Returns
-    -------
-    Direction
-        Of one layer, as long as the difference: strength 1 moves one mean onto the other.
-    """
-    return Direction(
-        vectors={0: edit.difference_.astype(np.float32)},
-        n_layers=0,
-        positive=positive,
-        negative=negative,
-        method="mean_difference",
-        provenance=Provenance(space=space, parameters=edit.to_dict()),
-    )

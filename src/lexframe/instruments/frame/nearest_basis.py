@@ -8,10 +8,11 @@ from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from lexframe.instruments.frame.vocabulary_frame import LabelBases
+from lexframe.instruments.persistent_estimator import PersistentEstimator
 from lexframe.linalg import cosine, softmax
 
 
-class NearestBasis(ClassifierMixin, BaseEstimator):
+class NearestBasis(PersistentEstimator, ClassifierMixin, BaseEstimator):
     """Label whose basis is most similar to the point.
 
     With `bases` nothing is learnt from the points: this is a zero-shot classifier, and `fit` only checks its input.
@@ -32,6 +33,9 @@ class NearestBasis(ClassifierMixin, BaseEstimator):
     vectors_ : ndarray of shape (n_classes, n_features)
         The bases, in the order of `classes_`.
     """
+
+    artifact_kind = "nearest-basis"
+    unkept_parameters = frozenset({"bases"})
 
     def __init__(self, bases: LabelBases | None = None, *, temperature: float = 0.1):
         self.bases = bases
@@ -64,6 +68,14 @@ class NearestBasis(ClassifierMixin, BaseEstimator):
         """The most similar label."""
         similarity = self.similarity(X)
         return self.classes_[similarity.argmax(axis=1)]
+
+    def fitted_arrays(self) -> dict[str, np.ndarray]:
+        """The bases, and the inner product that they are compared in where it is not the plain one."""
+        return {"vectors": self.vectors_} | ({} if self.metric_ is None else {"metric": self.metric_})
+
+    def set_fitted_arrays(self, arrays: dict[str, np.ndarray]) -> None:
+        """Take the bases back."""
+        self.vectors_, self.metric_ = arrays["vectors"], arrays.get("metric")
 
 
 def sorted_bases(bases: LabelBases, y: np.ndarray, n_features: int) -> tuple[np.ndarray, np.ndarray]:

@@ -5,29 +5,23 @@ regression of y - x on x gives A and b in closed form; steps of natural gradient
 follow. Both see texts alone, no labels. Whatever does not help on tokens kept apart is not done, layer by layer.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import scipy.linalg
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
-from lexframe.exceptions import DataError, InputError
-from lexframe.files import replacing
+from lexframe.artifacts import Artifact, Persistent
+from lexframe.exceptions import InputError
 from lexframe.instruments.traces.lens import Lens
 from lexframe.linalg import softmax
-from lexframe.provenance import SpaceFingerprint
+from lexframe.provenance import Provenance, SpaceFingerprint
 from lexframe.spaces.base import LensSpace, Progress, resolve_layer
 
 RIDGES = (1e-4, 1e-2, 1.0)
 """Candidates for the ridge, as shares of the mean variance of x."""
 STAGES = ("logit", "ridge", "trained")
-_FORMAT = 1
 _BLOCK_TOKENS = 1024
 _LEAST_TOKENS = 64
 _HELD_OUT_TOKENS = 2048
@@ -65,7 +59,7 @@ class LayerFit:
     ridge: float
 
 
-class TunedLens(Lens):
+class TunedLens(Lens, Persistent):
     """A logit lens with an affine map in front of the head at every inner layer.
 
     Parameters
@@ -86,6 +80,7 @@ class TunedLens(Lens):
     """
 
     name = "tuned"
+    artifact_kind = "tuned-lens"
 
     def __init__(
         self,
@@ -113,42 +108,20 @@ class TunedLens(Lens):
         """The head's own logits."""
         return space.lens.logits(inputs, precision=precision)
 
-    def save(self, path: str | Path) -> None:
-        """Write one safetensors file, atomically."""
-        facts = {
-            "format": _FORMAT,
-            "what": "tuned lens",
-            "fingerprint": self.fingerprint.to_dict(),
-            "fits": [asdict(fit) for fit in self.fits],
-        }
-        with replacing(path) as temporary:
-            save_file(
-                {"matrices": np.ascontiguousarray(self.matrices), "offsets": np.ascontiguousarray(self.offsets)},
-                temporary,
-                metadata={"lexframe": json.dumps(facts)},
-            )
+    def to_artifact(self) -> Artifact:
+        """The maps, and how well each layer can be read."""
+        arrays = {"matrices": self.matrices, "offsets": self.offsets}
+        parameters = {"fits": [asdict(fit) for fit in self.fits]}
+        return Artifact(self.artifact_kind, parameters, arrays, Provenance(space=self.fingerprint), self.artifact_version)
 
     @classmethod
-    def load(cls, path: str | Path) -> "TunedLens":
-        """Open what :meth:`save` wrote.
-
-        Raises
-        ------
-        DataError
-            If the file holds no tuned lens, or one that is damaged or of a later format.
-        """
-        try:
-            with safe_open(str(path), framework="numpy") as file:
-                facts: dict[str, Any] = json.loads((file.metadata() or {})["lexframe"])
-                if (facts["what"], facts["format"]) != ("tuned lens", _FORMAT):
-                    raise KeyError("format")
-                matrices, offsets = file.get_tensor("matrices"), file.get_tensor("offsets")
-            fits = [LayerFit(**fit) for fit in facts["fits"]]
-            return cls(matrices, offsets, SpaceFingerprint.from_dict(facts["fingerprint"]), fits)
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise DataError(
-                f"{path} holds no tuned lens that this version reads ({error}). Make one with fit_tuned_lens(space, texts).save(path)."
-            ) from error
+    def from_artifact(cls, artifact: Artifact) -> "TunedLens":
+        """Back from :meth:`to_artifact`."""
+        space = artifact.provenance.space
+        if space is None:
+            raise KeyError("the lens does not say which model it was fitted on")
+        fits = [LayerFit(**fit) for fit in artifact.parameters["fits"]]
+        return cls(artifact.arrays["matrices"], artifact.arrays["offsets"], space, fits)
 
 
 def fit_tuned_lens(

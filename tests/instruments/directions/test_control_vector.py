@@ -1,50 +1,18 @@
-"""Directions on disk: whole, the same, refused where damaged; and as llama.cpp reads them."""
+"""Directions as llama.cpp reads them."""
 
 import builtins
-import json
 
 import numpy as np
 import pytest
 
-from lexframe.exceptions import DataError, InputError, MissingExtraError
-from lexframe.instruments import export_gguf, find_direction, load_direction, save_direction
+from lexframe.exceptions import InputError, MissingExtraError
+from lexframe.instruments import Direction, export_gguf, find_direction
 from tests.tiny_models import tiny_space
 
 
 @pytest.fixture(scope="module")
 def direction():
     return find_direction(tiny_space("llama"), ["the cat", "a cat", "x cat", "cat"], ["the dog", "a dog", "x dog", "dog"], layers=range(4))
-
-
-def test_it_comes_back_as_it_was(direction, tmp_path):
-    save_direction(direction, tmp_path / "d")
-    found = load_direction(tmp_path / "d")
-    assert found.to_dict() == direction.to_dict()
-    for layer in direction.layers:
-        assert (found.vectors[layer] == direction.vectors[layer]).all()
-    found.require(tiny_space("llama").fingerprint)
-    save_direction(-direction, tmp_path / "d")
-    assert (load_direction(tmp_path / "d").vectors[1] == -direction.vectors[1]).all()
-    assert len(list((tmp_path / "d").iterdir())) == 2
-
-
-def test_what_is_no_direction_is_refused(direction, tmp_path):
-    with pytest.raises(DataError, match="holds no direction"):
-        load_direction(tmp_path)
-    folder = tmp_path / "d"
-    save_direction(direction, folder)
-    document = json.loads((folder / "direction.json").read_text())
-    for change, message in (({"format": 9}, "format 1"), ({"vectors": "00ff"}, "is missing"), ({"n_layers": None}, "damaged")):
-        (folder / "direction.json").write_text(json.dumps(document | change))
-        with pytest.raises(DataError, match=message):
-            load_direction(folder)
-    (folder / "direction.json").write_text(json.dumps(document))
-    (vectors,) = folder.glob("*.safetensors")
-    content = bytearray(vectors.read_bytes())
-    content[-1] ^= 1
-    vectors.write_bytes(bytes(content))
-    with pytest.raises(DataError, match="damaged"):
-        load_direction(folder)
 
 
 def test_ggufs_own_reader_finds_the_control_vector(direction, tmp_path):
@@ -66,6 +34,8 @@ def test_layers_that_llama_cpp_cannot_move_are_refused(tmp_path):
     outer = find_direction(tiny_space("llama"), ["the cat", "a cat"], ["the dog", "a dog"], layers=[0, 1, -1])
     with pytest.raises(InputError, match="takes directions of layers 2 to 2"):
         export_gguf(outer, tmp_path / "x.gguf", model_hint="llama")
+    with pytest.raises(InputError, match=r"is one of points; llama\.cpp needs layers"):
+        export_gguf(Direction.of_points(np.ones(3)), tmp_path / "x.gguf", model_hint="llama")
     assert not list(tmp_path.iterdir())
 
 
