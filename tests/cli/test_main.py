@@ -88,6 +88,7 @@ def test_frame_show(model, capsys):
         (("adapt", "{train}", "--label", "color"), "'color'"),
         (("adapt", "{train}", "-m", "./nowhere"), "no such folder"),
         (("adapt", "{train}", "-m", "{model}", "--methods", "magic"), "magic"),
+        (("adapt", "{train}", "-m", "{model}", "--methods", "knn,lda", "--out", "never-made"), "cannot be saved of knn"),
         (("adapt", "{train}", "-m", "{model}", "--label-words", "nonsense"), "label=word"),
         (("adapt", "{train}", "-m", "{model}", "--label-words", "purple=x"), "purple"),
         (("adapt", "{train}", "-m", "{model}", "--template", "nothing"), "exactly once"),

@@ -125,6 +125,8 @@ def test_another_package_adds_a_verb(other_package, capsys):
     assert capsys.readouterr().out == "2\n"
     assert run("--help") == 0
     assert "From the package lexframe-count." in capsys.readouterr().out
+    assert run("vae", "--help") == 0
+    assert "lexframe-count" not in capsys.readouterr().out  # it is a verb, and none of a group
     assert run("adapt") == 2  # ours stays ours
     assert "TRAIN" in capsys.readouterr().err.upper()
 

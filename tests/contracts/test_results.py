@@ -14,6 +14,7 @@ import lexframe
 from lexframe.audit import CategoryAudit, audit_memberships, category_map, map_points, planted_check, published_reconsideration
 from lexframe.data import AnalogyQuestion, WordVectors
 from lexframe.generative import (
+    ScoreSettings,
     count_active_units,
     disentanglement,
     edit_texts,
@@ -43,9 +44,9 @@ from lexframe.spaces import ToySpace
 from lexframe.studies import compare_families, study_transport
 from lexframe.studies.next_token_result import NextTokenComparison, NextTokenScore
 from lexframe.studies.reproduction import Reproduction
-from lexframe.studies.selection import MEASURES, SelectionScore, SelectionStudy
+from lexframe.studies.selection_result import MEASURES, SelectionScore, SelectionStudy
 from lexframe.studies.truncation import TruncationCost
-from lexframe.training.language_model.evaluation import bits_per_byte, evaluate_language_model, minimal_pairs
+from lexframe.training.language_model import EvaluationData, Windows, bits_per_byte, evaluate_language_model, minimal_pairs
 from tests.audit.planted import gaussian_items
 from tests.generative.toy import ToyLatentSpace
 from tests.generative.toy_writer import ToyWriter
@@ -79,7 +80,7 @@ def a_store(folder):
 
 def planted(_):
     items, result = audited()
-    return planted_check(items.points, items.given, 3, result.neighborhood, result.posterior)
+    return planted_check(items.points, items.given, result.neighborhood, result.posterior)
 
 
 def memberships(_):
@@ -98,7 +99,7 @@ def an_edit(_):
 def latent_score(_):
     space, texts = toy()
     sizes = {"n_samples": 20, "n_bound_texts": 20, "n_decoded_texts": 20}
-    return score_text_vae(space, texts, n_importance_samples=(1, 5), training_texts=texts[:5], **sizes)
+    return score_text_vae(space, texts, settings=ScoreSettings((1, 5), **sizes), training_texts=texts[:5])
 
 
 def patched(_):
@@ -151,7 +152,7 @@ MAKERS = {
     "Analogy": lambda _: solve_analogy(vectors(), "man", "woman", "king"),
     "AnalogyEvaluation": lambda _: evaluate_analogies(vectors(), [QUESTION, AnalogyQuestion("a", "b", "c", ("d",), "none")], n_resamples=5),
     "AuditResult": lambda _: audited()[1],
-    "BitsPerByte": lambda _: bits_per_byte(tiny_model("llama"), tiny_tokenizer(), ["the cat"], context=16),
+    "BitsPerByte": lambda _: bits_per_byte(tiny_model("llama"), tiny_tokenizer(), ["the cat"], windows=Windows(16)),
     "CategoryMap": lambda _: category_map(map_points(states()[0], method="pca"), np.arange(16) % 3),
     "Disentanglement": of_points(lambda space, texts, q: disentanglement(q.means, {SCRIPT: [text.split()[0] for text in texts]})),
     "EditedTexts": an_edit,
@@ -160,7 +161,7 @@ MAKERS = {
     "ImportanceWeighted": of_points(lambda space, texts, q: importance_weighted(space, texts, n_samples=(1, 4))),
     "Interpolation": a_path,
     "LanguageModelEvaluation": lambda _: evaluate_language_model(
-        tiny_model("llama"), tiny_tokenizer(), name=SCRIPT, documents=["the cat", "a dog"], pairs=PAIRS, context=16
+        tiny_model("llama"), tiny_tokenizer(), EvaluationData(["the cat", "a dog"], PAIRS), name=SCRIPT, windows=Windows(16)
     ),
     "MembershipAudit": memberships,
     "MemorizationCheck": lambda _: memorization_check([SCRIPT, "a b"], ["a b c", "d e"], ["a e"]),

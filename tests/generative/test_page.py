@@ -179,7 +179,7 @@ def test_parts_without_content_are_left_out(score, undrawn, tmp_path):
 
 
 def test_without_warnings_the_page_says_so(score, undrawn, tmp_path, monkeypatch):
-    monkeypatch.setattr("lexframe.generative.score.vae_warnings.vae_warnings", lambda score: ())
+    monkeypatch.setattr("lexframe.generative.score.vae_score_result.vae_warnings", lambda score: ())
     assert "Nothing to warn of" in page_of(score, tmp_path)
 
 

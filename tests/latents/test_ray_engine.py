@@ -58,7 +58,7 @@ def test_without_ray_the_extra_is_named(space, texts, tmp_path, monkeypatch):
 DYING = """
 import os, signal
 import numpy as np
-from lexframe.latents import encode_to_store, text_blocks
+from lexframe.latents import Workers, encode_to_store, text_blocks
 from lexframe.spaces import ToySpace
 
 class Dying(ToySpace):
@@ -80,7 +80,7 @@ def encode(space, n, store, **options):
 encode(ToySpace(vectors), 60, {local!r})
 Dying.__name__ = "ToySpace"
 encode(ToySpace(vectors), 20, {store!r})
-done = encode(Dying(vectors), 60, {store!r}, engine="ray", n_workers=2)
+done = encode(Dying(vectors), 60, {store!r}, workers=Workers(2, "ray"))
 print("done", done.n_encoded, done.n_kept, flush=True)
 """
 

@@ -44,7 +44,7 @@ def test_one_prompt_has_no_comparison(space, traces, tmp_path):
 
 
 def test_of_many_tokens_the_last_are_shown_and_that_is_said(space, traces, tmp_path, monkeypatch):
-    monkeypatch.setattr(page_module, "MOST_TOKENS", 2)
+    monkeypatch.setattr(page_module, "MAX_TOKENS", 2)
     page = trace_report(traces, tmp_path / "trace.html", path_map=path_map(space, traces)).read_text(encoding="utf-8")
     assert page.count("<td tabindex") == 2 * 4 * 2
     assert "the last 2 of" in page
