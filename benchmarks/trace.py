@@ -25,8 +25,8 @@ from common import SHARED, Claim, finish
 from encode import gpt2_shaped, random_texts
 from lexframe import LanguageModelSpace, read_table
 from lexframe.instruments.traces.lens import Lens, LogitLens, read_through
+from lexframe.instruments.traces.lens_fitting import fit_tuned_lens, mean_divergences
 from lexframe.instruments.traces.trace import trace
-from lexframe.instruments.traces.tuned_lens import fit_tuned_lens, mean_divergences
 from lexframe.spaces.base import LensSpace
 from lexframe.spaces.precision import fastest_precision
 

@@ -27,7 +27,7 @@ def fit(
     from dataclasses import asdict
 
     from lexframe.data import read_table
-    from lexframe.instruments.traces.tuned_lens import fit_tuned_lens
+    from lexframe.instruments.traces.lens_fitting import fit_tuned_lens
     from lexframe.spaces.base import LensSpace
 
     table = read_table(texts, text=text, label=None)

@@ -20,9 +20,9 @@ from torch.nn.functional import cross_entropy
 
 from lexframe.exceptions import InputError
 from lexframe.instruments.patching.task import Task
+from lexframe.seeding import seeded
 from lexframe.spaces.language_model.layers import find_blocks
 from lexframe.spaces.language_model.space import LanguageModelSpace
-from lexframe.spaces.seeding import seeded
 from lexframe.training.muon import MuonAdamW, matrix_and_other_parameters
 
 SYMBOLS = "abcdefghijklmnopqrstuvwxyz"

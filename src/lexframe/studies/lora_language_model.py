@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from lexframe.adaptation.methods.extras import import_extra
 from lexframe.exceptions import InputError
-from lexframe.spaces.seeding import seeded
+from lexframe.seeding import seeded
 
 _IGNORED = -100
 

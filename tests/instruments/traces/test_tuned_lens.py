@@ -7,10 +7,11 @@ import pytest
 
 from lexframe.artifacts import write_artifact
 from lexframe.exceptions import DataError, FingerprintMismatch, InputError
-from lexframe.instruments.traces import tuned_lens
+from lexframe.instruments.traces import lens_fitting
 from lexframe.instruments.traces.lens import LogitLens
+from lexframe.instruments.traces.lens_fitting import fit_tuned_lens, mean_divergences
 from lexframe.instruments.traces.trace import trace
-from lexframe.instruments.traces.tuned_lens import TunedLens, fit_tuned_lens, mean_divergences
+from lexframe.instruments.traces.tuned_lens import TunedLens
 from lexframe.provenance import Provenance, SpaceFingerprint
 from lexframe.spaces.base import LensSpace, TokenStates
 from lexframe.spaces.toy import ToyLens
@@ -103,7 +104,7 @@ def test_it_reads_every_layer_better_than_the_logit_lens_on_texts_it_has_not_see
 
 
 def test_steps_go_on_from_a_ridge_that_is_too_strong(monkeypatch):
-    monkeypatch.setattr(tuned_lens, "RIDGES", (1.0,))
+    monkeypatch.setattr(lens_fitting, "RIDGES", (1.0,))
     lens = fit_tuned_lens(tiny_space("llama"), texts(150), n_steps=15)
     assert sum(fit.kl["trained"] for fit in lens.fits) < 0.95 * sum(fit.kl["ridge"] for fit in lens.fits)
     assert {fit.chosen for fit in lens.fits} == {"trained"}

@@ -26,7 +26,7 @@ from lexframe.instruments.classifiers.next_token_head import (
     next_token_losses,
 )
 from lexframe.instruments.classifiers.semantic_calibration import CalibrationModule
-from lexframe.spaces.seeding import seeded
+from lexframe.seeding import seeded
 
 METHODS = ("unigram", "affine", "neural")
 SMOOTHINGS = (300.0, 1000.0, 3000.0, 10000.0)

@@ -19,7 +19,7 @@ from lexframe.instruments.frame.nearest_basis import sorted_bases
 from lexframe.instruments.frame.vocabulary_frame import LabelBases
 from lexframe.instruments.persistent_estimator import PersistentEstimator
 from lexframe.linalg import metric_root, softmax
-from lexframe.spaces.seeding import seeded
+from lexframe.seeding import seeded
 
 OBJECTIVES = ("labels", "vocabulary", "gold")
 

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from lexframe.exceptions import InputError
+from lexframe.seeding import seeded
 from lexframe.spaces.base import Progress
 from lexframe.spaces.decoding import Decoding
 from lexframe.spaces.language_model.layers import evaluation_mode
-from lexframe.spaces.seeding import seeded
 
 
 def write_on(

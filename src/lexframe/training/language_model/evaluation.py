@@ -15,9 +15,9 @@ from torch import nn
 from lexframe.exceptions import DataError, InputError
 from lexframe.intervals import ratio_over_items
 from lexframe.provenance import Provenance
+from lexframe.seeding import seeded
 from lexframe.spaces.language_model.layers import evaluation_mode
 from lexframe.spaces.language_model.sequence_scores import separated_ids, sequence_log_probabilities
-from lexframe.spaces.seeding import seeded
 from lexframe.training.language_model.evaluation_result import BitsPerByte, LanguageModelEvaluation
 from lexframe.training.language_model.grammatical_pairs import minimal_pairs
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from lexframe.exceptions import InputError
-from lexframe.spaces.seeding import seeded
+from lexframe.seeding import seeded
 from lexframe.training.language_model.plan import PretrainingPlan
 
 

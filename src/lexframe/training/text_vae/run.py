@@ -18,9 +18,9 @@ from safetensors.torch import load_file
 from torch import nn
 
 from lexframe.exceptions import DataError, InputError, InterruptedRunError
+from lexframe.seeding import seeded
 from lexframe.spaces.language_model.layers import evaluation_mode
 from lexframe.spaces.precision import fastest_precision
-from lexframe.spaces.seeding import seeded
 from lexframe.spaces.text_vae.files import (
     SMALL,
     TextVAEModel,

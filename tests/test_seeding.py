@@ -2,7 +2,7 @@
 
 import torch
 
-from lexframe.spaces.seeding import seeded
+from lexframe.seeding import seeded
 
 
 def test_draws_follow_the_seed_and_leave_the_caller_alone():
