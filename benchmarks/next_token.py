@@ -19,7 +19,7 @@ import numpy as np
 from common import SHARED, Claim, finish
 from lexframe import LanguageModelSpace, read_table
 from lexframe.instruments.classifiers.next_token_calibration import NextTokenCalibration
-from lexframe.studies.next_token import METHODS, LoraTime, compare_next_token
+from lexframe.studies.next_token import NEXT_TOKEN_METHODS, LoraTime, compare_next_token
 from lexframe.studies.next_token_result import NextTokenComparison
 from lexframe.studies.next_token_states import NextTokenStates, read_next_tokens
 from lexframe.training.language_model import Windows
@@ -45,10 +45,10 @@ def main() -> None:
     n_tokens, n_held_out = options.n_tokens, options.n_held_out
     if options.quick:
         names, seeds, multiples, n_tokens, n_held_out = ["trec", "subj"], range(1), (1.0,), 3_000, 1_500
-    methods = METHODS
+    methods = NEXT_TOKEN_METHODS
     if importlib.util.find_spec("peft") is None:
         sys.stderr.write("peft is absent; LoRA is left out\n")
-        methods = tuple(method for method in METHODS if method != "lora")
+        methods = tuple(method for method in NEXT_TOKEN_METHODS if method != "lora")
 
     space = LanguageModelSpace(options.model)
     domains = {name: texts_of(name, options.join) for name in names if (SHARED / "data" / name).is_dir()}

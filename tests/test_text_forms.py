@@ -1,6 +1,6 @@
-"""What counts as the same text."""
+"""What counts as the same text, and what can be shown of one."""
 
-from lexframe.text_forms import normalized
+from lexframe.text_forms import normalized, printable
 
 
 def test_case_white_space_and_forms_of_characters_do_not_count():
@@ -14,3 +14,7 @@ def test_punctuation_counts():
 
 def test_half_a_surrogate_pair_stays():
     assert normalized("\ud800") == "\ud800"
+
+
+def test_what_cannot_be_printed_is_marked():
+    assert printable("caffè\x1b[31m ☕\u202e") == "caffè�[31m ☕�"

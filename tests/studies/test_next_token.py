@@ -12,13 +12,13 @@ from lexframe.exceptions import DataError, InputError, MissingExtraError, ModelE
 from lexframe.spaces.language_model.next_tokens import LanguageModelNextTokens
 from lexframe.studies.lora_language_model import train_lora
 from lexframe.studies.nearest_states import NeighborPrediction, fit_neighbors, mixed_losses, nearest_states, neighbor_probability
-from lexframe.studies.next_token import METHODS, LoraTime, compare_next_token
+from lexframe.studies.next_token import NEXT_TOKEN_METHODS, LoraTime, compare_next_token
 from lexframe.studies.next_token_states import read_next_tokens
 from lexframe.training.language_model.evaluation import Windows, bits_per_byte
 from tests.tiny_models import tiny_model, tiny_space, tiny_tokenizer
 
 DOCUMENTS = ["the cat sat on the mat, " * 6, "caffè and naïve words", "x", "", "one two three four five six seven eight nine ten"]
-CACHED = tuple(method for method in METHODS if method != "lora")
+CACHED = tuple(method for method in NEXT_TOKEN_METHODS if method != "lora")
 
 
 def cat_texts(n, seed):

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from lexframe.text_forms import printable
+
 
 def progress(label: str) -> Any:
     """A wrapper for iterations that draws a bar on standard error when a person is watching."""
@@ -44,7 +46,7 @@ def document(content: Any) -> None:
 
 def one_line(text: str) -> str:
     """A text that a model wrote on one line, with nothing in it that could steer a terminal."""
-    return "".join(letter if letter.isprintable() else "�" for letter in " ".join(text.split()))
+    return printable(" ".join(text.split()))
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

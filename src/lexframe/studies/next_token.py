@@ -25,7 +25,7 @@ from lexframe.studies.next_token_states import NextTokenStates, read_next_tokens
 from lexframe.training.language_model.evaluation import Windows
 
 CALIBRATIONS = ("unigram", "affine", "neural")
-METHODS = ("frozen", *CALIBRATIONS, "knn-lm", "lora")
+NEXT_TOKEN_METHODS = ("frozen", *CALIBRATIONS, "knn-lm", "lora")
 TAIL_SHARE = 0.1
 """Share of the domain text, at its end, on which every choice is made."""
 WINDOWS = Windows(256, batch_size=16)
@@ -67,7 +67,7 @@ def compare_next_token(
     domain: str | Sequence[str],
     held_out: str | Sequence[str],
     *,
-    methods: Sequence[str] = METHODS,
+    methods: Sequence[str] = NEXT_TOKEN_METHODS,
     windows: Windows = WINDOWS,
     lora: LoraTime = LORA_TIME,
     seed: int = 0,
@@ -168,12 +168,12 @@ def compare_next_token(
 
 
 def _checked_methods(methods: Sequence[str], seconds: float | None) -> tuple[str, ...]:
-    unknown = [method for method in methods if method not in METHODS]
+    unknown = [method for method in methods if method not in NEXT_TOKEN_METHODS]
     if unknown:
-        raise InputError(f"Unknown method {', '.join(unknown)}; there are {', '.join(METHODS)}.")
+        raise InputError(f"Unknown method {', '.join(unknown)}; there are {', '.join(NEXT_TOKEN_METHODS)}.")
     if "lora" in methods and seconds is None and not set(CALIBRATIONS) & set(methods):
         raise InputError(f"LoRA has no time to go by. Give seconds, or one of the methods {', '.join(CALIBRATIONS)}.")
-    return tuple(method for method in METHODS if method in methods or method == "frozen")
+    return tuple(method for method in NEXT_TOKEN_METHODS if method in methods or method == "frozen")
 
 
 def _documents(texts: str | Sequence[str], what: str) -> list[str]:

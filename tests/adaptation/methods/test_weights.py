@@ -9,10 +9,11 @@ import torch
 
 from lexframe.adaptation.methods.fine_tuning import FineTuning
 from lexframe.adaptation.methods.label_readouts import label_readout, scores_of
-from lexframe.adaptation.methods.optimizing import Course, batches_of_like_length, hold_out, optimize, rate_share, seeded
+from lexframe.adaptation.methods.optimizing import Course, batches_of_like_length, optimize, rate_share, split_rows
 from lexframe.adaptation.problem import EncodedTexts, Problem, label_scores
 from lexframe.exceptions import InputError
 from lexframe.linalg import softmax
+from lexframe.seeding import seeded
 from lexframe.spaces import SentenceEncoderSpace
 from lexframe.spaces.weights import weights_hash
 from tests.planted import planted_space
@@ -239,7 +240,7 @@ def test_the_loop_is_adamw_on_cross_entropy_with_a_rate_that_rises_and_falls():
     course = Course(rate=1e-2, horizon=30, steps=3, batch_size=4, weight_decay=0.1, seed=5)
     ours, slow = label_readout(problem), label_readout(problem)
     texts = ours.network.tokenize(problem.texts(problem.rows))
-    with seeded(5, ours.device):
+    with seeded(5):
         assert list(optimize(ours, texts, problem.y, course)) == [1, 2, 3]
     optimizer = torch.optim.AdamW(slow.parameters(), lr=1e-2, weight_decay=0.1)
     lengths = np.array([len(text.ids) for text in texts])
@@ -280,8 +281,8 @@ def test_batches_show_every_text_once_an_epoch_and_hold_texts_of_like_length():
 
 def test_a_fifth_is_held_out_by_class():
     y = np.repeat(np.arange(3), (4, 10, 30))
-    train, held_out = hold_out(y, 3, 0)
+    train, held_out = split_rows(y, 3, 0)
     assert sorted([*train, *held_out]) == list(range(44))
     assert np.bincount(y[held_out], minlength=3).tolist() == [1, 2, 6]
-    assert len(hold_out(np.arange(40) % 10, 10, 0)[1]) == 10
-    assert len(hold_out(np.arange(8000) % 2, 2, 0)[1]) == 256
+    assert len(split_rows(np.arange(40) % 10, 10, 0)[1]) == 10
+    assert len(split_rows(np.arange(8000) % 2, 2, 0)[1]) == 256

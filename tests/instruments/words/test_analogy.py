@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from lexframe.data import AnalogyQuestion, WordVectors
 from lexframe.exceptions import InputError, VocabularyError
 from lexframe.instruments import evaluate_analogies, solve_analogy
-from lexframe.instruments.words.analogy import METHODS
+from lexframe.instruments.words.analogy import ANALOGY_METHODS
 from lexframe.instruments.words.analogy_evaluation import ALL_METHODS
 from lexframe.instruments.words.analogy_relations import RELATION_METHODS, RelationPairs, leave_out_logistic
 from lexframe.instruments.words.analogy_result import TOTAL
@@ -77,7 +77,7 @@ def test_one_question_by_hand():
     assert len(honest.ranked) == 2
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ANALOGY_METHODS)
 @pytest.mark.parametrize("exclude", [True, False])
 def test_equal_to_the_slow_reference(method, exclude):
     vectors = named(draws(40, 6, 3))
@@ -258,10 +258,10 @@ def test_all_spellings_of_the_question_are_left_out():
 def test_ties_fall_to_the_more_frequent_word(block, monkeypatch):
     monkeypatch.setattr("lexframe.instruments.words.analogy_answers.WORD_BLOCK", block)
     vectors = WordVectors(("a", "b", "c", "twin", "other twin"), np.array([[1, 0], [0, 1], [1, 1], [2, 1], [4, 2]], np.float32))
-    for method in METHODS:
+    for method in ANALOGY_METHODS:
         assert [word for word, _ in solve_analogy(vectors, "a", "b", "c", method=method).ranked] == ["twin", "other twin"]
-    right = evaluate_analogies(vectors, [AnalogyQuestion("a", "b", "c", ("twin",), "r")], methods=[*METHODS]).right
-    assert all(right[method].all() for method in METHODS)
+    right = evaluate_analogies(vectors, [AnalogyQuestion("a", "b", "c", ("twin",), "r")], methods=[*ANALOGY_METHODS]).right
+    assert all(right[method].all() for method in ANALOGY_METHODS)
 
 
 def test_blocks_change_nothing(monkeypatch):

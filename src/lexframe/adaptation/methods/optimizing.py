@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,14 +21,6 @@ _WARM_UP = 0.1
 _LARGEST_GRADIENT = 1.0
 _CLASSIFIER_RATE = 1e-2  # of a linear classifier that starts at zero: it has to grow, where the model must only bend
 _BATCHES_SORTED_TOGETHER = 16
-
-
-@contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Torch draws by `seed` alone inside; afterwards its generators are where they were."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
 
 
 def batches_of_like_length(lengths: np.ndarray, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
@@ -113,7 +104,7 @@ def optimize(readout: LabelReadout, texts: Sequence[TokenizedText], y: Rows, cou
         yield step
 
 
-def log_loss(readout: LabelReadout, texts: Sequence[TokenizedText], y: Rows, batch_size: int) -> float:
+def readout_loss(readout: LabelReadout, texts: Sequence[TokenizedText], y: Rows, batch_size: int) -> float:
     """Mean negative log-probability of the true label, in nats; infinite where scores are not finite."""
     with fast_products(readout.device):
         scores = scores_of(readout, texts, batch_size)
@@ -122,7 +113,7 @@ def log_loss(readout: LabelReadout, texts: Sequence[TokenizedText], y: Rows, bat
     return float(-np.log(np.maximum(softmax(scores)[np.arange(len(y)), y], 1e-300)).mean())
 
 
-def hold_out(y: Rows, n_labels: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def split_rows(y: Rows, n_labels: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Positions to train on and a stratified fifth to choose on: one a class at least, 256 at most where classes allow."""
     n_held_out = max(n_labels, min(math.ceil(len(y) / 5), _MOST_HELD_OUT))
     train, held_out = train_test_split(np.arange(len(y)), test_size=n_held_out, stratify=y, random_state=seed)

@@ -10,10 +10,11 @@ import numpy as np
 
 from lexframe.adaptation.methods.extras import extra_obstacle
 from lexframe.adaptation.methods.label_readouts import LabelReadout, count_reached, label_readout, scores_of, weights_obstacle
-from lexframe.adaptation.methods.optimizing import Course, hold_out, log_loss, optimize, seeded
+from lexframe.adaptation.methods.optimizing import Course, optimize, readout_loss, split_rows
 from lexframe.adaptation.problem import Method, Probabilities, Problem, Rows
 from lexframe.exceptions import InputError
 from lexframe.linalg import softmax
+from lexframe.seeding import seeded
 from lexframe.spaces.base import Space
 from lexframe.spaces.precision import fastest_precision
 from lexframe.spaces.tokenization import TokenizedText
@@ -106,7 +107,7 @@ class WeightMethod(Method):
         done = 0
         if steps:
             course = self._course(problem, rate, horizon=choices["horizon"], steps=steps)
-            with seeded(problem.seed, readout.device):
+            with seeded(problem.seed):
                 done = max(optimize(readout, texts, problem.y, course), default=0)
         if done < steps or (steps and not np.isfinite(scores_of(readout, texts[: self.batch_size], self.batch_size)).all()):
             raise InputError(f"{self.name} diverged after {done} steps at learning rate {rate:g}. Give smaller learning_rates.")
@@ -117,7 +118,7 @@ class WeightMethod(Method):
     def _opened(self, problem: Problem) -> LabelReadout:
         """A fresh copy, ready to train; what an adapter draws at random depends on the seed alone."""
         readout = label_readout(problem)
-        with seeded(problem.seed, readout.device):
+        with seeded(problem.seed):
             self.open_weights(readout)
         return readout
 
@@ -135,7 +136,7 @@ class WeightMethod(Method):
             horizon = self._horizon(len(texts))
             how = f"fixed: fewer than {LEAST_TO_CHOOSE} labels in some class"
             return rate, horizon, {"learning_rate": rate, "steps": horizon, "horizon": horizon, "chosen_by": how, **settings}
-        train, held_out = hold_out(problem.y, problem.n_labels, problem.seed)
+        train, held_out = split_rows(problem.y, problem.n_labels, problem.seed)
         horizon = self._horizon(len(train))
         tried: dict[float, dict[int, float]] = {}
         for rate in middle_first(self.learning_rates):
@@ -170,14 +171,14 @@ class WeightMethod(Method):
         """Held-out log-loss by number of steps, 0 included, until it has not improved for a while or a rival stays ahead."""
         readout = self._opened(problem)
         unseen = [texts[row] for row in held_out]
-        losses = {0: log_loss(readout, unseen, problem.y[held_out], self.batch_size)}
+        losses = {0: readout_loss(readout, unseen, problem.y[held_out], self.batch_size)}
         course = self._course(problem, rate, horizon=horizon, steps=horizon)
         every = max(1, horizon // _LOOKS)
-        with seeded(problem.seed, readout.device):
+        with seeded(problem.seed):
             for step in optimize(readout, [texts[row] for row in train], problem.y[train], course):
                 if step % every:
                     continue
-                losses[step] = log_loss(readout, unseen, problem.y[held_out], self.batch_size)
+                losses[step] = readout_loss(readout, unseen, problem.y[held_out], self.batch_size)
                 if step - min(losses, key=losses.__getitem__) >= _PATIENCE * every:
                     break
                 if step >= _LOOKS_TO_CATCH_UP * every and min(losses.values()) > min(

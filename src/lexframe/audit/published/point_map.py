@@ -13,7 +13,7 @@ from lexframe.exceptions import InputError, MissingExtraError
 from lexframe.latents.neighbors import NeighborIndex
 from lexframe.typing import Points
 
-METHODS = ("auto", "pca", "umap")
+MAP_METHODS = ("auto", "pca", "umap")
 FEWEST_FOR_UMAP = 4
 AUTO_ROWS = (10, 200_000)
 _BLOCK = 8192
@@ -99,8 +99,8 @@ def map_points(points: Points, *, method: str = "auto", seed: int = 0, n_neighbo
     if not np.isfinite(points).all():
         row = int(np.flatnonzero(~np.isfinite(points).all(axis=1))[0])
         raise InputError(f"Row {row} of the points holds NaN or infinity. Remove the row, or look at what makes such values.")
-    if method not in METHODS:
-        raise InputError(f"method is {method!r}; expected one of {', '.join(METHODS)}.")
+    if method not in MAP_METHODS:
+        raise InputError(f"method is {method!r}; expected one of {', '.join(MAP_METHODS)}.")
     if n_neighbors < 2 or not 0 <= min_dist <= 1:
         raise InputError(f"n_neighbors is {n_neighbors} and min_dist {min_dist}; expected 2 or more, and 0 to 1.")
     if method == "auto":

@@ -28,7 +28,7 @@ from lexframe.instruments.classifiers.next_token_head import (
 from lexframe.instruments.classifiers.semantic_calibration import CalibrationModule
 from lexframe.seeding import seeded
 
-METHODS = ("unigram", "affine", "neural")
+CALIBRATION_METHODS = ("unigram", "affine", "neural")
 SMOOTHINGS = (300.0, 1000.0, 3000.0, 10000.0)
 WEIGHTS = (0.25, 0.5, 0.75, 1.0)
 
@@ -158,8 +158,8 @@ class NextTokenCalibration(TransformerMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any) -> "NextTokenCalibration":
         """Learn from states in the order of the text, shape (n, n_features), and the ids that follow, shape (n,)."""
-        if self.method not in METHODS:
-            raise ValueError(f"method is {self.method!r}; expected one of {', '.join(METHODS)}.")
+        if self.method not in CALIBRATION_METHODS:
+            raise ValueError(f"method is {self.method!r}; expected one of {', '.join(CALIBRATION_METHODS)}.")
         X, y = validate_data(self, X, y, dtype=[np.float32, np.float64])
         y = self._checked_ids(X, y)
         cut = tail_start(len(X), self.tail_share)

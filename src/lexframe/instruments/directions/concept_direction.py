@@ -21,7 +21,7 @@ from lexframe.instruments.directions.direction import Direction
 from lexframe.instruments.persistent_estimator import PersistentEstimator
 from lexframe.provenance import SpaceFingerprint
 
-METHODS = ("mean_difference", "whitened", "pca", "probe")
+DIRECTION_METHODS = ("mean_difference", "whitened", "pca", "probe")
 
 Positive = Float[np.ndarray, "n_positive n_dims"]
 Negative = Float[np.ndarray, "n_negative n_dims"]
@@ -142,8 +142,8 @@ def concept_direction(positive: Positive, negative: Negative, *, method: str = "
     InputError
         If the method is unknown, a pole has fewer than two examples, paired poles differ in size, or the poles have one mean.
     """
-    if method not in METHODS:
-        raise InputError(f"method is {method!r}; expected one of {', '.join(METHODS)}.")
+    if method not in DIRECTION_METHODS:
+        raise InputError(f"method is {method!r}; expected one of {', '.join(DIRECTION_METHODS)}.")
     for name, pole in (("positive", positive), ("negative", negative)):
         if len(pole) < 2:
             raise InputError(

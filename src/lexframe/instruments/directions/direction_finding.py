@@ -7,7 +7,7 @@ import numpy as np
 
 from lexframe.exceptions import InputError
 from lexframe.instruments.directions.concept_direction import (
-    METHODS,
+    DIRECTION_METHODS,
     Negative,
     Positive,
     concept_direction,
@@ -71,8 +71,8 @@ def find_direction(
         If a pole has fewer than two texts, both have the same points, or a layer or the method does not exist.
     """
     chosen = _resolved(layers, space.n_layers)
-    if method not in METHODS:  # before the texts are read
-        raise InputError(f"method is {method!r}; expected one of {', '.join(METHODS)}, or use frame_direction for words.")
+    if method not in DIRECTION_METHODS:  # before the texts are read
+        raise InputError(f"method is {method!r}; expected one of {', '.join(DIRECTION_METHODS)}, or use frame_direction for words.")
     for name, texts in zip(poles, (positive_texts, negative_texts), strict=True):
         if len(texts) < 2:
             raise InputError(

@@ -10,7 +10,7 @@ from lexframe.instruments.edits.class_sampling import ClassGaussians
 from lexframe.instruments.edits.matched_edit import MatchedDifferenceEdit, matched_groups
 from lexframe.spaces.base import LatentVariableSpace, Progress, Space
 
-METHODS = ("mean-difference", "classifier")
+EDIT_METHODS = ("mean-difference", "classifier")
 
 
 def edit_from_texts(
@@ -53,8 +53,8 @@ def edit_from_texts(
         If there is no such method or class, labels are not one each, a class has one text, the sides do not differ, or a classifier is
         to keep something.
     """
-    if method not in METHODS:
-        raise InputError(f"method is {method!r}; expected one of {', '.join(METHODS)}.")
+    if method not in EDIT_METHODS:
+        raise InputError(f"method is {method!r}; expected one of {', '.join(EDIT_METHODS)}.")
     if keep is not None and method != "mean-difference":
         raise InputError("Only differences of means can keep another attribute; leave keep out, or take the method mean-difference.")
     texts = checked_texts(texts)

@@ -8,6 +8,7 @@ import numpy as np
 from lexframe.drawing.plane import map_coordinates
 from lexframe.drawing.theme import INK, MUTED, PALETTE, themed
 from lexframe.exceptions import InputError
+from lexframe.text_forms import printable
 
 if TYPE_CHECKING:
     import altair as alt
@@ -73,8 +74,7 @@ def _labels(names: Sequence[str]) -> str:
 
 def visible(token: str) -> str:
     """A token as one can see it: blanks and control characters written out, cut where long."""
-    shown = token.strip() or repr(token)[1:-1].replace(" ", "␣")
-    shown = "".join(letter if letter.isprintable() else "�" for letter in shown)
+    shown = printable(token.strip() or repr(token)[1:-1].replace(" ", "␣"))
     return shown if len(shown) <= _LETTERS else f"{shown[: _LETTERS - 1]}…"
 
 

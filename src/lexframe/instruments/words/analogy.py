@@ -112,7 +112,7 @@ def nearest_to_target(block: CosineBlock, a: Rows, a_: Rows, b: Rows) -> Scores:
 
 BASELINES = ("b-only", "a'-only")
 """Answers that need no arithmetic: the nearest to b alone, and to a' alone."""
-METHODS: dict[str, Callable[[CosineBlock, Rows, Rows, Rows], Scores]] = {
+ANALOGY_METHODS: dict[str, Callable[[CosineBlock, Rows, Rows, Rows], Scores]] = {
     "3cosadd": cos_add,
     "3cosmul": cos_mul,
     "pairdirection": pair_direction,
@@ -176,7 +176,7 @@ class Analogy(Result):
     question : AnalogyQuestion
         What was asked.
     method : str
-        See :data:`METHODS`.
+        See :data:`ANALOGY_METHODS`.
     ranked : tuple of (str, float)
         Words by falling score. For PairDirection the score is the cosine times the length of a' − a.
     exclude : bool
@@ -224,7 +224,7 @@ def solve_analogy(
     a, a_, b : str
         The words of the question; `a_` is a'.
     method : str
-        One of :data:`METHODS`.
+        One of :data:`ANALOGY_METHODS`.
     n : int
         Words to list.
     exclude : bool
@@ -243,9 +243,10 @@ def solve_analogy(
     VocabularyError
         If a word has no vector.
     """
-    if method not in METHODS:
+    if method not in ANALOGY_METHODS:
         raise InputError(
-            f"method is {method!r}; expected one of {', '.join(METHODS)}. 3cosavg and lrcos learn from many pairs: evaluate_analogies."
+            f"method is {method!r}; expected one of {', '.join(ANALOGY_METHODS)}. "
+            "3cosavg and lrcos learn from many pairs: evaluate_analogies."
         )
     vocabulary = Vocabulary(vectors, lower)
     missing = [word for word in (a, a_, b) if vocabulary.row(word) < 0]
@@ -257,7 +258,7 @@ def solve_analogy(
     asked = np.array([vocabulary.row(word) for word in (a, a_, b)])
     units = vocabulary.units
     block = CosineBlock(cosines(units, asked, units), cosines(units, asked, units[asked]))
-    scores = METHODS[method](block, *np.arange(3)[:, np.newaxis])[0]
+    scores = ANALOGY_METHODS[method](block, *np.arange(3)[:, np.newaxis])[0]
     order = np.argsort(-scores, kind="stable")
     if exclude:
         order = order[~np.isin(order, [row for word in (a, a_, b) for row in vocabulary.rows(word)])]

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from lexframe.data.analogy_questions import AnalogyQuestion
-from lexframe.instruments.words.analogy import METHODS, CosineBlock, Vocabulary, cosines
+from lexframe.instruments.words.analogy import ANALOGY_METHODS, CosineBlock, Vocabulary, cosines
 from lexframe.instruments.words.analogy_relations import RELATION_METHODS, RelationPairs
 
 WORD_BLOCK, QUESTION_BLOCK = 4096, 64
@@ -100,10 +100,10 @@ def _blocks(n: int, size: int) -> Iterator[slice]:
 
 
 def answered_by_words(vocabulary: Vocabulary, asked: AskedQuestions, method: str) -> tuple[np.ndarray, np.ndarray]:
-    """Rows answered by a method of :data:`METHODS`, usual and honest."""
+    """Rows answered by a method of :data:`ANALOGY_METHODS`, usual and honest."""
     rows, place = np.unique(asked.words, return_inverse=True)
     place = place.reshape(asked.words.shape)
-    units, answers, score = vocabulary.units, _Answers(asked.spellings), METHODS[method]
+    units, answers, score = vocabulary.units, _Answers(asked.spellings), ANALOGY_METHODS[method]
     among = cosines(units, rows, units[rows])
     for words in _blocks(len(units), WORD_BLOCK):
         block = CosineBlock(cosines(units, rows, units[words]), among)

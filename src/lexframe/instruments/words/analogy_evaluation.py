@@ -12,7 +12,7 @@ from jaxtyping import Int
 from lexframe.data.analogy_questions import AnalogyQuestion
 from lexframe.data.word_vectors import WordVectors
 from lexframe.exceptions import InputError
-from lexframe.instruments.words.analogy import METHODS, Vocabulary, folded
+from lexframe.instruments.words.analogy import ANALOGY_METHODS, Vocabulary, folded
 from lexframe.instruments.words.analogy_answers import (
     AskedQuestions,
     answered_by_relations,
@@ -27,7 +27,7 @@ from lexframe.intervals import Estimate, product_estimates
 from lexframe.provenance import Provenance
 from lexframe.spaces.base import Progress
 
-ALL_METHODS = (*METHODS, *RELATION_METHODS)
+ALL_METHODS = (*ANALOGY_METHODS, *RELATION_METHODS)
 
 
 def evaluate_analogies(
@@ -87,7 +87,7 @@ def evaluate_analogies(
     spelling_of = first_spellings(vocabulary)
     right, honest = {}, {}
     for method in progress(dict.fromkeys(methods)):
-        by_words = method in METHODS
+        by_words = method in ANALOGY_METHODS
         answered = answered_by_words(vocabulary, asked, method) if by_words else answered_by_relations(vocabulary, asked, method, seed)
         right[method], honest[method] = (is_right(rows, asked, spelling_of, len(questions)) for rows in answered)
     covered = np.zeros(len(questions), dtype=bool)
