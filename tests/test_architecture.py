@@ -318,6 +318,8 @@ def undocumented(value):
     """What the docstring of a class or function leaves out, or makes up."""
     if not value.__doc__:
         return ["no docstring"]
+    if getattr(value, "_is_protocol", False):  # nobody constructs one
+        return []
     listed = sections(value.__doc__)
     if dataclasses.is_dataclass(value):
         heading, expected = "Attributes", [field.name for field in dataclasses.fields(value)]

@@ -3,13 +3,11 @@
 import json
 import os
 import stat
-import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from lexframe import artifacts
 from lexframe.artifacts import Artifact, Persistent, is_artifact, read_artifact, read_document, write_artifact
 from lexframe.exceptions import DataError, InputError
 from lexframe.provenance import Provenance, SpaceFingerprint
@@ -98,40 +96,6 @@ def test_files_are_as_readable_as_the_user_wants(tmp_path, mask, mode):
     finally:
         os.umask(before)
     assert [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "kept").iterdir()] == [mode, mode]
-
-
-def killed_while_writing(artifact, folder, step):
-    """Write in a child that dies at a step, as if its power were cut: nothing cleans up after it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # threads of other tests; the child starts none and ends by itself
-        child = os.fork()
-    if child == 0:
-        try:
-            save = artifacts.save_file
-
-            def save_half(arrays, path):
-                save(arrays, path)
-                path.write_bytes(path.read_bytes()[:-9])
-                os._exit(9)
-
-            if step == "half of the arrays":
-                artifacts.save_file = save_half
-            else:
-                artifacts.write_text = lambda *arguments: os._exit(9)
-            write_artifact(artifact, folder)
-        finally:
-            os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
-
-
-@pytest.mark.parametrize("step", ["half of the arrays", "between arrays and JSON"])
-def test_a_kill_leaves_the_earlier_artifact_whole(step, tmp_path):
-    write_artifact(FIRST, tmp_path)
-    killed_while_writing(SECOND, tmp_path, step)
-    same(read_artifact(tmp_path), FIRST)
-    write_artifact(SECOND, tmp_path)
-    same(read_artifact(tmp_path), SECOND)
-    assert len(list(tmp_path.glob("arrays-*"))) == 1
 
 
 def test_a_full_disk_keeps_the_earlier_artifact(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from lexframe.checks import checked_points, checked_texts, checked_vector, class
 from lexframe.exceptions import InputError
 
 
-def test_texts():
+def test_texts(without_type_checks):
     assert checked_texts(("a", "")) == ["a", ""]
     for texts, says in (("a text", "one string"), ([], "is empty"), (["a", None], r"remarks\[1\] is None")):
         with pytest.raises(InputError, match=says):

@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import re
 from pathlib import Path
 
 import pytest
@@ -14,20 +15,36 @@ NOT_TESTED = {"lexframe.typing"}  # names for types, which the checks of the who
 TESTED_BY = {
     "lexframe.adaptation.cost": "adaptation/test_comparison.py",
     "lexframe.adaptation.methods.class_mean": "adaptation/test_comparison.py",
+    "lexframe.adaptation.methods.extras": "adaptation/methods/test_peft.py",
     "lexframe.adaptation.methods.nearest_points": "adaptation/test_comparison.py",
     "lexframe.adaptation.methods.on_points": "adaptation/test_comparison.py",
     "lexframe.adaptation.methods.posterior": "adaptation/test_comparison.py",
     "lexframe.adaptation.methods.semantic_calibration": "adaptation/test_comparison.py",
-    "lexframe.audit.result": "audit/test_category_audit.py",
+    "lexframe.adaptation.results": "adaptation/test_comparison.py",
     "lexframe.audit.review_curve": "audit/test_category_audit.py",
     "lexframe.cli.adapt": "cli/test_main.py",
-    "lexframe.cli.evidence": "cli/test_compare.py",
+    "lexframe.cli.analogies": "cli/test_analogy.py",
     "lexframe.cli.frame": "cli/test_main.py",
+    "lexframe.cli.lens": "cli/test_trace.py",
+    "lexframe.cli.models": "cli/test_verbs.py",
+    "lexframe.cli.neighbors": "cli/test_encode.py",
+    "lexframe.cli.options": "cli/test_main.py",
     "lexframe.cli.predict": "cli/test_main.py",
-    "lexframe.cli.show": "cli/test_main.py",
+    "lexframe.cli.pretrain.corpus": "cli/test_pretrain.py",
+    "lexframe.cli.pretrain.evaluate": "cli/test_pretrain.py",
+    "lexframe.cli.pretrain.inputs": "cli/test_pretrain.py",
+    "lexframe.cli.pretrain.tokenizer": "cli/test_pretrain.py",
+    "lexframe.cli.pretrain.train": "cli/test_pretrain.py",
+    "lexframe.cli.printing": "cli/test_main.py",
     "lexframe.cli.store": "cli/test_encode.py",
-    "lexframe.cli.vae": "cli/vae/test_write.py",
-    "lexframe.cli.vae_edit": "cli/vae/test_move.py",
+    "lexframe.cli.study.next_token": "cli/test_study.py",
+    "lexframe.cli.study.reproduce": "cli/test_compare.py",
+    "lexframe.cli.vae.edit": "cli/vae/test_move.py",
+    "lexframe.cli.vae.interpolate": "cli/vae/test_move.py",
+    "lexframe.cli.vae.reconstruct": "cli/vae/test_write.py",
+    "lexframe.cli.vae.sample": "cli/vae/test_write.py",
+    "lexframe.cli.vae.sentences": "cli/vae/test_train.py",
+    "lexframe.cli.vae.traverse": "cli/vae/test_move.py",
     "lexframe.cli.word_vectors": "cli/test_analogy.py",
     "lexframe.drawing.page": "audit/test_page.py",
     "lexframe.generative.score.likelihoods": "generative/score/test_vae_score.py",
@@ -37,15 +54,37 @@ TESTED_BY = {
     "lexframe.generative.score.vae_warnings": "generative/score/test_vae_score.py",
     "lexframe.instruments.directions.charts": "instruments/directions/test_steering_choice.py",
     "lexframe.instruments.directions.neutral_texts": "instruments/directions/test_steering_choice.py",
+    "lexframe.instruments.directions.preflight": "instruments/directions/test_direction.py",
+    "lexframe.instruments.edits.late_probe": "instruments/edits/test_attribute_edit.py",
+    "lexframe.instruments.edits.point_edit": "instruments/edits/test_attribute_edit.py",
     "lexframe.instruments.patching.charts": "instruments/patching/test_task_vector.py",
+    "lexframe.instruments.words.analogy_answers": "instruments/words/test_analogy.py",
     "lexframe.instruments.words.charts": "instruments/words/test_analogy.py",
     "lexframe.instruments.words.page": "cli/test_analogy.py",
-    "lexframe.spaces.language_model.generation": "spaces/language_model/test_moves.py",
+    "lexframe.latents.reading": "latents/test_store.py",
+    "lexframe.latents.verification": "latents/test_store.py",
+    "lexframe.spaces.base.heads": "contracts/test_spaces.py",
+    "lexframe.spaces.base.latents": "contracts/test_spaces.py",
+    "lexframe.spaces.base.lens": "contracts/test_spaces.py",
+    "lexframe.spaces.base.next_tokens": "contracts/test_spaces.py",
+    "lexframe.spaces.base.prompts": "contracts/test_spaces.py",
+    "lexframe.spaces.base.space": "contracts/test_spaces.py",
+    "lexframe.spaces.base.steering": "contracts/test_spaces.py",
+    "lexframe.spaces.base.tokens": "contracts/test_spaces.py",
+    "lexframe.spaces.base.training": "contracts/test_spaces.py",
+    "lexframe.spaces.base.vocabulary": "contracts/test_spaces.py",
+    "lexframe.spaces.language_model.generation": "spaces/language_model/test_interventions.py",
+    "lexframe.spaces.language_model.lens": "spaces/language_model/test_space.py",
     "lexframe.spaces.language_model.output_head": "spaces/language_model/test_space.py",
+    "lexframe.spaces.language_model.reading": "spaces/language_model/test_space.py",
+    "lexframe.spaces.language_model.training": "adaptation/methods/test_weights.py",
     "lexframe.spaces.pooling": "spaces/language_model/test_space.py",
     "lexframe.studies.subspace_charts": "studies/test_subspace.py",
+    "lexframe.training.language_model.evaluation_result": "training/language_model/test_evaluation.py",
+    "lexframe.training.language_model.worker": "training/language_model/test_run.py",
+    "lexframe.training.text_vae.losses": "training/text_vae/test_run.py",
 }
-MOST_STEPS = 4
+MAX_STEPS = 4
 """Imports from a test file to a module that it is said to test."""
 
 
@@ -84,13 +123,17 @@ def home(module, name):
 
 @functools.cache
 def imports(path):
-    """Modules of the package and of the suite that a file imports anywhere, or whose public names it does."""
+    """Modules of the package and of the suite that a file imports anywhere, whose public names it does, or that its tables name."""
     found = set()
+    folder = next((".".join(name.split(".")[:-1]) for name, file in PACKAGE.items() if file == path), "")
     for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {home(node.module, alias.name) for alias in node.names}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(r"[\w.]+:\w+", node.value):
+            module = node.value.partition(":")[0]  # a table of paths, such as those of methods and verbs
+            found |= {module, f"{folder}.{module}"}
     return {name for name in found if name in FILES}
 
 
@@ -120,7 +163,7 @@ def test_a_module_without_tests_is_found():
 def reached(path):
     """Files within a few imports of a file."""
     found, edge = set(), {path}
-    for _ in range(MOST_STEPS):
+    for _ in range(MAX_STEPS):
         edge = {FILES[name] for here in edge for name in imports(here)} - found
         found |= edge
     return found

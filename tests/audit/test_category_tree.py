@@ -131,7 +131,10 @@ def test_what_is_wrong_is_said(make, message, without_type_checks):
         ("category,parent\na,b\nb,a\n", "t.csv: The hierarchy goes round in a circle: 'a' → 'b' → 'a'"),
         ("category,parent\na,x\n", "t.csv: 1 parents are no categories"),
         ("category,parent\n,x\n", "row 1: no category"),
-        ("category,above\na,x\n", "no field 'parent'; there are 'category', 'above'. A hierarchy has the columns"),
+        (
+            "category,above\na,x\n",
+            "no field 'parent'; there are 'category', 'above'. Name the column that is meant. A hierarchy has the columns",
+        ),
         ("name,parent\na,x\n", "no field 'category'"),
     ],
 )

@@ -182,14 +182,14 @@ def test_vectors_of_words_are_refused(folder, tmp_path, capsys):
 
 def test_a_saved_audit_makes_its_sheet_and_report_later(folder, tmp_path, capsys):
     now, later, out = tmp_path / "now.csv", tmp_path / "later.csv", tmp_path / "audit"
-    assert audit(folder, "--out", out, "--sheet", now, "--json") == 0
+    assert audit(folder, "--out", out, "--csv", now, "--json") == 0
     document = json.loads(capsys.readouterr().out)
-    assert run("audit", out, "--sheet", later, "--report", tmp_path / "page.html", "--json") == 0
+    assert run("audit", out, "--csv", later, "--report", tmp_path / "page.html", "--json") == 0
     again = json.loads(capsys.readouterr().out)
     assert again == document
     assert later.read_bytes() == now.read_bytes()
     assert "traffic" in (tmp_path / "page.html").read_text()
-    assert run("audit", out, "--top", "4") == 0
+    assert run("audit", out, "--limit", "4") == 0
     shown = capsys.readouterr()
     assert {line.split()[0] for line in shown.out.splitlines()[2:]} == {"3", "20", "41", "62"}
     assert run("audit", out, "--check", "--reviews", tmp_path / "log.jsonl") == 2

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from lexframe.cli.main import main
+from lexframe.data import desk
 from tests.planted import planted_table
 from tests.tiny_models import tiny_model, tiny_tokenizer
 
@@ -142,3 +143,16 @@ def test_an_output_that_cannot_be_written(files, model, tmp_path, capsys):
 def test_a_closed_pipe_is_quiet():
     code = f"{sys.executable} -m lexframe.cli.main --help | true"
     assert subprocess.run(["bash", "-c", code], capture_output=True, check=False).stderr == b""
+
+
+def test_the_demo_runs_the_main_job_on_what_comes_along(tmp_path, monkeypatch):
+    from lexframe.cli import demo
+
+    called = {}
+    monkeypatch.setattr(demo, "adapt_and_show", lambda *given, **options: called.update(given=given, **options))
+    demo.demo(out=tmp_path, as_json=True)
+    space, (train, test), words, methods = called["given"]
+    assert space.fingerprint.model == "embedded"
+    assert (train.source, test.source) == (desk("train").source, desk("test").source)
+    assert sorted(words) == sorted(set(train.labels))
+    assert (methods, called["out"], called["report"]) == ("default", tmp_path / "adapter", tmp_path / "report.html")

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from lexframe.adaptation import Draws
 from lexframe.adaptation.cells import Cell, CellStore
 from lexframe.adaptation.comparison import compare
-from lexframe.adaptation.methods import make_methods
 from lexframe.artifacts import Artifact, write_artifact
 from lexframe.latents import NeighborIndex, encode_to_store, text_blocks
 from lexframe.provenance import Provenance
@@ -74,9 +74,8 @@ def planted_comparison(folder: Path | None) -> list[Cell]:
         {"toy": planted_space()},
         planted_table(6, 0),
         planted_table(6, 1),
-        methods=make_methods("lda,class-mean"),
-        shots=(4, "all"),
-        seeds=(0, 1),
+        methods="lda,class-mean",
+        draws=Draws((4, "all"), (0, 1)),
         folder=folder,
     )
     return list(result.cells)

@@ -30,13 +30,17 @@ def readings(space):
 
 def counted(monkeypatch, space):
     """Texts that go through the model from now on."""
-    read = []
+    read, inside = [], []
     for name in ("encode", "encode_representations"):
         original = getattr(type(space), name)
 
         def counting(self, texts, *rest, original=original, **options):
-            read.extend(texts)
-            return original(self, texts, *rest, **options)
+            read.extend([] if inside else texts)  # one may call the other
+            inside.append(True)
+            try:
+                return original(self, texts, *rest, **options)
+            finally:
+                inside.pop()
 
         monkeypatch.setattr(type(space), name, counting)
     return read

@@ -1,9 +1,10 @@
 """A saved adapter: a fitted instrument and the space it belongs to."""
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,12 +13,16 @@ from lexframe.artifacts import Artifact, Persistent, damage_named, read_artifact
 from lexframe.instruments.kinds import instrument_of
 from lexframe.latents.text_reader import Reading, TextReader
 from lexframe.provenance import Provenance, SpaceFingerprint
+from lexframe.results import Result
 from lexframe.spaces.base import Progress, Space
 from lexframe.spaces.registry import reopen_space
 
+if TYPE_CHECKING:
+    import pandas
+
 
 @dataclass(frozen=True, slots=True)
-class Predictions:
+class Predictions(Result):
     """Labels for texts.
 
     Attributes
@@ -35,6 +40,13 @@ class Predictions:
     classes: tuple[str, ...]
     provenance: Provenance
 
+    def summary(self) -> str:
+        """How often each label was given."""
+        if not self.labels:
+            return "No text was given, so there is no label."
+        counts = ", ".join(f"{label} {number:,}" for label, number in Counter(self.labels).most_common(8))
+        return f"{len(self.labels):,} texts: {counts}; {self.probabilities.max(axis=1).mean():.0%} sure on average."
+
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON."""
         rows = [
@@ -43,7 +55,7 @@ class Predictions:
         ]
         return {"predictions": rows, "provenance": self.provenance.to_dict()}
 
-    def to_frame(self) -> Any:
+    def to_frame(self) -> "pandas.DataFrame":
         """A pandas table, a row a text: label and the probability of each class."""
         import pandas as pd
 
@@ -63,6 +75,8 @@ class Adapter(Persistent):
         The points that it reads.
     label_words : mapping of str to sequence of str
         Words whose zero-shot scores it reads in front of the points, by label; none for an instrument that reads points alone.
+    facts : mapping
+        What else is kept with it, such as how well it did; plain values.
     """
 
     artifact_kind = "adapter"

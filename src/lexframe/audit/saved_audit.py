@@ -14,6 +14,7 @@ from lexframe.audit.neighbor_votes import Neighborhood
 from lexframe.audit.noise_model import NoiseModel
 from lexframe.audit.planting import PlantedCheck
 from lexframe.audit.relations import CategoryRelation
+from lexframe.provenance import Provenance
 
 _PARTS: dict[str, Any] = {
     "posterior": CategoryPosterior,
@@ -69,6 +70,8 @@ def _apart(result: Any, prefix: str) -> tuple[dict[str, Any], dict[str, np.ndarr
         elif field.name in _PARTS and is_dataclass(value):
             parameters[field.name], inner = _apart(value, f"{name}/")
             arrays |= inner
+        elif isinstance(value, Provenance):
+            parameters[field.name] = value.to_dict()
         else:
             parameters[field.name] = value
     return parameters, arrays
@@ -80,6 +83,8 @@ def _together(wanted: Any, parameters: dict[str, Any], arrays: dict[str, np.ndar
         name = f"{prefix}{field.name}"
         if name in arrays:
             found[field.name] = arrays[name]
+        elif field.name == "provenance":
+            found[field.name] = Provenance.from_dict(parameters[field.name])
         elif isinstance(parameters[field.name], dict) and field.name in _PARTS:
             part = _PARTS[field.name]
             found[field.name] = part(**_together(fields(part), parameters[field.name], arrays, f"{name}/"))

@@ -211,7 +211,6 @@ def load_weights(
     return model.eval()
 
 
-@functools.cache
 def open_causal_model(model: str = EMBEDDED) -> tuple[Any, Any]:
     """A causal language model in float32 and its tokenizer, on the first GPU if there is one.
 
@@ -235,6 +234,7 @@ def open_causal_model(model: str = EMBEDDED) -> tuple[Any, Any]:
     return load_weights(AutoModelForCausalLM, source, dtype="float32").to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
 
 
+@functools.cache
 def without_network(name_or_path: str) -> bool:
     """Whether a hub model must come from the cache because its hub cannot be reached.
 
