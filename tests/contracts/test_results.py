@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 import lexframe
+from lexframe.adaptation import Draws, adapt, compare
 from lexframe.audit import CategoryAudit, audit_memberships, category_map, map_points, planted_check, published_reconsideration
 from lexframe.data import AnalogyQuestion, WordVectors
 from lexframe.generative import (
@@ -35,6 +36,9 @@ from lexframe.generative.score.rate_distortion import RateDistortion
 from lexframe.generative.texts.sample_diversity import compare_diversity
 from lexframe.generative.texts.text_perplexity import text_perplexity
 from lexframe.instruments import MeanDifferenceEdit, VocabularyFrame, compare_paths, evaluate_analogies, solve_analogy, trace
+from lexframe.instruments.directions.side_effects import SideEffectBudget
+from lexframe.instruments.directions.steering import SteeredTexts
+from lexframe.instruments.directions.steering_choice import SteeringChoice, SteeringPoint
 from lexframe.instruments.patching.patch_result import ALL_TASKS, ConditionScore, LayerChoice, PatchResult
 from lexframe.intervals import Estimate
 from lexframe.latents import LatentStore, encode_to_store, text_blocks
@@ -50,11 +54,11 @@ from lexframe.training.language_model import EvaluationData, Windows, bits_per_b
 from tests.audit.planted import gaussian_items
 from tests.generative.toy import ToyLatentSpace
 from tests.generative.toy_writer import ToyWriter
+from tests.planted import planted_space, planted_table
 from tests.tiny_models import tiny_model, tiny_space, tiny_tokenizer
 
 SCRIPT = "<script>alert(1)</script>"
-PACKAGES = ("audit", "generative", "instruments.frame", "instruments.patching", "instruments.traces", "instruments.words")
-PACKAGES += ("latents", "studies", "training")
+PACKAGES = ("adaptation", "audit", "generative", "instruments", "latents", "studies", "training")
 """Whose results all have an entry in MAKERS."""
 ESTIMATE = Estimate(0.5, 0.4, float("nan"))
 SPOKEN = ["she spoke softly today", "he spoke loudly now", "they spoke softly now", f"{SCRIPT} spoke loudly today"]
@@ -147,7 +151,30 @@ def of_points(measure):
 
 QUESTION = AnalogyQuestion("man", "woman", "king", ("queen",), SCRIPT)
 PAIRS = [{"good": "the cat sat", "bad": "the mat", "uid": SCRIPT, "term": "t"}, {"good": "cat", "bad": "dog", "uid": "q", "term": "t"}]
+
+
+def adapted():
+    return adapt(planted_space(), planted_table(6, 0), planted_table(4, 1), methods="zero-shot,lda,logistic")
+
+
+def choice(chosen):
+    found = SteeringPoint(2, 0.2, ESTIMATE, ESTIMATE, ESTIMATE, ESTIMATE, None, None, np.zeros(2), np.zeros(2), (), np.zeros(3))
+    return SteeringChoice((found,), found if chosen else None, None, SideEffectBudget(), SCRIPT, "bad", 3, Provenance())
+
+
+def steered_texts():
+    unwritten = np.full(2, np.nan)
+    return SteeredTexts(("a", "b"), ("x", SCRIPT), ("y", SCRIPT), 2, 0.5, np.array([3.0, np.nan]), unwritten, 0.5, 0.5)
+
+
 MAKERS = {
+    "AdaptationResult": lambda _: adapted()[0],
+    "ComparisonResult": lambda _: compare(
+        {"toy": planted_space()}, planted_table(6, 0), planted_table(4, 1), methods="zero-shot,lda", draws=Draws((0, 4), (0, 1))
+    ),
+    "Predictions": lambda _: adapted()[1].predict(["invoice paid", SCRIPT]),
+    "SteeredTexts": lambda _: steered_texts(),
+    "SteeringChoice": lambda _: choice(True),
     "ActiveUnits": of_points(lambda space, texts, q: count_active_units(q)),
     "Analogy": lambda _: solve_analogy(vectors(), "man", "woman", "king"),
     "AnalogyEvaluation": lambda _: evaluate_analogies(vectors(), [QUESTION, AnalogyQuestion("a", "b", "c", ("d",), "none")], n_resamples=5),
@@ -230,7 +257,11 @@ def test_a_result_is_a_frozen_dataclass_with_all_that_is_promised(name):
 
 
 def test_every_result_of_these_packages_is_tried_below():
-    wanted = {name for name, kind in RESULTS.items() if kind.__module__.startswith(tuple(f"lexframe.{package}." for package in PACKAGES))}
+    wanted = {
+        name
+        for name, kind in RESULTS.items()
+        if not inspect.isabstract(kind) and kind.__module__.startswith(tuple(f"lexframe.{package}." for package in PACKAGES))
+    }
     assert wanted - set(MAKERS) == set()
     assert set(MAKERS) <= set(RESULTS)
 
@@ -242,7 +273,7 @@ def test_a_result_tells_itself(name, tmp_path):
     summary = result.summary()
     assert isinstance(summary, str)
     assert summary.strip() == summary != ""
-    assert "\n" not in summary
+    assert "\n\n" not in summary  # several models or numbers of labels have a line each
     assert summary[-1] in ".)?!"
     document = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert set(document["provenance"]) == {"space", "seed", "parameters", "versions"}
@@ -256,3 +287,8 @@ def test_a_result_tells_itself(name, tmp_path):
 def test_text_that_could_run_reaches_the_table_escaped():
     assert "&lt;script&gt;" in MAKERS["NearestTexts"](None)._repr_html_()
     assert "&lt;script&gt;" in MAKERS["Analogy"](None)._repr_html_()
+
+
+def test_a_choice_that_found_nothing_says_so():
+    assert "No layer and strength moves the model" in choice(False).summary()
+    assert choice(False).to_dict()["chosen"] is None

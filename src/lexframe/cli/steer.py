@@ -167,7 +167,7 @@ def _print(texts: Any, direction: Any, choice: Any) -> None:
         f"{texts.unsteered_distinct:.0%} without steering, {texts.steered_distinct:.0%} with."
     )
     if choice is not None:
-        printing.note(choice.answer())
+        printing.note(choice.summary())
         if choice.slope is not None:
             printing.note(f"Effect per unit of strength at that layer: {choice.slope}.")
 

@@ -58,7 +58,7 @@ def test_side_effects_grow_with_the_strength_and_stop_it(toy, direction):
     assert (result.layer, result.strength) == (1, 0.2)
     assert [point.strength for point in result.stopped] == [0.4, 8.0]
     assert {point.exceeds for point in result.stopped} == {("divergence",)}
-    assert "2 stronger settings were stopped by the budget" in result.answer()
+    assert "2 stronger settings were stopped by the budget" in result.summary()
 
 
 def test_a_strength_that_breaks_generation_is_stopped(toy, direction):
@@ -68,7 +68,7 @@ def test_a_strength_that_breaks_generation_is_stopped(toy, direction):
     assert result.chosen is None
     assert result.slope is None
     assert all("distinct_ratio" in point.exceeds for point in result.points)
-    assert "within the budget" in result.answer()
+    assert "within the budget" in result.summary()
     with pytest.raises(InputError, match="smaller strengths"):
         result.layer  # noqa: B018
     fluency = choose(toy, direction, budget=SideEffectBudget(None, None, 1.0, None), **options)
@@ -85,9 +85,9 @@ def test_chance_stands_beside_every_point(toy, direction):
     result = choose(toy, direction, n_controls=4, budget=GENEROUS, seed=3)
     for point in result.points:
         assert point.control_effects.shape == point.control_divergences.shape == (4,)
-    assert "more than any of 4 random directions" in result.answer()
+    assert "more than any of 4 random directions" in result.summary()
     chance = choose(toy, random_direction(direction, seed=9), metric=LabelWordOdds(("good",), ("bad",)), n_controls=20, budget=GENEROUS)
-    assert "do not rely on it" in chance.answer() or chance.chosen is None
+    assert "do not rely on it" in chance.summary() or chance.chosen is None
 
 
 @pytest.mark.parametrize(

@@ -7,16 +7,21 @@ called on the space as it is and within :func:`steered`, and the effect is the d
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
 
+from lexframe.checks import plain
 from lexframe.exceptions import InputError
 from lexframe.instruments.directions.direction import Direction
 from lexframe.instruments.directions.side_effects import continuation_log_loss, distinct_share, head_space
 from lexframe.provenance import Provenance
+from lexframe.results import Result
 from lexframe.spaces.base import Intervention, Progress, Representation, SteerableSpace
+
+if TYPE_CHECKING:
+    import pandas
 
 Scores = Float[np.ndarray, " n_prompts"]
 
@@ -147,7 +152,7 @@ class GeneratedTextMetric:
 
 
 @dataclass(frozen=True, slots=True)
-class SteeredTexts:
+class SteeredTexts(Result):
     """What a model writes with and without steering.
 
     Attributes
@@ -177,6 +182,22 @@ class SteeredTexts:
     steered_distinct: float
     provenance: Provenance = field(default_factory=Provenance)
 
+    def summary(self) -> str:
+        """How many texts steering changed, and what it costs in perplexity."""
+        changed = sum(before != after for before, after in zip(self.unsteered, self.steered, strict=True))
+        said = f"Steered at layer {self.layer} with strength {self.strength:g}: {changed} of {len(self.prompts)} texts changed"
+        found = (self.unsteered_perplexity, self.steered_perplexity)
+        if all(np.isfinite(values).any() for values in found):
+            before, after = (float(np.nanmedian(values)) for values in found)
+            said += f"; median perplexity under the unsteered model {after:.1f}, without steering {before:.1f}"
+        return f"{said}."
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """A row a prompt."""
+        import pandas as pd
+
+        return pd.DataFrame(self.to_dict()["texts"])
+
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON."""
         texts = [
@@ -184,8 +205,8 @@ class SteeredTexts:
                 "prompt": prompt,
                 "unsteered": before,
                 "steered": after,
-                "unsteered_perplexity": _number(self.unsteered_perplexity[row]),
-                "steered_perplexity": _number(self.steered_perplexity[row]),
+                "unsteered_perplexity": plain(float(self.unsteered_perplexity[row])),
+                "steered_perplexity": plain(float(self.steered_perplexity[row])),
             }
             for row, (prompt, before, after) in enumerate(zip(self.prompts, self.unsteered, self.steered, strict=True))
         ]
@@ -246,7 +267,3 @@ def steer(
         steered_distinct=distinct_share(moved),
         provenance=Provenance(space=space.fingerprint, seed=seed, parameters=parameters),
     )
-
-
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
@@ -15,7 +15,11 @@ from lexframe.instruments.directions.side_effects import NeutralReading, SideEff
 from lexframe.instruments.directions.steering import EffectMetric, LabelWordOdds, steered
 from lexframe.intervals import Estimate, mean_over_items
 from lexframe.provenance import Provenance
+from lexframe.results import Result
 from lexframe.spaces.base import Progress, SteerableSpace, resolve_layer
+
+if TYPE_CHECKING:
+    import pandas
 
 STRENGTHS = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Strengths that are tried by default, as shares of the length of a typical state."""
@@ -79,7 +83,7 @@ class SteeringPoint:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SteeringChoice:
+class SteeringChoice(Result):
     """A grid of layers and strengths, and the one to use.
 
     Attributes
@@ -123,7 +127,7 @@ class SteeringChoice:
         floor = self.chosen.effect.value if self.chosen else 0.0
         return tuple(point for point in self.points if point.exceeds and point.effect.value > floor)
 
-    def answer(self) -> str:
+    def summary(self) -> str:
         """What was found, in two or three sentences."""
         stopped = f" {len(self.stopped)} stronger settings were stopped by the budget." if self.stopped else ""
         if self.chosen is None:
@@ -146,7 +150,7 @@ class SteeringChoice:
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON; intervals as [low, high]."""
         return {
-            "answer": self.answer(),
+            "summary": self.summary(),
             "chosen": self.chosen.to_dict() if self.chosen else None,
             "slope": self.slope.to_dict() if self.slope else None,
             "budget": asdict(self.budget),
@@ -156,7 +160,7 @@ class SteeringChoice:
             "provenance": self.provenance.to_dict(),
         }
 
-    def to_frame(self) -> Any:
+    def to_frame(self) -> "pandas.DataFrame":
         """A pandas row a point."""
         import pandas as pd
 
@@ -168,13 +172,10 @@ class SteeringChoice:
 
         return steering_chart(self)
 
-    def _repr_html_(self) -> str:
-        return str(self.to_frame().round(3).to_html(index=False))
-
     @property
     def _found(self) -> SteeringPoint:
         if self.chosen is None:
-            raise InputError(self.answer())
+            raise InputError(self.summary())
         return self.chosen
 
 
