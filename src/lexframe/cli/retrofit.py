@@ -41,7 +41,7 @@ def retrofit(
         return
     others = "the other words were moved by it" if explained > 0 else "so the other words stay where they were"
     printing.note(f"{len(fitted.retrofitted_):,} of {len(before):,} words are linked and were retrofitted: {out}")
-    printing.note(f"The map foretells {explained:.0%} of the change of linked words that it was not fitted on; {others}.")
+    printing.note(f"The map explains {explained:.0%} of the change on held-out linked words; {others}.")
 
 
 def relation_factors(entries: list[str]) -> dict[str, float]:

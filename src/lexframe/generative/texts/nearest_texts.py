@@ -1,4 +1,4 @@
-"""Whether texts that were written are texts that were learnt by heart: their nearest training texts, beside those of real texts.
+"""Memorization check: the nearest training text of each sample, beside those of held-out texts.
 
 Real texts resemble each other, the more the shorter they are. So a sample near a training text says nothing by itself; what counts is
 whether samples are nearer than real texts which the model has not seen.

@@ -113,7 +113,7 @@ class Retrofitting(BaseEstimator):
     penalty_ : float
         The penalty chosen.
     explained_ : dict of float to float
-        By penalty: of the squared change of graph words beyond their common contraction, the share that a map foretells which was
+        By penalty: of the squared change of graph words beyond their common contraction, the share that a map explains which was
         fitted on other graph words; 0 for infinity.
 
     Notes
@@ -272,7 +272,7 @@ def change_map(X: Float[np.ndarray, "n n_dims"], moved: Float[np.ndarray, "n n_d
 
 
 def _explained(X: np.ndarray, moved: np.ndarray, penalties: Sequence[float], n_folds: int, random_state: int) -> dict[float, float]:
-    """By penalty, the share that the map foretells of what the contraction leaves, in deviations of left-out words."""
+    """By penalty, the share that the map explains of what the contraction leaves, in deviations of left-out words."""
     fold_of = np.random.default_rng(random_state).permutation(len(X)) % n_folds
     error = dict.fromkeys([*penalties, float("inf")], 0.0)
     for fold in range(n_folds):
