@@ -5,9 +5,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # A worker a core, each of one thread: two of them do more than one with two threads.
 # worksteal hands out whole files and moves tests only at the end, so that what a file's tests share is made once.
+# Compiled modules are kept, whatever the environment says: tests start many interpreters, and rewriting assertions takes a while.
+unexport PYTHONDONTWRITEBYTECODE
 PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
 
-.PHONY: demo test test-long lint docs format clean
+
+.PHONY: demo test test-slow test-long lint docs format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/lexframe demo --out lexframe-demo
@@ -15,7 +18,11 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-test
 	$(PYTEST)
 
-# What takes minutes more: many examples of every property, and kills at random moments.
+# What takes minutes: Ray on this machine with its workers and driver killed, kills at random moments, training that is else kept.
+test-slow: $(VENV)/.installed-test
+	$(PYTEST) --long -m long
+
+# What takes longer still: many examples of every property, and all of the above.
 test-long: $(VENV)/.installed-test
 	$(PYTEST) --long --hypothesis-profile thorough
 

@@ -65,9 +65,10 @@ def shared():
 
 
 @pytest.fixture(scope="session")
-def toy(tmp_path_factory, worker_id):
-    """Half a minute of training: functions from demonstrations, with task vectors planted at layer 2."""
+def toy(request, tmp_path_factory, worker_id):
+    """A small transformer that learned functions from demonstrations, with task vectors planted at layer 2."""
     from tests.shared_toy import shared_toy
 
     folder = tmp_path_factory.getbasetemp()
-    return shared_toy(folder if worker_id == "master" else folder.parent)  # the parent is that of all workers
+    # The parent is that of all workers.
+    return shared_toy(folder if worker_id == "master" else folder.parent, anew=request.config.getoption("--long"))

@@ -81,7 +81,7 @@ TESTED_BY = {
     "lexframe.spaces.pooling": "spaces/language_model/test_space.py",
     "lexframe.studies.subspace_charts": "studies/test_subspace.py",
     "lexframe.training.language_model.evaluation_result": "training/language_model/test_evaluation.py",
-    "lexframe.training.language_model.worker": "training/language_model/test_run.py",
+    "lexframe.training.language_model.worker": "training/language_model/test_launch.py",
     "lexframe.training.text_vae.losses": "training/text_vae/test_run.py",
 }
 MAX_STEPS = 4
@@ -134,6 +134,8 @@ def imports(path):
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(r"[\w.]+:\w+", node.value):
             module = node.value.partition(":")[0]  # a table of paths, such as those of methods and verbs
             found |= {module, f"{folder}.{module}"}
+        elif isinstance(node, ast.Constant) and node.value in PACKAGE and folder:
+            found.add(node.value)  # a module that is run by its name
     return {name for name in found if name in FILES}
 
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import scipy.sparse
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float32, Int
 
 from lexframe.checks import plain
 from lexframe.exceptions import DataError
@@ -123,13 +124,21 @@ def mean_over_draws(values: Float[np.ndarray, "n_draws n_items"], *, n_resamples
     n_resamples, seed : int
         Of the bootstrap. Equal seeds draw equal items, so comparisons on one set of items are paired.
     """
-    rng = np.random.default_rng(seed)
-    n_draws, n_items = values.shape
-    means = np.empty(n_resamples)
-    for number in range(n_resamples):
-        over_draws = values[rng.integers(0, n_draws, n_draws)].mean(axis=0)
-        means[number] = over_draws[rng.integers(0, n_items, n_items)].mean()
+    of_draws, of_items = _drawn_twice(*values.shape, n_resamples, seed)
+    means = ((of_draws @ values) * of_items).sum(axis=1) / values.size
     return Estimate(float(values.mean()), *_interval(means))
+
+
+@lru_cache(maxsize=8)  # a comparison asks for the same draws for every pair of methods
+def _drawn_twice(
+    n_draws: int, n_items: int, n_resamples: int, seed: int
+) -> tuple[Float32[np.ndarray, "n_resamples n_draws"], Float32[np.ndarray, "n_resamples n_items"]]:
+    """How often each draw and each item comes in every resample."""
+    rng = np.random.default_rng(seed)
+    counts = [np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(n_resamples) for n in (n_draws, n_items)]
+    of_draws, of_items = (np.array(counts[first::2], dtype=np.float32) for first in (0, 1))
+    of_draws.flags.writeable = of_items.flags.writeable = False
+    return of_draws, of_items
 
 
 def ratio_estimate(

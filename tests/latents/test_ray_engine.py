@@ -85,6 +85,7 @@ print("done", done.n_encoded, done.n_kept, flush=True)
 """
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_a_run_goes_on_with_a_worker_that_dies_and_the_rows_are_those_of_a_local_run(tmp_path):
     pytest.importorskip("ray", reason="Ray is not installed (the extra 'ray')")

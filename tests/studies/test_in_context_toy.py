@@ -6,6 +6,7 @@ import torch
 
 from lexframe.exceptions import InputError
 from lexframe.studies.in_context_toy import toy_tables, train_in_context_toy
+from tests.shared_toy import shared_toy
 
 
 def test_functions_are_permutations_and_the_same_for_a_seed():
@@ -45,3 +46,26 @@ def test_a_toy_is_a_space_whose_tasks_are_written_in_its_symbols():
 def test_sizes_that_make_no_sense_are_refused(options, message):
     with pytest.raises(InputError, match=message):
         train_in_context_toy(**options)
+
+
+def answers(toy):
+    """Share of questions after nine demonstrations that are answered rightly, over all tasks."""
+    space, right = toy.space(), []
+    for task in toy.tasks():
+        for query, answer in task.pairs[:3]:
+            shown = [pair for pair in task.pairs if pair[0] != query][:9]
+            states = space.token_states(task.prompt(shown, query), layers=[-1]).states[0, -1:]
+            right.append(space.tokenizer.decode([int(space.logits(states).argmax())]).strip() == answer)
+    return float(np.mean(right))
+
+
+def test_the_kept_toy_answers_from_demonstrations(toy):
+    assert answers(toy) > 0.9
+
+
+@pytest.mark.long
+def test_training_makes_what_is_kept(toy, tmp_path):
+    """With --long the fixture is trained anew."""
+    kept = shared_toy(tmp_path, anew=False)
+    assert abs(answers(toy) - answers(kept)) < 0.1
+    assert toy.losses[-1] < 0.6

@@ -8,7 +8,7 @@ from sklearn.exceptions import NotFittedError
 
 from lexframe.instruments.classifiers.affine_move import AffineMove, AffineProblem
 from lexframe.instruments.classifiers.next_token_calibration import (
-    METHODS,
+    CALIBRATION_METHODS,
     NextTokenCalibration,
     tail_start,
     unigram_offset,
@@ -162,7 +162,7 @@ def test_the_planted_move_is_found(domain, held_out):
 
 def test_every_method_gets_nearer_to_the_truth_and_the_affine_one_nearest(domain, held_out):
     excess = {}
-    for method in METHODS:
+    for method in CALIBRATION_METHODS:
         model = domain.calibration(method, max_epochs=30, learning_rate=3e-3).fit(domain.states, domain.next_ids)
         offset = 0.0 if model.offset_ is None else model.offset_
         excess[method] = held_out.excess(model.transform(held_out.states), offset)
@@ -185,7 +185,7 @@ def test_without_training_it_is_exactly_the_frozen_model(method, options, dtype,
     assert model.n_parameters_ == 0
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", CALIBRATION_METHODS)
 def test_what_does_not_help_on_the_tail_is_not_done(method, domain):
     cut = tail_start(len(domain.states), 0.1)
     ids = np.where(np.arange(len(domain.states)) < cut, 7, domain.logits(domain.states).argmax(axis=1))
@@ -196,7 +196,7 @@ def test_what_does_not_help_on_the_tail_is_not_done(method, domain):
     assert (model.n_parameters_, model.choices_) == (0, {})
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", CALIBRATION_METHODS)
 def test_a_domain_that_the_model_knows_already_is_hardly_moved(method):
     known, other = Planted(moved=False), Planted(moved=False, seed=9)
     model = known.calibration(method).fit(known.states, known.next_ids)
@@ -229,7 +229,7 @@ def test_choices_see_the_tail_and_nothing_after_it(domain):
     )
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", CALIBRATION_METHODS)
 def test_the_same_seed_gives_the_same_numbers_and_global_generators_are_left_alone(method, domain):
     torch.manual_seed(3)
     state = torch.random.get_rng_state()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lexframe.exceptions import InputError
 from lexframe.instruments import ConceptDirection
 from lexframe.instruments.directions.concept_direction import (
-    METHODS,
+    DIRECTION_METHODS,
     concept_direction,
     mean_difference,
     principal_axis,
@@ -17,7 +17,7 @@ from lexframe.instruments.directions.concept_direction import (
 from tests.reference.concept_direction import axis_of_all_pairs
 from tests.strategies import COSTLY
 
-each = pytest.mark.parametrize("method", METHODS)
+each = pytest.mark.parametrize("method", DIRECTION_METHODS)
 
 
 def unit(vector):
