@@ -11,7 +11,7 @@ SNIPPETS = [(page.name, code) for page in PAGES for code in re.findall(r"```pyth
 
 
 @pytest.mark.parametrize(("page", "code"), SNIPPETS, ids=[f"{page}-{number}" for number, (page, _) in enumerate(SNIPPETS)])
-def test_snippet_runs(page, code, tmp_path, monkeypatch, capsys):
+def test_snippet_runs(page, code, tmp_path, monkeypatch, capsys, without_type_checks):  # as a reader would run it
     monkeypatch.chdir(tmp_path)
     exec(compile(code, page, "exec"), {"__name__": "__main__"})
 

@@ -13,6 +13,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from lexframe.instruments.classifiers.threads import one_thread
 from lexframe.instruments.persistent_estimator import PersistentEstimator
 from lexframe.linalg import softmax
 
@@ -94,7 +95,8 @@ class ShrinkageLDA(LinearReadout):
         X, y = self._validated(X, y)
         mean, scale = _mean_and_scale(X)
         model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=self.shrinkage)
-        model.fit((X - mean) / scale, y)
+        with one_thread(X.size):
+            model.fit((X - mean) / scale, y)
         self._set_linear(model.coef_, model.intercept_, mean, scale)
         return self
 
@@ -129,8 +131,9 @@ class LogisticProbe(LinearReadout):
         X, y = self._validated(X, y)
         mean, scale = _mean_and_scale(X)
         X = (X - mean) / scale
-        self.strength_ = self._choose(X, y)
-        model = self._model(self.strength_).fit(X, y)
+        with one_thread(X.size):
+            self.strength_ = self._choose(X, y)
+            model = self._model(self.strength_).fit(X, y)
         self._set_linear(model.coef_, model.intercept_, mean, scale)
         return self
 

@@ -13,9 +13,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import StratifiedKFold
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
-from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
 from lexframe.instruments.classifiers.posterior_mode import PosteriorMode, mode_of_many, posterior_mode
+from lexframe.instruments.classifiers.threads import one_thread
 from lexframe.instruments.classifiers.zero_shot_prior import propagation, shrunken_mean
 from lexframe.instruments.persistent_estimator import PersistentEstimator
 from lexframe.linalg import rows_by_class, softmax
@@ -114,7 +114,7 @@ class PosteriorCalibration(PersistentEstimator, ClassifierMixin, BaseEstimator):
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=1 if self.prior_labels is None else 0)
         self._set_classes(y)
         # On tables of this size a second thread costs more than it does: two took two to three times as long as one.
-        with threadpool_limits(limits=1, user_api="blas"):
+        with one_thread():
             self._fit(X, y, unlabeled)
         self.n_parameters_ = self.coef_.size + self.intercept_.size + (self.prior_labels is not None)
         return self
