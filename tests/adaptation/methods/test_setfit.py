@@ -17,7 +17,13 @@ from lexframe.spaces.weights import weights_hash
 from tests.adaptation.methods.test_weights import accuracy, encoder_space, planted_problem
 from tests.tiny_models import tiny_space
 
-needs_setfit = pytest.mark.skipif(importlib.util.find_spec("setfit") is None, reason="until the extra setfit is installed")
+
+def needs_setfit(test):
+    """The package brings half a minute of imports and training along."""
+    is_missing = importlib.util.find_spec("setfit") is None
+    return pytest.mark.long(pytest.mark.skipif(is_missing, reason="until the extra setfit is installed")(test))
+
+
 FAST = {"learning_rate": 1e-2, "max_steps": 60, "batch_size": 8}
 
 

@@ -33,6 +33,7 @@ pretrain(PretrainingPlan(**json.loads(plan)), tokens, tokenizer, out, n_processe
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.long
 def test_a_terminated_run_of_two_processes_leaves_its_checkpoint(make_plan, tokenizer, tokens_file, tmp_path):
     changes = {"max_tokens": 2048 * 100_000, "long_share": 0.0}
     plan = make_plan(**changes)

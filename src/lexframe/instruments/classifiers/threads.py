@@ -4,6 +4,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any
 
+import scipy.linalg  # noqa: F401  its library has to be there to be found
 from threadpoolctl import ThreadpoolController  # comes with scikit-learn
 
 MAX_NUMBERS_FOR_ONE_THREAD = 4_000_000
