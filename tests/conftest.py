@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(config, items):
     if not config.getoption("--long"):
         for item in items:
             if item.get_closest_marker("long"):
-                item.add_marker(pytest.mark.skip(reason="takes minutes; runs with --long (make test-long)"))
+                item.add_marker(pytest.mark.skip(reason="takes minutes; runs with --long (make test-slow)"))
 
 
 @pytest.fixture

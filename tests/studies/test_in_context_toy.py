@@ -67,5 +67,5 @@ def test_the_kept_toy_answers_from_demonstrations(toy):
 def test_training_makes_what_is_kept(toy, tmp_path):
     """With --long the fixture is trained anew."""
     kept = shared_toy(tmp_path, anew=False)
+    assert answers(toy) > 0.9
     assert abs(answers(toy) - answers(kept)) < 0.1
-    assert toy.losses[-1] < 0.6

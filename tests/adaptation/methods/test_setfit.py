@@ -141,6 +141,7 @@ def test_the_generators_of_the_process_are_left_alone():
 @needs_setfit
 def test_the_same_seed_gives_the_same_numbers():
     problem, test, _ = planted_problem(encoder_space(), 4)
+    importlib.import_module("setfit")  # which sets a level of its own
     state = torch.random.get_rng_state()
     level = logging.getLogger("setfit").level
     first, again = (SetFit(**{**FAST, "max_steps": 4}).fit(problem).predict_proba(test) for _ in range(2))
