@@ -1,4 +1,4 @@
-"""``lexframe compare`` and ``lexframe evidence`` as a person meets them."""
+"""``lexframe compare`` and ``lexframe study reproduce`` as a person meets them."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""``lexframe adapt``: fit every method on the same points, compare, save, report."""
+"""``lexframe adapt``: fit every method on the same labels, compare, save, report."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +26,7 @@ def adapt(
     report: options.Report = None,
     as_json: options.Json = False,
 ) -> None:
-    """Adapt a frozen model to labeled texts: fit every method on the same points, compare, and save the best."""
+    """Adapt a frozen model to labeled texts: fit every method on the same labels, compare, and save the best."""
     from lexframe.data import label_words_from, read_table
 
     tables = [read_table(path, text=text, pair=pair, label=label) for path in (train, test) if path is not None]
