@@ -30,6 +30,7 @@ LEVELS = [
         "seeding",
         "text_forms",
         "typing",
+        "verdicts",
     ],
     ["drawing", "data"],
     ["spaces"],

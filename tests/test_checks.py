@@ -3,9 +3,10 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from lexframe.checks import checked_points, checked_texts, checked_vector, class_number, class_numbers, plain
+from lexframe.checks import checked_points, checked_texts, checked_vector, class_number, class_numbers, is_missing, plain
 from lexframe.exceptions import InputError
 
 
@@ -72,3 +73,13 @@ def test_labels_that_are_refused(labels, n_points, says):
 def test_plain_values_are_json():
     value = {1: np.float32(0.5), "a": (np.arange(2), [float("nan"), np.inf]), "b": None, "c": np.bool_(True)}
     assert json.loads(json.dumps(plain(value), allow_nan=False)) == {"1": 0.5, "a": [[0, 1], [None, None]], "b": None, "c": True}
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), np.float32("nan"), np.float64("nan"), pd.NA, pd.NaT, np.datetime64("NaT")])
+def test_what_stands_for_no_value_is_missing(value):
+    assert is_missing(value)
+
+
+@pytest.mark.parametrize("value", ["nan", "", "NaN", b"", 0, 0.0, False, float("inf"), [], ["nan"], np.array([np.nan, 1.0])])
+def test_what_is_a_value_is_not_missing(value):
+    assert not is_missing(value)

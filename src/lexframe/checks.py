@@ -28,6 +28,18 @@ def checked_texts(texts: Sequence[str], *, what: str = "texts") -> list[str]:
     return texts
 
 
+def is_missing(value: Any) -> bool:
+    """Whether a value stands for none: None, NaN of any float, pandas' NA and NaT. A text never does, neither ``"nan"`` nor ``""``."""
+    if value is None:
+        return True
+    if isinstance(value, str | bytes) or (isinstance(value, np.ndarray) and value.ndim):
+        return False
+    try:
+        return bool(value != value)
+    except (TypeError, ValueError):  # pandas' NA answers a comparison with NA, which is neither true nor false
+        return True
+
+
 def checked_points(points: Any, n_dims: int | None = None, *, what: str = "points") -> Float[np.ndarray, "n_points n_dims"]:
     """The points as float64.
 
@@ -88,7 +100,7 @@ def class_numbers(labels: Sequence[Hashable] | np.ndarray, n_points: int) -> tup
     given: list[Any] = labels.tolist() if isinstance(labels, np.ndarray) else list(labels)
     if len(given) != n_points:
         raise InputError(f"There are {n_points} points, but {len(given)} labels. Give one for each point.")
-    missing = [row for row, label in enumerate(given) if label is None or label != label]
+    missing = [row for row, label in enumerate(given) if is_missing(label)]
     if missing:
         raise InputError(f"{len(missing)} labels are missing, the first in row {missing[0]}. Leave these rows out.")
     try:
