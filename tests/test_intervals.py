@@ -4,16 +4,20 @@ import itertools
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from lexframe.exceptions import DataError
 from lexframe.intervals import (
     Estimate,
     estimates,
     mean_estimate,
+    mean_over_seeds,
+    mean_over_sets,
     product_estimates,
     ratio_estimate,
     ratio_over_items,
     resampled_sums,
+    t_interval,
 )
 
 
@@ -117,3 +121,84 @@ def test_the_interval_of_products_covers_the_truth():
         _, found = product_estimates(good[pairs].all(axis=1).astype(float), np.zeros(600, dtype=int), pairs, n_resamples=200, seed=seed)
         covered += found.low <= 0.64 <= found.high
     assert covered >= 52
+
+
+def share_that_covers(make, truth, n_trials):
+    """How often the intervals that `make` draws hold the truth."""
+    found = [make() for _ in range(n_trials)]
+    return np.mean([each.low <= truth <= each.high for each in found])
+
+
+@pytest.mark.parametrize(("n", "bootstrap"), [(2, 0.50), (3, 0.74), (7, 0.87)])
+def test_student_covers_what_it_says_at_few_sets_and_the_bootstrap_does_not(rng, n, bootstrap):
+    assert share_that_covers(lambda: t_interval(rng.normal(1.0, 2.0, n)), 1.0, 1000) == pytest.approx(0.95, abs=0.022)
+    assert share_that_covers(lambda: t_interval(rng.normal(1.0, 2.0, n), level=0.5), 1.0, 400) == pytest.approx(0.5, abs=0.08)
+    drawn = share_that_covers(lambda: mean_estimate(rng.normal(1.0, 2.0, n), n_resamples=100), 1.0, 200)  # the control
+    assert drawn == pytest.approx(bootstrap, abs=0.1)
+
+
+def test_the_interval_of_student_is_scipys(rng):
+    values = rng.normal(3, 2, 6)
+    found = t_interval(values, unit="runs")
+    theirs = scipy.stats.ttest_1samp(values, 0).confidence_interval()
+    assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high))
+    assert (found.value, found.unit, found.n_units, found.over) == (pytest.approx(values.mean()), "runs", 6, "6 runs")
+    assert t_interval([1.0, 2.0, 6.0]) == t_interval(np.array([1.0, 2.0, 6.0]))
+
+
+def test_one_set_leaves_no_interval_and_none_is_refused():
+    found = t_interval([2.0])
+    assert (found.value, found.interval, found.over) == (2.0, None, "1 sets")
+    with pytest.raises(DataError, match="mean over seeds needs a number for each"):
+        t_interval([], unit="seeds")
+
+
+def test_texts_of_one_set_are_no_units_of_their_own(rng):
+    """Four sets of a hundred texts that differ by set: over texts the interval would cover a third of the time."""
+    set_of = np.repeat(list("abcd"), 100)
+
+    def values():
+        return np.repeat(rng.normal(0.0, 1.0, 4), 100) + rng.normal(0.0, 1.0, 400)
+
+    assert share_that_covers(lambda: mean_over_sets(values(), set_of), 0.0, 800) == pytest.approx(0.95, abs=0.025)
+    assert share_that_covers(lambda: t_interval(values(), unit="texts"), 0.0, 300) < 0.5
+
+
+def test_every_set_counts_the_same():
+    found = mean_over_sets([0.0, 0.0, 0.0, 4.0], ["long", "long", "long", "short"])
+    assert found == t_interval([0.0, 4.0])
+    assert found.over == "2 sets"
+    with pytest.raises(DataError, match="4 values and 3 names of sets"):
+        mean_over_sets([1.0] * 4, list("abc"))
+
+
+@pytest.mark.parametrize(("of_seeds", "of_texts"), [(1.0, 1.0), (1.0, 0.0), (0.1, 1.0), (0.0, 0.0)])
+def test_seeds_and_texts_are_both_inside_the_interval(rng, of_seeds, of_texts):
+    def table():
+        seeds, texts = rng.normal(0, of_seeds, (3, 1)), rng.normal(0, of_texts, (1, 40))
+        return 5 + seeds + texts + rng.normal(0, 0.5, (3, 40))
+
+    share = share_that_covers(lambda: mean_over_seeds(table()), 5.0, 800)
+    assert share > 0.925
+    assert share < 0.975 or not (of_seeds and of_texts)
+    if of_seeds == 1.0:  # the control: seeds averaged first
+        assert share_that_covers(lambda: t_interval(table().mean(axis=0), unit="texts"), 5.0, 300) < 0.6
+
+
+def test_the_interval_over_seeds_is_one_of_student_where_texts_are_all_alike(rng):
+    of_seeds = rng.normal(size=4)
+    table = np.repeat(of_seeds[:, np.newaxis], 30, axis=1)
+    found, plain = mean_over_seeds(table), t_interval(of_seeds, unit="seeds")
+    assert (found.value, found.low, found.high) == pytest.approx((plain.value, plain.low, plain.high))
+    turned = mean_over_seeds(table.T, units=("texts", "seeds"))
+    assert (turned.low, turned.high, turned.over) == (pytest.approx(plain.low), pytest.approx(plain.high), "30 texts")
+    assert mean_over_seeds(table[:1]).interval is None
+    with pytest.raises(DataError, match="seeds and texts needs a number for each"):
+        mean_over_seeds(np.empty((0, 3)))
+
+
+def test_an_estimate_keeps_what_it_is_over():
+    found = t_interval([1.0, 2.0, 3.0], unit="seeds")
+    assert found.mapped(np.exp).over == "3 seeds"
+    assert Estimate(1.0, 0.5, 2.0).over == ""
+    assert Estimate(1.0, 0.5, 2.0) == Estimate(1.0, 0.5, 2.0, "sets", 7)

@@ -1,12 +1,13 @@
 """A number over units with its interval: what it would be had other units of the same kind been drawn."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import scipy.sparse
+import scipy.stats
 from jaxtyping import Float, Float32, Int
 
 from lexframe.checks import plain
@@ -24,11 +25,23 @@ class Estimate:
     value, low, high : float
         In the units that the holder of the estimate states; for accuracy and macro-F1 a share in [0, 1]. Ends are NaN where there is
         no interval, such as for a single unit.
+    unit : str
+        What the interval is over, in the plural, such as ``"sets"``, ``"seeds"`` or ``"texts"``; empty where it is not said. It takes no
+        part in comparisons.
+    n_units : int, optional
+        How many of them there were.
     """
 
     value: float
     low: float
     high: float
+    unit: str = field(default="", compare=False)
+    n_units: int | None = field(default=None, compare=False)
+
+    @property
+    def over(self) -> str:
+        """Such as ``"7 sets"``, for summaries; empty where the unit is not said."""
+        return " ".join(str(part) for part in (self.n_units, self.unit) if part not in (None, ""))
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -37,7 +50,8 @@ class Estimate:
 
     def mapped(self, function: Callable[[float], float]) -> "Estimate":
         """Value and ends under a function that rises, such as the exponential that makes a perplexity of nats."""
-        return Estimate(*(float(function(number)) for number in (self.value, self.low, self.high)))
+        value, low, high = (float(function(number)) for number in (self.value, self.low, self.high))
+        return Estimate(value, low, high, self.unit, self.n_units)
 
     def to_dict(self) -> dict[str, Any]:
         """``{"value", "interval"}``, for JSON."""
@@ -46,6 +60,128 @@ class Estimate:
     def __str__(self) -> str:
         ends = self.interval
         return f"{self.value:.3f}" if ends is None else f"{self.value:.3f} [{ends[0]:.3f}, {ends[1]:.3f}]"
+
+
+def t_interval(values: Sequence[float] | Float[np.ndarray, " n_units"], *, unit: str = "sets", level: float = 0.95) -> Estimate:
+    """Mean of independent units with the interval of Student's t, n - 1 degrees of freedom.
+
+    For few units, such as sets, seeds or runs. The percentile bootstrap draws its spread from the same few numbers and is too narrow:
+    over seven normal units it covers 87%, over three 74%, over two 50%, where it says 95%. This one covers 95% at each of them.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_units,)
+        One number a unit, such as the difference of two methods on a set.
+    unit : str
+        What a number stands for, in the plural.
+    level : float
+        Share of such intervals that hold the mean, in (0, 1).
+
+    Returns
+    -------
+    Estimate
+        Without ends where there is one unit: it says nothing of how units differ.
+
+    Raises
+    ------
+    DataError
+        If there is no unit.
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    if numbers.ndim != 1 or not len(numbers):
+        raise DataError(f"A mean over {unit} needs a number for each, in one row; the shape is {numbers.shape}. Give one number or more.")
+    with np.errstate(invalid="ignore"):
+        mean = float(numbers.mean())
+        error = float(numbers.std(ddof=1) / np.sqrt(len(numbers))) if len(numbers) > 1 else float("nan")
+    return _t_estimate(mean, error, len(numbers) - 1.0, level, unit, len(numbers))
+
+
+def _t_estimate(mean: float, error: float, freedom: float, level: float, unit: str, n_units: int) -> Estimate:
+    reach = float(scipy.stats.t.ppf((1 + level) / 2, freedom)) * error if freedom > 0 else float("nan")
+    return Estimate(mean, mean - reach, mean + reach, unit, n_units)
+
+
+def mean_over_sets(
+    values: Sequence[float] | Float[np.ndarray, " n_items"], set_of: Iterable[Hashable], *, unit: str = "sets", level: float = 0.95
+) -> Estimate:
+    """Mean over sets of the means within them, with the interval over sets; what is inside a set is no unit of its own.
+
+    Texts, cells or draws of one set have the set in common. Taken as independent they make the interval too narrow, however many there
+    are. Each set counts the same, so a long set does not decide. What differs within sets, such as seeds, adds to how their means differ,
+    and so is inside the interval.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_items,)
+        Such as the difference of two methods on a text.
+    set_of : iterable of n_items names
+        The set that each belongs to.
+    unit : str
+        What a set is called, in the plural.
+    level : float
+        As in :func:`t_interval`.
+
+    Raises
+    ------
+    DataError
+        If there is no item, or not one set for each.
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    names = list(set_of)
+    if len(numbers) != len(names):
+        raise DataError(f"There are {len(numbers)} values and {len(names)} names of {unit}; expected as many. Give one for each value.")
+    inside: dict[Hashable, list[float]] = {}
+    for number, name in zip(numbers, names, strict=True):
+        inside.setdefault(name, []).append(float(number))
+    return t_interval([float(np.mean(row)) for row in inside.values()], unit=unit, level=level)
+
+
+def mean_over_seeds(
+    values: Float[np.ndarray, "n_seeds n_texts"], *, units: tuple[str, str] = ("seeds", "texts"), level: float = 0.95
+) -> Estimate:
+    r"""Mean of what several seeds give on the same texts, with the interval over other seeds and other texts at once.
+
+    Averaging the seeds first leaves their variation out. Here both are random: with the mean squares :math:`M` of the two-way table,
+    the variance of the mean is :math:`(M_s + M_t - M_{st}) / n_s n_t`, and its degrees of freedom are Satterthwaite's. It is never
+    taken as smaller than that of either alone.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_seeds, n_texts)
+        A difference of two models whose seeds are paired, or a measure of one.
+    units : tuple of str
+        What rows and columns are, in the plural.
+    level : float
+        As in :func:`t_interval`.
+
+    Returns
+    -------
+    Estimate
+        Its unit is that of the rows, of which there are few as a rule.
+
+    Raises
+    ------
+    DataError
+        If there is no text. A single row leaves no interval.
+    """
+    if not values.size:
+        raise DataError(f"A mean over {units[0]} and {units[1]} needs a number for each; the shape is {values.shape}. Give one or more.")
+    n_seeds, n_texts = values.shape
+    mean = float(values.mean())
+    if min(n_seeds, n_texts) < 2:
+        return Estimate(mean, float("nan"), float("nan"), units[0], n_seeds)
+    rows, columns = values.mean(axis=1), values.mean(axis=0)
+    of_rows, of_columns = n_texts * rows.var(ddof=1), n_seeds * columns.var(ddof=1)
+    left = values - rows[:, np.newaxis] - columns + mean
+    of_both = (left**2).sum() / ((n_seeds - 1) * (n_texts - 1))
+    total = of_rows + of_columns - of_both
+    terms = of_rows**2 / (n_seeds - 1) + of_columns**2 / (n_texts - 1) + of_both**2 / ((n_seeds - 1) * (n_texts - 1))
+    candidates = [(of_rows, n_seeds - 1.0), (of_columns, n_texts - 1.0)]
+    if total > 0 and terms > 0:
+        candidates.append((total, max(total**2 / terms, 1.0)))
+    reach = max(float(scipy.stats.t.ppf((1 + level) / 2, freedom)) * float(np.sqrt(square)) for square, freedom in candidates)
+    reach /= np.sqrt(values.size)
+    return Estimate(mean, mean - reach, mean + reach, units[0], n_seeds)
 
 
 def resampled_sums(

@@ -292,7 +292,7 @@ class _Trial:
         effects, neutral = self.measured(direction, layer, strength)
         chance = [self.measured(control, layer, strength) for control in controls]
         losses = mean_over_items(neutral.log_loss_change, seed=self.seed)
-        ratio = Estimate(*(float(np.exp(value)) for value in (losses.value, losses.low, losses.high)))
+        ratio = losses.mapped(np.exp)
         divergence = mean_over_items(neutral.divergence, seed=self.seed)
         return SteeringPoint(
             layer=layer,
