@@ -92,7 +92,7 @@ def test_a_space_without_vocabulary_takes_the_trained_methods():
 
     space = SentenceEncoderSpace(tiny_model("bert").bert, tokenizer=tiny_tokenizer(masked=True))
     result, _ = adapt(space, planted_table(12, 0), planted_table(6, 1))
-    assert tuple(result.methods) == ("lda", "logistic", "semantic-calibration", "posterior")
+    assert tuple(result.methods) == ("n-grams", "lda", "logistic", "semantic-calibration", "posterior")
     assert result.bases is None
     with pytest.raises(InputError, match="no output vocabulary"):
         adapt(space, planted_table(12, 0), methods=["zero-shot"])

@@ -12,7 +12,7 @@ from lexframe.adaptation.cells import ALL, Cell
 from lexframe.adaptation.draws import Draws, cut_texts, hold_out, shared_first_tokens
 from lexframe.adaptation.methods.registry import competing, make_methods
 from lexframe.adaptation.metrics import confusion, macro_f1_estimate
-from lexframe.adaptation.problem import VOCABULARY, Method, Problem, SavableClassifier
+from lexframe.adaptation.problem import TEXTS, VOCABULARY, Method, Problem, SavableClassifier
 from lexframe.adaptation.results import MOVES, MethodsResult
 from lexframe.adaptation.task import Evaluation, Task, evaluate, reader_of, usable
 from lexframe.data.readers import Table
@@ -141,7 +141,7 @@ class AdaptationResult(MethodsResult):
         """The result in a sentence."""
         best, families = self.methods[self.chosen].accuracy, self.families
         bare = [found for name, found in self.methods.items() if families[name] == VOCABULARY]
-        where = "" if families[self.chosen] in ("prompts", "weights") else " on the frozen model's points"
+        where = "" if families[self.chosen] in (TEXTS, "prompts", "weights") else " on the frozen model's points"
         text = (
             f"With {self.counts['train']:,} labels, {self.descriptions[self.chosen].split(':')[0]}{where} reaches "
             f"{best.value:.1%} [{best.low:.1%}, {best.high:.1%}] on {self.counts['test']:,} test texts"

@@ -24,7 +24,9 @@ Probabilities = Float[np.ndarray, "n_rows n_labels"]
 
 VOCABULARY = "vocabulary"
 """The family of methods that learn nothing from labels."""
-QUICK_FAMILIES = (VOCABULARY, "points")
+TEXTS = "texts"
+"""The family of methods that never ask the model: others are held against them, and none is chosen where the model can be."""
+QUICK_FAMILIES = (VOCABULARY, TEXTS, "points")
 
 
 class EncodedTexts:
@@ -313,8 +315,8 @@ class Method(ABC):
         As on the command line.
     description : str
         In half a sentence, for tables and reports.
-    family : {"vocabulary", "points", "prompts", "weights"}
-        What it works on: the frame alone, encoded points, prompts to the model, or the model's weights.
+    family : {"vocabulary", "texts", "points", "prompts", "weights"}
+        What it works on: the frame alone, the texts without the model, encoded points, prompts to the model, or the model's weights.
     least_shots : int
         Labels a class below which it cannot be fitted.
     uses_unlabeled : bool

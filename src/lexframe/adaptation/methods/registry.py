@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lexframe.adaptation.problem import Method
+from lexframe.adaptation.problem import TEXTS, Method
 from lexframe.exceptions import InputError
 
 ENTRY_POINTS = "lexframe.methods"
@@ -39,6 +39,7 @@ METHODS = {
     "contextual-calibration": Listed("zero_shot:ContextualCalibration"),
     "batch-calibration": Listed("zero_shot:BatchCalibration"),
     "nearest-basis": Listed("zero_shot:NearestBasisZeroShot"),
+    "n-grams": Listed("ngrams:NGrams"),
     "icl-random": Listed("in_context:RandomInContext"),
     "icl-nearest": Listed("in_context:NearestInContext"),
     "knn-prompting": Listed("knn_prompting:KNNPrompting"),
@@ -62,7 +63,7 @@ ABLATIONS = {
     "posterior-without-prior": Listed("posterior:PosteriorMethod", {"prior": False}),
     "posterior-own-points": Listed("posterior:PosteriorMethod", {"representations": "own"}),
 }
-DEFAULT = ("zero-shot", "nearest-basis", "lda", "logistic", "semantic-calibration", "posterior")
+DEFAULT = ("zero-shot", "nearest-basis", "n-grams", "lda", "logistic", "semantic-calibration", "posterior")
 """What :func:`lexframe.adapt` fits unless it is told otherwise."""
 GROUPS = ("default", "quick", "all", "ablations")
 _EARLIER = {"vds": "semantic-calibration"}
@@ -128,7 +129,7 @@ def make_methods(asked: str | Iterable[str | Method] = "default") -> list[Method
 def require_savable(methods: Iterable[Method]) -> None:
     """Refuse methods whose classifiers cannot be kept as an adapter.
 
-    Those that learn nothing from labels are passed over where others do, since they are never chosen.
+    Those that learn nothing from labels, or never ask the model, are passed over where others do, since they are never chosen.
 
     Parameters
     ----------
@@ -147,8 +148,9 @@ def require_savable(methods: Iterable[Method]) -> None:
 
 
 def competing(methods: list[Method]) -> list[Method]:
-    """Methods that may be chosen: those that learn from labels; where none does, the last."""
-    return [method for method in methods if method.learns] or methods[-1:]
+    """Methods that may be chosen: those that learn from labels and ask the model; without any, those that learn, or the last."""
+    learning = [method for method in methods if method.learns]
+    return [method for method in learning if method.family != TEXTS] or learning or methods[-1:]
 
 
 def _full_name(name: str) -> str:
