@@ -96,7 +96,8 @@ def defined_in(package, name):
 
 def part_of(module):
     """The first name below the package: a part of it."""
-    return module.split(".")[1] if "." in module else None
+    part = module.split(".")[1] if "." in module else None
+    return "cli" if part == "__main__" else part
 
 
 def imports(tree, module, *, is_package):

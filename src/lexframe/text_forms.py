@@ -9,6 +9,27 @@ def normalized(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", folded).split())
 
 
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """A number with its noun, such as "1 text" and "1,200 texts".
+
+    Parameters
+    ----------
+    number : int
+    one : str
+        The noun for one.
+    many : str, optional
+        The noun for any other number. Default: `one` with "s", or with "ies" for a "y" after a consonant, or "es" after a hiss.
+    """
+    if number == 1:
+        return f"1 {one}"
+    if many is None:
+        if one[-1:] == "y" and one[-2:-1] not in "aeiou":
+            many = f"{one[:-1]}ies"
+        else:
+            many = f"{one}{'es' if one.endswith(('s', 'x', 'ch', 'sh')) else 's'}"
+    return f"{number:,} {many}"
+
+
 def printable(text: str) -> str:
     """A text that a terminal or a chart shows as it is: letters that cannot be printed, control characters too, become �."""
     return "".join(letter if letter.isprintable() else "�" for letter in text)

@@ -132,7 +132,7 @@ def test_retrofit_the_words_of_a_model(model, tmp_path, capsys):
     ("arguments", "message"),
     [
         (("analogy", "w0", "w0s", "nothing", "--source", "{vectors}"), "No vector for 'nothing'"),
-        (("analogy", "w0", "w0s", "w1", "--source", "{vectors}", "--method", "lrcos"), "learn from many pairs"),
+        (("analogy", "w0", "w0s", "w1", "--source", "{vectors}", "--method", "lrcos"), "not one of '3cosadd'"),
         (("analogy", "w0", "w0s", "w1", "--source", "magic"), "expected one of embedding, head, basis, states, or a file"),
         (("analogy", "w0", "w0s", "w1", "--source", "nowhere.vec"), "nowhere.vec: no such file"),
         (("analogies", "nowhere"), "no such file or folder"),

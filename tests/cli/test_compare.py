@@ -28,7 +28,7 @@ def files(tmp_path_factory):
 
 def test_json_holds_every_cell(files, model, capsys):
     train, test = files
-    arguments = ("--methods", "zero-shot,lda,posterior", "--shots", "0,4,all", "--seeds", "2", "--json")
+    arguments = ("--methods", "zero-shot,lda,posterior", "--shots", "0,4,all", "--draws", "2", "--json")
     assert run("compare", train, "--test", test, *COLUMNS, "--model", model, *arguments) == 0
     document = json.loads(capsys.readouterr().out)
     cells = document["cells"]
@@ -45,7 +45,7 @@ def test_json_holds_every_cell(files, model, capsys):
 def test_the_table_the_report_and_the_cells(files, model, tmp_path, capsys):
     train, test = files
     out, page = tmp_path / "out", tmp_path / "comparison.html"
-    arguments = ("--methods", "quick", "--shots", "0,4", "--seeds", "2", "--out", out, "--csv", tmp_path / "cells.csv", "--report", page)
+    arguments = ("--methods", "quick", "--shots", "0,4", "--draws", "2", "--out", out, "--csv", tmp_path / "cells.csv", "--report", page)
     assert run("compare", train, "--test", test, *COLUMNS, "--model", model, *arguments) == 0
     printed = capsys.readouterr()
     assert "4 a class" in printed.out + printed.err
@@ -59,7 +59,7 @@ def test_the_table_the_report_and_the_cells(files, model, tmp_path, capsys):
 def test_a_second_run_into_the_same_folder_computes_what_is_missing(files, model, tmp_path, capsys):
     """Kills at every place of a comparison's writing: tests/kills."""
     train, test = files
-    arguments = ("--methods", "logistic,lda", "--shots", "4", "--seeds", "2", "--json", "--out", tmp_path)
+    arguments = ("--methods", "logistic,lda", "--shots", "4", "--draws", "2", "--json", "--out", tmp_path)
 
     def cells():
         assert run("compare", train, "--test", test, *COLUMNS, "--model", model, *arguments) == 0
@@ -80,7 +80,7 @@ def test_a_second_run_into_the_same_folder_computes_what_is_missing(files, model
     [
         (("--methods", "magic"), "There is no method 'magic'"),
         (("--shots", "four"), "--shots has 'four'"),
-        (("--seeds", "0"), "--seeds is 0"),
+        (("--draws", "0"), "greater than or equal to 1"),
         (("--methods", "lda", "--representations", "deep"), "LAYER:POOLING"),
         (("--methods", "lda", "--label-words", "nonsense"), "label=word"),
         (("--methods", "zero-shot", "--label-words", "money=same", "--label-words", "parcel=same"), "share the word 'same'"),
@@ -95,7 +95,7 @@ def test_what_a_person_gets_wrong_is_one_line(arguments, message, files, model, 
 
 
 def test_short_classes_and_duplicates_are_said(files, model, capsys):
-    arguments = ("--methods", "zero-shot,class-mean", "--shots", "50", "--seeds", "1", "--json")
+    arguments = ("--methods", "zero-shot,class-mean", "--shots", "50", "--draws", "1", "--json")
     assert run("compare", files[0], "--test", files[0], *COLUMNS, "--model", model, *arguments) == 0
     notes = " ".join(json.loads(capsys.readouterr().out)["notes"])
     assert "Fewer than 50 labels in" in notes

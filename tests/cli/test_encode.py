@@ -61,7 +61,7 @@ def test_encode_look_query_and_go_on(file, model, tmp_path, capsys):
     np.testing.assert_allclose(LatentStore(out).points("layer_last_mean"), space.encode(TEXTS), atol=1e-6)
 
     assert encode(file, model, out) == 0
-    assert "6 texts were in the store already" in capsys.readouterr().err
+    assert "In the store already: 6 texts." in capsys.readouterr().err
     with file.open("a") as more:
         more.write(json.dumps({"message": "one more", "label": "dog", "year": 2030}) + "\n")
     assert encode(file, model, out, "--json") == 0
@@ -170,8 +170,8 @@ def test_workers_and_other_ids(file, model, tmp_path):
         (("--pooling", "median"), "pooling is 'median'"),
         (("--text", "color"), "no field 'color'"),
         (("--keep", "color"), "no field 'color'"),
-        (("--precision", "int8"), "precision is 'int8'"),
-        (("--engine", "spark"), "engine is 'spark'"),
+        (("--store-as", "int8"), "not one of 'float32', 'float16'"),
+        (("--engine", "spark"), "not one of 'local', 'ray'"),
         (("--id", "label"), "stands for several texts"),
     ],
 )

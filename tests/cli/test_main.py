@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from lexframe.adaptation import make_methods
 from lexframe.cli.main import main
 from lexframe.data import desk
 from tests.planted import planted_table
@@ -94,7 +95,7 @@ def test_frame_show(model, capsys):
         (("adapt", "{train}", "-m", "{model}", "--label-words", "purple=x"), "purple"),
         (("adapt", "{train}", "-m", "{model}", "--template", "nothing"), "exactly once"),
         (("adapt", "{train}", "-m", "{model}", "--layer", "9"), "3 blocks"),
-        (("adapt", "{train}", "-m", "{model}", "--readout", "loud"), "invariant, cosine"),
+        (("adapt", "{train}", "-m", "{model}", "--readout", "loud"), "not one of 'invariant', 'cosine'"),
         (("predict", "nowhere", "{train}"), "no adapter"),
         (("frame", "show", "", "-m", "{model}"), "vocabulary"),
         (("frame", "show", "cat", "-m", "{model}", "--side", "up"), "'output'"),
@@ -155,4 +156,5 @@ def test_the_demo_runs_the_main_job_on_what_comes_along(tmp_path, monkeypatch):
     assert space.fingerprint.model == "embedded"
     assert (train.source, test.source) == (desk("train").source, desk("test").source)
     assert sorted(words) == sorted(set(train.labels))
-    assert (methods, called["out"], called["report"]) == ("default", tmp_path / "adapter", tmp_path / "report.html")
+    assert [method.name for method in methods] == [method.name for method in make_methods("default")]
+    assert (called["out"], called["report"]) == (tmp_path / "adapter", tmp_path / "report.html")

@@ -57,9 +57,9 @@ def test_a_tuned_lens_is_fitted_kept_and_used(model, texts, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("",), "Prompt number 0 is empty"),
+        (("",), "Prompt 1 of 1 is empty"),
         (("cat", "--lens", "magnifying"), "is no lens"),
-        (("cat", "--precision", "int8"), "float32 or bfloat16"),
+        (("cat", "--lens-dtype", "int8"), "'float32', 'bfloat16'"),
         (("cat", "-m", "no/such/folder"), "no/such/folder"),
     ],
 )

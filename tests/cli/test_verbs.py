@@ -1,10 +1,14 @@
 """Verbs are found in tables and in other packages, and say the same words for the same things."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import lexframe.__main__
 import lexframe.cli.verbs
 from lexframe.cli.main import VERBS, app, main
 from lexframe.cli.verbs import Group, plug_ins
@@ -18,7 +22,22 @@ MEANINGS = {
     "--json": "Print one JSON document.",
     "--report": "HTML file for the report.",
 }
-OLD = ("--labels", "--layers", "--pool", "--top", "--sheet", "--save", "--nearest", "--restrict", "--text-column", "--most", "-n", "-k")
+OLD = (
+    "--labels",
+    "--layers",
+    "--seeds",
+    "--lower",
+    "--pool",
+    "--top",
+    "--sheet",
+    "--save",
+    "--nearest",
+    "--restrict",
+    "--text-column",
+    "--most",
+    "-n",
+    "-k",
+)
 
 
 def run(*arguments):
@@ -70,6 +89,64 @@ def test_options_reach_the_verb_under_the_name_that_errors_use(verbs):
             long = [option for option in each.opts if option.startswith("--")]
             if each.param_type_name == "option" and each.name not in ("as_json", "id_column", "class_name", "map_method", "file", "models"):
                 assert long == [f"--{each.name.replace('_', '-')}"], name
+
+
+def test_a_page_of_help_shows_choices_and_names_and_no_types(verbs, capsys):
+    for name in verbs:
+        assert run(*name.split(), "-h") == 0
+        page = capsys.readouterr().out
+        shown = [line for line in page.splitlines() if line.startswith("  -")]
+        assert not [line for line in shown if re.search(r"<(str|int|path|float|list)\b(?!\d)[^|]*>", line)], name
+        assert not re.search(r"\{[a-z]", page.splitlines()[0]), name
+    assert run("neighbors", "-h") == 0
+    assert "<cosine|inner-product|euclidean|whitened>" in capsys.readouterr().out
+
+
+def test_what_is_typed_wrong_is_one_line_that_names_the_page(capsys):
+    for arguments, says in (
+        (("neighbors",), "lexframe neighbors: missing argument 'STORE'"),
+        (("neighbors", "x", "--limit", "many"), "expected a whole number"),
+        (("neighbors", "x", "--metric", "near"), "'near' is not one of 'cosine'"),
+        (("neighbors", "x", "--metrik", "cosine"), "no such option: --metrik"),
+    ):
+        assert run(*arguments) == 2
+        said = capsys.readouterr().err
+        assert says in said
+        assert said.endswith("See 'lexframe neighbors --help'.\n")
+        assert said.count("\n") == 1
+
+
+def test_it_runs_as_a_module_and_completes():
+    assert lexframe.__main__.main is main
+    shown = subprocess.run([sys.executable, "-m", "lexframe", "--version"], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == lexframe.__version__
+    asked = {"_LEXFRAME_COMPLETE": "complete_bash", "COMP_WORDS": "lexframe neighbors --me", "COMP_CWORD": "2"}
+    code = "from lexframe.cli.main import main; main()"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | asked)
+    assert found.stdout.split() == ["--metric"]
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_any_work(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    for place, says in ((tmp_path, "is a folder"), (tmp_path / "file" / "page.html", "is a file and no folder")):
+        assert run("trace", "She opened", "-m", "./nowhere", "--report", place) == 2
+        said = capsys.readouterr().err
+        assert says in said
+        assert "--report" in said
+
+
+def test_files_and_numbers_are_refused_before_the_model_is_opened(tmp_path, capsys):
+    (tmp_path / "few.txt").write_text("one\ntwo\n")
+    few = str(tmp_path / "few.txt")
+    for arguments, says in (
+        (("trace", "She", "--lens", "nothing"), "is no lens"),
+        (("trace", "She", " "), "Prompt 2 of 2 is empty"),
+        (("steer", "She", "--words", "good"), "--against"),
+        (("steer", "She", "--words", "good", "--against", "bad", "--layer", "deep"), "auto or a number"),
+        (("steer", "She", "--positive", few, "--negative", few), "five or more"),
+    ):
+        assert run(*arguments, "-m", "./nowhere") == 2
+        assert says in capsys.readouterr().err
 
 
 def test_the_library_names_no_option():

@@ -234,7 +234,7 @@ def adapt(
     encoded = task.encoded(reader, progress=progress)
     problem = task.problem(encoded, ALL, seed, readout=readout)
     bases = problem.label_bases() if isinstance(model, VocabularySpace) else None
-    found = {method.name: evaluate(method, task, problem, ALL) for method in able}
+    found = {method.name: evaluate(method, task, problem, ALL) for method in progress(able)}
     rivals = competing(able)
     scores = {method.name: held_out_accuracy(method, problem) for method in rivals if method.learns}
     chosen = max(scores, key=scores.__getitem__) if scores else rivals[0].name

@@ -18,9 +18,9 @@ def adapt(
     pair: options.Pair = None,
     label: options.Label = "label",
     label_words: options.LabelWords = None,
-    methods: Annotated[str, typer.Option(help="Comma-separated names, or 'default', 'quick', 'all'.")] = "default",
+    methods: Annotated[str, typer.Option(metavar="NAMES", help="Comma-separated names, or 'default', 'quick', 'all'.")] = "default",
     model: Reading,
-    readout: Annotated[str, typer.Option(help="invariant or cosine: similarity with the label bases.")] = "invariant",
+    readout: options.Readout = "invariant",
     seed: Annotated[int, typer.Option(min=0, help="Of splits, calibration and intervals.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for the adapter: safetensors and JSON.")] = None,
     report: options.Report = None,
@@ -31,16 +31,27 @@ def adapt(
 
     tables = [read_table(path, text=text, pair=pair, label=label) for path in (train, test) if path is not None]
     words = label_words_from(label_words or [], tables[0].labels or ())
+    made = methods_for(methods, out)
     space = model.open(prompt=DEFAULT_TEMPLATE)
     settings: dict[str, Any] = {"readout": readout, "seed": seed, "batch_size": model.batch_size}
-    adapt_and_show(space, tables, words, methods, out=out, report=report, as_json=as_json, **settings)
+    adapt_and_show(space, tables, words, made, out=out, report=report, as_json=as_json, **settings)
+
+
+def methods_for(names: str, out: Path | None) -> list[Any]:
+    """The methods, before a model is opened; with `out` all of them must be savable."""
+    from lexframe.adaptation import make_methods, require_savable
+
+    made = make_methods(names)
+    if out is not None:
+        require_savable(made)
+    return made
 
 
 def adapt_and_show(
     space: Any,
     tables: list[Any],
     words: dict[str, list[str]],
-    methods: str,
+    methods: list[Any],
     *,
     out: Path | None,
     report: Path | None,
@@ -50,14 +61,10 @@ def adapt_and_show(
 ) -> None:
     """Fit and compare the methods, save the best, write the report, print."""
     from lexframe.adaptation import adapt as fit_all
-    from lexframe.adaptation import make_methods, require_savable
     from lexframe.latents import Reading, TextReader
 
-    made = make_methods(methods)
-    if out is not None:
-        require_savable(made)
     reader = TextReader(space, Reading.thirds(space), batch_size=batch_size)
-    result, adapter = fit_all(reader, *tables, label_words=words, methods=made, progress=printing.progress("encoding"), **settings)
+    result, adapter = fit_all(reader, *tables, label_words=words, methods=methods, progress=printing.progress("adapting"), **settings)
     if out is not None and adapter is not None:
         replace(adapter, facts={"result": result.to_dict()}).save(out)
     if report is not None:

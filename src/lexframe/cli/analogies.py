@@ -8,7 +8,8 @@ import typer
 
 from lexframe.cli import options, printing
 from lexframe.cli.model_options import Weights
-from lexframe.cli.word_vectors import SOURCE_HELP, Layer, Templates, named_vectors
+from lexframe.cli.word_vectors import SOURCE_HELP, Case, Layer, Templates, named_vectors
+from lexframe.text_forms import counted
 
 
 def analogies(
@@ -21,7 +22,7 @@ def analogies(
     single_token: Annotated[
         bool, typer.Option("--single-token", help="Words of several tokens count as unknown; means of shared tokens flatter a model.")
     ] = False,
-    case: Annotated[bool, typer.Option("--case", help="Words that differ in case are different words.")] = False,
+    case: Case = False,
     skip_odd: Annotated[bool, typer.Option("--skip-odd", help="Leave lines out that cannot be used, and say how many.")] = False,
     layer: Layer = -1,
     template: Templates = None,
@@ -69,7 +70,7 @@ def table_of(results: Sequence[Any]) -> Any:
 
 
 def _print(result: Any) -> None:
-    typer.echo(f"\n{result.source}: {result.n_words:,} candidates\n")
+    typer.echo(f"\n{result.source}: {counted(result.n_words, 'candidate')}\n")
     printing.table(
         ["relation", "covered", *result.methods],
         [

@@ -1,12 +1,14 @@
 """``lexframe analogy``: one question to word vectors."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from lexframe.cli import options, printing
 from lexframe.cli.model_options import Weights
-from lexframe.cli.word_vectors import SOURCE_HELP, Layer, Templates, named_vectors
+from lexframe.cli.word_vectors import SOURCE_HELP, Case, Layer, Templates, named_vectors
+
+Method = Literal["3cosadd", "3cosmul", "pairdirection", "b-only", "a'-only"]
 
 
 def analogy(
@@ -16,10 +18,10 @@ def analogy(
     *,
     model: Weights,
     source: Annotated[str, typer.Option(help=SOURCE_HELP)] = "embedding",
-    method: Annotated[str, typer.Option(help="3cosadd, 3cosmul, pairdirection, b-only or a'-only.")] = "3cosadd",
+    method: Annotated[Method, typer.Option(help="b-only and a'-only are controls.")] = "3cosadd",
     honest: Annotated[bool, typer.Option("--honest", help="Let a, a' and b be answers too; they are left out otherwise.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="Words to show.")] = 8,
-    lower: Annotated[bool, typer.Option("--lower", help="Words that differ in case alone are one word.")] = False,
+    case: Case = False,
     layer: Layer = -1,
     template: Templates = None,
     as_json: options.Json = False,
@@ -28,7 +30,7 @@ def analogy(
     from lexframe.instruments import solve_analogy
 
     vectors = named_vectors(source, (a, a_, b), model=model, layer=layer, templates=template)
-    found = solve_analogy(vectors, a, a_, b, method=method, n=limit, exclude=not honest, lower=lower)
+    found = solve_analogy(vectors, a, a_, b, method=method, n=limit, exclude=not honest, lower=not case)
     if as_json:
         printing.document({**found.to_dict(), "source": vectors.source, "provenance": vectors.provenance.to_dict()})
         return

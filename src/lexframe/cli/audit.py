@@ -1,7 +1,7 @@
 """``lexframe audit``: wrong labels, outliers, items to reconsider, and the sheet that a curator works from."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -11,6 +11,8 @@ from lexframe.cli.model_options import ModelOptions
 
 SAMPLE, WORDS_SHOWN = 48, 24
 ITEMS_SHOWN, SHEET_ROWS = 15, 100
+
+MapMethod = Literal["auto", "umap", "pca", "none"]
 
 
 def audit(
@@ -30,10 +32,13 @@ def audit(
     check: Annotated[bool, typer.Option("--check", help="Plant wrong labels, look for them, correct the probabilities by it.")] = False,
     decisions: Annotated[list[Path] | None, typer.Option(help="Review sheet that was filled in; repeat for several.")] = None,
     reviews: Annotated[Path | None, typer.Option(help="Log of all decisions so far (.jsonl): read, and added to.")] = None,
-    csv: Annotated[Path | None, typer.Option("--csv", help="CSV file of the sheet for the next review.")] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option("--csv", metavar="FILE", callback=options.writable("--csv"), help="CSV file of the sheet for the next review."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the audit, to make its report or a sheet later.")] = None,
     report: options.Report = None,
-    map_method: Annotated[str, typer.Option("--map", help="auto, umap, pca or none: the map in the report.")] = "auto",
+    map_method: Annotated[MapMethod, typer.Option("--map", help="The map in the report.")] = "auto",
     limit: Annotated[int | None, typer.Option(min=1, help="Items to print and rows of the sheet. Default: 15 and 100.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of draws where not all items are looked at.")] = 0,
     as_json: options.Json = False,

@@ -20,9 +20,12 @@ def compare(
     pair: options.Pair = None,
     label: options.Label = "label",
     label_words: options.LabelWords = None,
-    methods: Annotated[str, typer.Option(help="Comma-separated, or 'all', or 'quick' (points and vocabulary alone).")] = "all",
+    methods: Annotated[
+        str, typer.Option(metavar="NAMES", help="Comma-separated, or 'all', or 'quick' (points and vocabulary alone).")
+    ] = "all",
     shots: Annotated[str, typer.Option(help="Labels a class, comma-separated; 0 for none, 'all' for all.")] = "0,4,16",
-    seeds: Annotated[int, typer.Option(help="Draws of labels.")] = 3,
+    draws: Annotated[int, typer.Option(min=1, help="Draws of labels: the more, the narrower the intervals.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="Of the first draw; the others follow it.")] = 0,
     models: Annotated[
         list[str] | None, typer.Option("--model", "-m", help="'embedded', a folder or a hub id; repeat to compare models.")
     ] = None,
@@ -47,10 +50,8 @@ def compare(
     from lexframe.latents import Reading, TextReader
     from lexframe.spaces.base import Representation
 
-    if seeds < 1:
-        raise InputError(f"--seeds is {seeds}; expected the number of draws, 1 or more.")
     tables = [read_table(path, text=text, pair=pair, label=label) for path in (train, test) if path is not None]
-    train_table, test_table = tables if len(tables) == 2 else hold_out(tables[0], 0)
+    train_table, test_table = tables if len(tables) == 2 else hold_out(tables[0], seed)
     words = label_words_from(label_words or [], tables[0].labels or ())
     chosen = make_methods(methods)
     wanted = tuple(Representation.parse(part) for part in representations.split(",")) if representations else None
@@ -61,7 +62,7 @@ def compare(
         train_table,
         test_table,
         methods=chosen,
-        draws=Draws(parse_shots(shots), range(seeds), max_test or None, drop_duplicates),
+        draws=Draws(parse_shots(shots), range(seed, seed + draws), max_test or None, drop_duplicates),
         label_words=words,
         folder=None if out is None else out / "cells",
         progress=printing.progress("comparing"),

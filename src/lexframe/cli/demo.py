@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from lexframe.cli import options, printing
-from lexframe.cli.adapt import adapt_and_show
+from lexframe.cli.adapt import adapt_and_show, methods_for
 from lexframe.cli.model_options import DEFAULT_TEMPLATE, ModelOptions
 
 
@@ -22,6 +22,6 @@ def demo(
     tables = [desk("train"), desk("test")]
     words = {label: [label] for label in sorted(set(tables[0].labels or ()))}
     space = ModelOptions().open(prompt=DEFAULT_TEMPLATE)
-    adapt_and_show(space, tables, words, "default", out=out / "adapter", report=out / "report.html", as_json=as_json)
+    adapt_and_show(space, tables, words, methods_for("default", out), out=out / "adapter", report=out / "report.html", as_json=as_json)
     if not as_json:
         printing.note("\nNow yours: lexframe adapt train.jsonl --test test.jsonl --model gpt2 --out adapter/ --report report.html")

@@ -5,16 +5,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from lexframe.cli import options, printing
 from lexframe.cli.bundles import FieldsOf
 from lexframe.cli.model_options import ModelOptions
+from lexframe.text_forms import counted
 
 LEAST_BYTES_FOR_WORKERS = 1_000_000
 TEXTS_TO_COMPARE = 32
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 def encode(
@@ -29,13 +31,13 @@ def encode(
     model: Annotated[ModelOptions, FieldsOf(ModelOptions, without=("layer", "pooling", "dtype", "batch_size"))],
     layer: Annotated[str | None, typer.Option(help="Layers, comma-separated; -1 (the default) is the last state.")] = None,
     pooling: Annotated[str | None, typer.Option(help="last (the default), mean, first or span; several comma-separated.")] = None,
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16, float16, or auto: bfloat16 where it is faster here.")] = "auto",
-    precision: Annotated[str, typer.Option(help="float32 or float16: of the points in the store.")] = "float32",
+    dtype: Annotated[Dtype, typer.Option(help="What the model runs in; auto is bfloat16 where it is faster here.")] = "auto",
+    store_as: options.PointType = "float32",
     keep_text: Annotated[bool, typer.Option("--keep-text/--no-keep-text", help="Keep the texts in the store too.")] = True,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes of one thread; 0: none. Default: a core each for a long file.")
     ] = None,
-    engine: Annotated[str, typer.Option(help="local, or ray: a Ray cluster (RAY_ADDRESS), or this machine as one.")] = "local",
+    engine: Annotated[Literal["local", "ray"], typer.Option(help="ray: a Ray cluster (RAY_ADDRESS), or this machine as one.")] = "local",
     block_rows: Annotated[int, typer.Option(min=1, help="Texts of one commit: what a killed run does again at most.")] = 2048,
     as_json: options.Json = False,
 ) -> None:
@@ -54,7 +56,7 @@ def encode(
     first_read = representations[0]
     given: dict[str, Any] = {"layer": first_read.layer if layer else None, "pooling": first_read.pooling if pooling else None}
     kept = next(iter(LatentStore(out).vectors.values())) if LatentStore.exists(out) else None
-    chosen = None if dtype == "auto" else dtype
+    chosen: Any = None if dtype == "auto" else dtype
     if dtype == "auto" and "dtype" in space_class(recognized_kind(model.model)).options():
         # A store goes on as it began, on whatever machine.
         chosen = kept.fingerprint.dtype if kept else fastest_precision(model.device and model.device.split(":")[0])
@@ -76,7 +78,7 @@ def encode(
     with printing.throughput(None if None in counts else sum(counts)) as watch:
         result = encode_to_store(
             space, row_blocks(rows(), block_rows=block_rows), out, representations=layered,
-            settings=StoreSettings(precision, keep_text, facts), workers=Workers(workers, engine), progress=watch,
+            settings=StoreSettings(store_as, keep_text, facts), workers=Workers(workers, engine), progress=watch,
         )  # fmt: skip
     store = LatentStore(out)
     if as_json:
@@ -142,16 +144,16 @@ def _print(result: Any, store: Any) -> None:
             for column in info.vectors
         ],
     )  # fmt: skip
-    printing.note(f"\n{result.store}: {info.n_rows:,} rows, {info.n_bytes / 1e6:,.1f} MB, version {info.version}.")
+    printing.note(f"\n{result.store}: {counted(info.n_rows, 'row')}, {info.n_bytes / 1e6:,.1f} MB, version {info.version}.")
     if result.n_encoded:
         printing.note(
-            f"{result.n_encoded:,} texts ({result.n_tokens:,} tokens) encoded in {result.seconds:.1f} s: "
+            f"{counted(result.n_encoded, 'text')} ({counted(result.n_tokens, 'token')}) encoded in {result.seconds:.1f} s: "
             f"{result.texts_per_second:,.0f} texts/s, {result.tokens_per_second:,.0f} tokens/s."
         )
     if result.n_kept:
-        printing.note(f"{result.n_kept:,} texts were in the store already.")
+        printing.note(f"In the store already: {counted(result.n_kept, 'text')}.")
     if result.n_truncated:
-        printing.note(f"{result.n_truncated:,} texts were cut to the context of the model; the column 'truncated' names them.")
+        printing.note(f"Cut to the context of the model: {counted(result.n_truncated, 'text')}; the column 'truncated' names them.")
     for name, cosines in info.facts.get("deviation_from_float32", {}).items():
         printing.note(
             f"{name}: cosine with float32 {cosines['mean_cosine']:.5f} on average, {cosines['least_cosine']:.5f} at least, "

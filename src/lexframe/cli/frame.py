@@ -1,6 +1,6 @@
 """``lexframe frame show``: words in the frame of the vocabulary."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,9 +12,9 @@ def show_words(
     words: Annotated[list[str], typer.Argument(help="Words to look up.")],
     *,
     model: Weights,
-    side: Annotated[str, typer.Option(help="output: bases of the head; input: rows of the embedding.")] = "output",
+    side: Annotated[Literal["output", "input"], typer.Option(help="output: bases of the head; input: rows of the embedding.")] = "output",
     limit: Annotated[int, typer.Option(min=1, help="Nearest vocabulary items to show.")] = 8,
-    readout: Annotated[str, typer.Option(help="invariant or cosine: the inner product in which bases are near.")] = "invariant",
+    readout: options.Readout = "invariant",
     center: Annotated[bool, typer.Option("--center", help="Take the mean row off the head first.")] = False,
     as_json: options.Json = False,
 ) -> None:

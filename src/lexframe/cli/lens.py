@@ -1,14 +1,17 @@
 """``lexframe lens fit``: the tuned lens that a path through the layers is read with."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from lexframe.cli import options, printing
 from lexframe.cli.model_options import Weights
 
-Precision = Annotated[str, typer.Option(help="Of the lens at inner layers: float32, bfloat16, or auto, which takes the faster here.")]
+LensType = Annotated[
+    Literal["auto", "float32", "bfloat16"],
+    typer.Option("--lens-dtype", help="What the lens runs in at inner layers; auto takes the faster here."),
+]
 
 
 def fit(
@@ -19,7 +22,7 @@ def fit(
     text: options.Text = "text",
     steps: Annotated[int, typer.Option(min=0, help="Steps after the closed form; 0 leaves it at that.")] = 100,
     max_tokens: Annotated[int, typer.Option(min=64, help="Tokens to read at most.")] = 100_000,
-    precision: Precision = "auto",
+    lens_dtype: LensType = "auto",
     seed: Annotated[int, typer.Option(min=0, help="Of the order of texts.")] = 0,
     as_json: options.Json = False,
 ) -> None:
@@ -37,7 +40,7 @@ def fit(
         table.texts,
         n_steps=steps,
         max_tokens=max_tokens,
-        precision=resolved(precision, model.device),
+        precision=resolved(lens_dtype, model.device),
         seed=seed,
         progress=printing.progress("fitting"),
     )

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -72,7 +72,15 @@ VERBS = Group(
         ),
     },
 )
-app = application(VERBS, name="lexframe", takes_plug_ins=True)
+app = application(VERBS, name="lexframe", takes_plug_ins=True, completes=True)
+UsageError: Any = typer.BadParameter.__bases__[0]
+"""What Typer raises for what was typed wrong; it has no public name."""
+PLAINER = {
+    "Value error, ": "",
+    "Input should be a valid integer, unable to parse string as an integer": "expected a whole number",
+    "Input should be a valid number, unable to parse string as a number": "expected a number",
+}
+"""How the checks of Typer say it, and how we do."""
 
 
 def _show_version(asked: bool) -> bool:
@@ -106,7 +114,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
-        app(args=list(arguments) if arguments is not None else None)
+        code = app(args=list(arguments) if arguments is not None else None, prog_name="lexframe", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except typer.Abort:  # a question was answered with Ctrl-C or the end of input
+        _fail("lexframe: not answered; nothing was done", 130)
+    except UsageError as error:
+        _fail_usage(error)
     except InterruptedRunError as error:
         _fail(str(error), 130)
     except LexframeError as error:
@@ -118,7 +131,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(0)
 
 
-def _fail(message: str, code: int) -> None:
+def _fail_usage(error: Any) -> NoReturn:
+    """One line for what was typed wrong, with the page that explains it; the page itself where nothing was typed."""
+    path = error.ctx.command_path if error.ctx is not None else "lexframe"
+    if error.ctx is not None and type(error).__name__ == "NoArgsIsHelpError":
+        sys.stderr.write(f"{error.ctx.get_help()}\n")
+        sys.exit(2)
+    message = error.format_message()
+    for theirs, ours in PLAINER.items():
+        message = message.replace(theirs, ours)
+    message = message.rstrip(".")
+    _fail(f"{path}: {message[:1].lower()}{message[1:]}{'' if message.endswith('?') else '.'} See '{path} --help'.", 2)
+
+
+def _fail(message: str, code: int) -> NoReturn:
     sys.stderr.write(" ".join(message.split()) + "\n")
     sys.exit(code)
 

@@ -1,7 +1,7 @@
 """The options of a model, written once: which it is, how it is opened, and how it reads texts."""
 
 from dataclasses import dataclass, fields
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -34,22 +34,34 @@ class ModelOptions:
     """
 
     model: Annotated[
-        str, typer.Option("--model", "-m", help="'embedded', a local folder, or a Hugging Face id such as gpt2; see 'lexframe models'.")
+        str,
+        typer.Option(
+            "--model", "-m", metavar="MODEL", help="'embedded', a local folder, or a Hugging Face id such as gpt2; see 'lexframe models'."
+        ),
     ] = "embedded"
     layer: Annotated[
         int | None,
         typer.Option(help="0 is the embedding output, k the output of block k, -1 (the default) the last state, after the final norm."),
     ] = None
-    pooling: Annotated[str | None, typer.Option(help="last (the default), mean, first or span: how token states become one point.")] = None
+    pooling: Annotated[
+        str | None, typer.Option(metavar="POOLING", help="last (the default), mean, first or span: how token states become one point.")
+    ] = None
     template: Annotated[
         str | None,
-        typer.Option(help=f"Text around each text, with {{text}} once. Default: none; where labels are read, '{DEFAULT_TEMPLATE}'."),
+        typer.Option(
+            metavar="TEMPLATE",
+            help=f"Text around each text, with {{text}} once. Default: none; where labels are read, '{DEFAULT_TEMPLATE}'.",
+        ),
     ] = None
     max_length: Annotated[int | None, typer.Option(help="Most tokens of a text. Default: what the model takes.")] = None
-    truncation: Annotated[str | None, typer.Option(help="right (the default) or left: the side of a longer text that is cut off.")] = None
-    dtype: Annotated[str | None, typer.Option(help="float32 (the default), bfloat16 or float16.")] = None
-    device: Annotated[str | None, typer.Option(help="Such as cpu or cuda. Default: a GPU if there is one.")] = None
-    revision: Annotated[str | None, typer.Option(help="Revision of a model from the hub.")] = None
+    truncation: Annotated[
+        Literal["right", "left"] | None, typer.Option(help="right is the default: the side of a longer text that is cut off.")
+    ] = None
+    dtype: Annotated[
+        Literal["float32", "bfloat16", "float16"] | None, typer.Option(help="What the model runs in; float32 is the default.")
+    ] = None
+    device: Annotated[str | None, typer.Option(metavar="DEVICE", help="Such as cpu or cuda. Default: a GPU if there is one.")] = None
+    revision: Annotated[str | None, typer.Option(metavar="NAME", help="Revision of a model from the hub.")] = None
     trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code", help="Run Python code that the model brings along.")] = False
     batch_size: Annotated[int | None, typer.Option(min=1, help="Texts in one forward pass. Default: what suits the device.")] = None
 

@@ -1,11 +1,13 @@
 """``lexframe neighbors``: the rows of a latent store nearest to a text or to one of its rows."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from lexframe.cli import options, printing
 from lexframe.cli.store import Store, Where, short
+
+Metric = Literal["cosine", "inner-product", "euclidean", "whitened"]
 
 
 def neighbors(
@@ -16,7 +18,7 @@ def neighbors(
     limit: Annotated[int, typer.Option(min=1, help="Rows to show.")] = 10,
     where: Where = None,
     column: Annotated[str | None, typer.Option(help="Column of points; needed where there are several.")] = None,
-    metric: Annotated[str, typer.Option(help="cosine, inner-product, euclidean or whitened.")] = "cosine",
+    metric: Annotated[Metric, typer.Option(help="What near means.")] = "cosine",
     model: options.ModelNow = None,
     recall: Annotated[bool, typer.Option("--recall", help="Measure how many true neighbors the index finds.")] = False,
     as_json: options.Json = False,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from lexframe.cli import options, printing
+from lexframe.text_forms import counted
 
 
 def predict(
@@ -41,4 +42,4 @@ def predict(
         typer.echo("\n".join(lines))
     else:
         write_text(out, "\n".join(lines) + "\n")
-        printing.note(f"{len(lines):,} predictions: {out}")
+        printing.note(f"{counted(len(lines), 'prediction')}: {out}")

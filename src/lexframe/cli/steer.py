@@ -1,13 +1,16 @@
 """``lexframe steer``: what a model writes with and without a direction, and what the direction costs."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from lexframe.cli import options, printing
 from lexframe.cli.model_options import Weights
+
+Method = Literal["mean_difference", "whitened", "pca", "probe"]
 
 
 def steer(
@@ -15,15 +18,19 @@ def steer(
     *,
     positive: Annotated[Path | None, typer.Option(help="Texts of the positive pole: .txt, .jsonl(.gz), .csv, .tsv or .parquet.")] = None,
     negative: Annotated[Path | None, typer.Option(help="Texts of the negative pole.")] = None,
-    words: Annotated[str | None, typer.Option(help="Words of the positive pole, comma-separated, instead of texts.")] = None,
-    against: Annotated[str | None, typer.Option(help="Words of the negative pole.")] = None,
+    words: Annotated[
+        str | None, typer.Option(metavar="WORDS", help="Words of the positive pole, comma-separated, instead of texts.")
+    ] = None,
+    against: Annotated[str | None, typer.Option(metavar="WORDS", help="Words of the negative pole.")] = None,
     direction: Annotated[Path | None, typer.Option(help="Folder of a direction that was saved, instead of texts or words.")] = None,
-    method: Annotated[str, typer.Option(help="mean_difference, whitened, pca or probe: how texts give the direction.")] = "mean_difference",
+    method: Annotated[Method, typer.Option(help="How texts give the direction.")] = "mean_difference",
     paired: Annotated[bool, typer.Option("--paired", help="Text i of both files belongs together.")] = False,
     text: options.Text = "text",
-    pooling: Annotated[str, typer.Option(help="last, mean, first or span: how token states become one point.")] = "mean",
-    layer: Annotated[str, typer.Option(help="auto, or 0 (embedding output), k (output of block k), -1 (last state).")] = "auto",
-    strength: Annotated[str, typer.Option(help="auto, or a number: 1 moves a state by its typical length.")] = "auto",
+    pooling: Annotated[Literal["last", "mean", "first", "span"], typer.Option(help="How token states become one point.")] = "mean",
+    layer: Annotated[
+        str, typer.Option(metavar="LAYER", help="auto, or 0 (embedding output), k (output of block k), -1 (last state).")
+    ] = "auto",
+    strength: Annotated[str, typer.Option(metavar="NUMBER", help="auto, or a number: 1 moves a state by its typical length.")] = "auto",
     model: Weights,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Length of the texts.")] = 40,
     temperature: Annotated[float, typer.Option(min=0, help="0 takes the likeliest token each time.")] = 0.8,
@@ -39,16 +46,18 @@ def steer(
     from lexframe.instruments import steer as write
     from lexframe.spaces.base import SteerableSpace
 
+    # What is wrong with files and numbers shows before the model is opened.
+    source = _source((positive, negative), (words, against), direction, text, paired=paired)
+    asked_layer = None if layer == "auto" else int(_number("--layer", layer))
+    asked_strength = None if strength == "auto" else _number("--strength", strength)
     space = model.open(needs=SteerableSpace)
-    found, metric = _direction(
-        space, (positive, negative), (words, against), direction, text, method=method, pooling=pooling, paired=paired
-    )
+    found, metric = source(space, method=method, pooling=pooling, paired=paired)
     choice = None
-    if "auto" in (layer, strength):
-        choice = _choose(space, found, metric, layer, strength, seed)
+    if asked_layer is None or asked_strength is None:
+        choice = _choose(space, found, metric, asked_layer, asked_strength, seed)
         chosen_layer, chosen_strength = choice.layer, choice.strength
     else:
-        chosen_layer, chosen_strength = int(_number("--layer", layer)), _number("--strength", strength)
+        chosen_layer, chosen_strength = asked_layer, asked_strength
     settings: dict[str, Any] = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed}
     texts = write(space, found, prompts, layer=chosen_layer, strength=chosen_strength, **settings)
     if out is not None:
@@ -68,15 +77,10 @@ def steer(
                 printing.note(f"{what}: {path}")
 
 
-def _direction(
-    space: Any,
-    files: tuple[Path | None, Path | None],
-    words: tuple[str | None, str | None],
-    saved: Path | None,
-    column: str,
-    **settings: Any,
-) -> tuple[Any, Any]:
-    """The direction, and the metric that layer and strength are chosen by: texts that were left out, or the words."""
+def _source(
+    files: tuple[Path | None, Path | None], words: tuple[str | None, str | None], saved: Path | None, column: str, *, paired: bool
+) -> Callable[..., tuple[Any, Any]]:
+    """What gives, on a space, the direction and the metric that layer and strength are chosen by: texts left out, or the words."""
     from lexframe.exceptions import InputError
     from lexframe.instruments import Direction, LabelWordOdds, TargetTexts, find_direction, frame_direction
 
@@ -88,13 +92,17 @@ def _direction(
             "or --direction FOLDER."
         )
     if saved is not None:
-        return Direction.load(saved), None
+        loaded = Direction.load(saved)
+        return lambda space, **settings: (loaded, None)
     if words[0] is not None and words[1] is not None:
         poles = [tuple(word.strip() for word in part.split(",") if word.strip()) for part in (words[0], words[1])]
-        return frame_direction(space, *poles, layers=range(1, space.n_layers + 1)), LabelWordOdds(*poles)
-    found, left_out = _split([path for path in files if path is not None], column, paired=bool(settings.get("paired")))
+        return lambda space, **settings: (
+            frame_direction(space, *poles, layers=range(1, space.n_layers + 1)),
+            LabelWordOdds(*poles),
+        )
+    found, left_out = _split([path for path in files if path is not None], column, paired=paired)
     names = tuple(path.name.split(".")[0] for path in files if path is not None)
-    return find_direction(space, *found, poles=names, **settings), TargetTexts(*left_out)
+    return lambda space, **settings: (find_direction(space, *found, poles=names, **settings), TargetTexts(*left_out))
 
 
 def _split(paths: list[Path], column: str, *, paired: bool) -> tuple[list[list[str]], list[tuple[str, ...]]]:
@@ -121,7 +129,7 @@ def _split(paths: list[Path], column: str, *, paired: bool) -> tuple[list[list[s
     return known, left_out
 
 
-def _choose(space: Any, direction: Any, metric: Any, layer: str, strength: str, seed: int) -> Any:
+def _choose(space: Any, direction: Any, metric: Any, layer: int | None, strength: float | None, seed: int) -> Any:
     from lexframe.instruments import choose_steering
     from lexframe.instruments.directions.steering_choice import STRENGTHS
 
@@ -131,8 +139,8 @@ def _choose(space: Any, direction: Any, metric: Any, layer: str, strength: str, 
         space,
         direction,
         metric=metric,
-        layers=inner if layer == "auto" else [int(_number("--layer", layer))],
-        strengths=STRENGTHS if strength == "auto" else [_number("--strength", strength)],
+        layers=inner if layer is None else [layer],
+        strengths=STRENGTHS if strength is None else [strength],
         seed=seed,
         progress=printing.progress("choosing"),
     )

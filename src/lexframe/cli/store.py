@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from lexframe.cli import options, printing
+from lexframe.text_forms import counted
 
 Store = Annotated[str, typer.Argument(metavar="STORE", help="Folder of the store, or an address such as s3://bucket/latents.")]
 Where = Annotated[str | None, typer.Option(help="SQL over the columns, such as \"label = 'late' AND n_tokens > 20\".")]
@@ -26,7 +27,7 @@ def info(store: Store, as_json: options.Json = False) -> None:
     typer.echo("")
     printing.table(["column", "type"], [[name, kind] for name, kind in found.metadata.items()])
     printing.note(
-        f"\n{found.path}: {found.n_rows:,} rows in {found.n_fragments} files, {found.n_bytes / 1e6:,.1f} MB; "
+        f"\n{found.path}: {counted(found.n_rows, 'row')} in {counted(found.n_fragments, 'file')}, {found.n_bytes / 1e6:,.1f} MB; "
         f"version {found.version} of {found.n_versions} kept."
     )
     for name, cosines in found.facts.get("deviation_from_float32", {}).items():
@@ -45,7 +46,8 @@ def verify(store: Store, as_json: options.Json = False) -> None:
         printing.note(problem)
     if not found.holds:
         raise DataError(
-            f"{store}: {len(found.problems)} problems, {found.n_rows:,} rows are whole. Go back a version (lexframe store restore), or "
+            f"{store}: {counted(len(found.problems), 'problem')}, {counted(found.n_rows, 'row')} whole. Go back "
+            f"a version (lexframe store restore), or "
             "delete the damaged rows and encode their texts again."
         )
     if not as_json:
@@ -84,7 +86,7 @@ def export_rows(
 
     names = None if columns is None else options.comma_separated(columns)
     n_rows = export_store(LatentStore(store), out, where=where, columns=names)
-    _done({"n_rows": n_rows, "out": str(out)}, f"{n_rows:,} rows: {out}", as_json=as_json)
+    _done({"n_rows": n_rows, "out": str(out)}, f"{counted(n_rows, 'row')}: {out}", as_json=as_json)
 
 
 def import_rows(
@@ -93,17 +95,17 @@ def import_rows(
     made_by: Annotated[str, typer.Option(help="What made them, such as 'text-embedding-3-small, 2026-05'.")],
     column: Annotated[str | None, typer.Option(help="Column or array of the vectors, where there are several.")] = None,
     id_column: Annotated[str | None, typer.Option("--id", help="Column of ids. Default: row numbers.")] = None,
-    precision: Annotated[str, typer.Option(help="float32 or float16: of the points in the store.")] = "float32",
+    store_as: options.PointType = "float32",
     as_json: options.Json = False,
 ) -> None:
     """Take vectors that somebody has made already into a store."""
     from lexframe.latents import import_vectors
 
-    store = import_vectors(vectors, out, made_by=made_by, column=column, ids=id_column, precision=precision)
+    store = import_vectors(vectors, out, made_by=made_by, column=column, ids=id_column, precision=store_as)
     n_dims = store.column("vector").n_dims
     _done(
         {"store": store.path, "n_rows": len(store), "n_dims": n_dims, "version": store.version},
-        f"{store.path}: {len(store):,} rows of {n_dims} dimensions, version {store.version}",
+        f"{store.path}: {counted(len(store), 'row')} of {counted(n_dims, 'dimension')}, version {store.version}",
         as_json=as_json,
     )
 
@@ -116,7 +118,7 @@ def delete(store: Store, *, where: Annotated[str, typer.Option(help="SQL over th
     n_deleted = opened.delete(where)
     _done(
         {"n_deleted": n_deleted, "n_rows": len(opened), "version": opened.version},
-        f"{n_deleted:,} rows deleted, {len(opened):,} left; version {opened.version}",
+        f"{counted(n_deleted, 'row')} deleted, {len(opened):,} left; version {opened.version}",
         as_json=as_json,
     )
 
@@ -135,7 +137,7 @@ def compact(
     n_files = opened.info().n_fragments
     _done(
         {"files_before": before.n_fragments, "files": n_files, "version": opened.version},
-        f"{before.n_fragments} files became {n_files}; version {opened.version}",
+        f"{counted(before.n_fragments, 'file')} became {n_files}; version {opened.version}",
         as_json=as_json,
     )
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from lexframe.cli import options, printing
-from lexframe.cli.lens import Precision, resolved
+from lexframe.cli.lens import LensType, resolved
 from lexframe.cli.model_options import Weights
 from lexframe.exceptions import InputError
 
@@ -19,7 +19,7 @@ def trace(
     answer: Annotated[str | None, typer.Option(help="A word whose rank to follow. Default: what the model itself says.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Likeliest tokens to keep in each cell.")] = 5,
     report: options.Report = None,
-    precision: Precision = "float32",
+    lens_dtype: LensType = "float32",
     as_json: options.Json = False,
 ) -> None:
     """Follow prompts through the layers: what the model would say at each, when it settles, how its states move."""
@@ -27,9 +27,21 @@ def trace(
     from lexframe.instruments.traces.trace import trace as trace_prompts
     from lexframe.spaces.base import LensSpace
 
+    empty = next((number for number, prompt in enumerate(prompts, start=1) if not prompt.strip()), None)
+    if empty is not None:
+        raise InputError(f"Prompt {empty} of {len(prompts)} is empty. A path needs a token to start from; write a prompt.")
+    tuned = _tuned_lens(lens)
     space = model.open(needs=LensSpace)
-    chosen = _lens_of(lens, space)
-    found = trace_prompts(space, prompts, lens=chosen, answer=answer, n_top=limit, precision=resolved(precision, model.device))
+    chosen = tuned or _lens_of(lens, space)
+    found = trace_prompts(
+        space,
+        prompts,
+        lens=chosen,
+        answer=answer,
+        n_top=limit,
+        precision=resolved(lens_dtype, model.device),
+        progress=printing.progress("layers"),
+    )
     comparison = compare_paths(space, found, lens=chosen) if len(found) > 1 else None
     if report is not None:
         from lexframe.instruments.traces.page import trace_report
@@ -94,15 +106,21 @@ def _print_comparison(comparison: Any) -> None:
     printing.table(["prompts", *(f"layer {layer}" for layer in comparison.layers), "paths"], rows)
 
 
-def _lens_of(name: str, space: Any) -> Any:
-    from lexframe.instruments.traces.lens import FrameLens, LogitLens
+def _tuned_lens(name: str) -> Any:
+    """The tuned lens of a folder, before any model is opened; None for the lenses that need no fitting."""
     from lexframe.instruments.traces.tuned_lens import TunedLens
 
     if name in ("logit", "frame"):
-        return LogitLens() if name == "logit" else FrameLens.of(space)
+        return None
     if not Path(name).exists():
         raise InputError(
             f"{name!r} is no lens: expected logit, frame, or the folder of a tuned lens. "
             "Make one with: lexframe lens fit TEXTS --out FOLDER"
         )
     return TunedLens.load(name)
+
+
+def _lens_of(name: str, space: Any) -> Any:
+    from lexframe.instruments.traces.lens import FrameLens, LogitLens
+
+    return LogitLens() if name == "logit" else FrameLens.of(space)

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module, metadata
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, get_args
 
 import typer
 import typer.main
@@ -17,7 +18,12 @@ from lexframe.exceptions import InputError
 ENTRY_POINT_GROUP = "lexframe.verbs"
 """Other packages name their verbs here, each with a function: ``count = "mypackage.verbs:count"``."""
 
-_QUIET: dict[str, Any] = {"add_completion": False, "pretty_exceptions_enable": False, "rich_markup_mode": None}
+_QUIET: dict[str, Any] = {
+    "add_completion": False,
+    "pretty_exceptions_enable": False,
+    "rich_markup_mode": None,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,7 @@ class VerbGroup(TyperGroup):
         return text.split("\n\n")[0].replace("\n", " ")
 
 
-def application(group: Group, *, name: str, takes_plug_ins: bool = False) -> typer.Typer:
+def application(group: Group, *, name: str, takes_plug_ins: bool = False, completes: bool = False) -> typer.Typer:
     """A Typer application of the verbs of a group.
 
     Parameters
@@ -97,9 +103,11 @@ def application(group: Group, *, name: str, takes_plug_ins: bool = False) -> typ
     name : str
     takes_plug_ins : bool
         List the verbs of other packages too.
+    completes : bool
+        Have options that install completion for the shell.
     """
     kind = type("TableGroup", (VerbGroup,), {"table": group.verbs, "takes_plug_ins": takes_plug_ins})
-    app = typer.Typer(name=name, cls=kind, help=group.help, no_args_is_help=True, **_QUIET)
+    app = typer.Typer(name=name, cls=kind, help=group.help, no_args_is_help=True, **_QUIET | {"add_completion": completes})
     app.callback()(lambda: None)
     return app
 
@@ -116,7 +124,26 @@ def command(name: str, function: Callable[..., Any]) -> Any:
     """
     app = typer.Typer(**_QUIET)
     app.command(name, cls=Verb)(expanded(function))
-    return typer.main.get_command(app)
+    found = typer.main.get_command(app)
+    for each in found.params:
+        if each.metavar is None:
+            each.metavar = _shown_value(each)
+    return found
+
+
+def _shown_value(parameter: Any) -> str | None:
+    """What a page of help writes for a value: its name, NUMBER or PATH; None where Typer lists the choices itself."""
+    annotation = parameter.type_descriptor.annotation
+    kinds = {kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type)} - {type(None)}
+    name = str(parameter.name).upper().strip("_")
+    if parameter.param_type_name == "argument":
+        name = name if parameter.nargs == 1 else f"{name}..."
+        return name if parameter.required else f"[{name}]"
+    if Path in kinds:
+        return "PATH"
+    if kinds & {int, float} and bool not in kinds:
+        return "NUMBER"
+    return name.rsplit("_", maxsplit=1)[-1] if str in kinds else None
 
 
 @cache

@@ -14,6 +14,7 @@ Layer = Annotated[int, typer.Option(help="For states: 0 is the embedding output,
 Templates = Annotated[
     list[str] | None, typer.Option("--template", help="For states: a sentence with {text}; give it again to average over several.")
 ]
+Case = Annotated[bool, typer.Option("--case", help="Words that differ in case are different words.")]
 SOURCE_HELP = "embedding, head, basis or states of the model's words, or a file of word vectors (.txt, .vec, .bin, also .gz)."
 
 

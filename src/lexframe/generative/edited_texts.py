@@ -16,7 +16,7 @@ from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import DecodableSpace, Progress
 from lexframe.spaces.decoding import Decoding
-from lexframe.text_forms import normalized
+from lexframe.text_forms import counted, normalized
 from lexframe.typing import Points
 
 if TYPE_CHECKING:
@@ -92,7 +92,8 @@ class EditedTexts(Result):
         """What the edit changes, beside a random move of the same length."""
         rates = self.rates()
         text = (
-            f"The edit changes {rates['edit_changed']:.0%} of {len(self.texts):,} texts and keeps {rates['edit_content_kept']:.0%} of "
+            f"The edit changes {rates['edit_changed']:.0%} of {counted(len(self.texts), 'text')} and keeps "
+            f"{rates['edit_content_kept']:.0%} of "
             f"their words; a random move of the same length changes {rates['control_changed']:.0%} and keeps "
             f"{rates['control_content_kept']:.0%}."
         )

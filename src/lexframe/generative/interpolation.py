@@ -17,6 +17,7 @@ from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import DecodableSpace, Progress
 from lexframe.spaces.decoding import Decoding
+from lexframe.text_forms import counted
 from lexframe.typing import Points
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Interpolation(Result):
 
     def summary(self) -> str:
         """How many texts lie on the path, and how evenly they change."""
-        text = f"{len(self.distinct_texts)} different texts on a {self.path} path of {len(self.texts)} points"
+        text = f"{counted(len(self.distinct_texts), 'different text')} on a {self.path} path of {len(self.texts)} points"
         if self.same_ends or len(self.distinct_texts) == 1:
             return f"{text}: the path writes one text, so it shows nothing of the way between two."
         return (

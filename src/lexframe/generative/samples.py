@@ -16,7 +16,7 @@ from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import DecodableSpace, LatentVariableSpace, Progress
 from lexframe.spaces.decoding import Decoding
-from lexframe.text_forms import normalized
+from lexframe.text_forms import counted, normalized
 from lexframe.typing import Points, Vectors
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ class Samples(Result):
         """How many texts, how many are different, and whether their points are read back from them."""
         read = "R² is not defined" if np.isnan(self.r2) else f"R² {self.r2:.2f}"
         text = (
-            f"{len(self.texts):,} texts from {'the prior' if self.label is None else f'the class {self.label}'}: {self.distinct_share:.0%} "
+            f"{counted(len(self.texts), 'text')} from "
+            f"{'the prior' if self.label is None else f'the class {self.label}'}: {self.distinct_share:.0%} "
             f"different, {self.empty_share:.0%} blank; points are read back with a mean cosine of {self.cosines.mean():.2f} ({read})."
         )
         return text if np.isnan(self.r2) or self.r2 > 0 else f"{text} The texts do not show the points that they were written from."

@@ -74,7 +74,7 @@ def test_the_table_the_report_and_the_document_agree(folder, tmp_path):
     assert found["plain"]["difference"]["value"] == pytest.approx(alone.plain.difference.value, abs=1e-4)
     shown = reported.stdout
     for name, value in (("KL", alone.kl.value), ("bound of 4 samples", alone.likelihood.bounds[1].nats_per_text.value)):
-        (line,) = [line for line in shown.splitlines() if line.strip().startswith(f"{name}  ")]
+        (line,) = [line for line in shown.splitlines() if line.strip().startswith(f"{name} (nats a text)  ")]
         assert f" {value:.2f} " in line
     for warning in alone.warnings:
         assert f"warning: {warning}" in reported.stderr

@@ -126,7 +126,7 @@ def test_a_prompt_longer_than_the_model_is_cut_and_said():
 
 def test_empty_prompts_and_unknown_answers_are_refused():
     space = tiny_space("gpt2")
-    with pytest.raises(InputError, match="Prompt number 1 is empty"):
+    with pytest.raises(InputError, match="Prompt 2 of 2 is empty"):
         trace(space, ["cat", "  "])
     with pytest.raises(VocabularyError):
         trace(ToySpace({"cat": [1.0]}), ["cat"], answer="zebra")

@@ -7,6 +7,7 @@ import typer
 from lexframe.cli import options, printing
 from lexframe.cli.vae import inputs
 from lexframe.exceptions import InputError
+from lexframe.text_forms import counted
 
 
 def reconstruct(
@@ -67,4 +68,4 @@ def _decode_store(space: Any, path: str, column: str | None, where: str | None, 
         return
     for row, decoded in zip(rows, written, strict=True):
         typer.echo(f"  {row['id']}  {printing.one_line(row.get('text') or '')}\n    {printing.one_line(decoded)}")
-    printing.note(f"\n{len(written):,} points of {path} decoded.")
+    printing.note(f"\n{counted(len(written), 'point')} of {path} decoded.")

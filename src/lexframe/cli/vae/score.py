@@ -8,6 +8,7 @@ import typer
 
 from lexframe.cli import options, printing
 from lexframe.cli.vae import inputs
+from lexframe.text_forms import counted
 
 N_AXES = 3
 AMOUNTS = (-2.0, -1.0, 0.0, 1.0, 2.0)
@@ -152,9 +153,13 @@ def _print(found: Any) -> None:
     from lexframe.generative.page import value_and_interval
     from lexframe.generative.score.vae_measures import vae_measures
 
-    rows = []
+    parts: dict[str, list[list[str]]] = {}
     for measure in vae_measures(found):
-        rows.append([printing.one_line(measure.measure), *value_and_interval(measure), measure.unit, f"{measure.n_texts:,}"])
-    printing.table(["measure", "value", "95% interval", "unit", "texts"], rows)
+        name = f"{printing.one_line(measure.measure)}{f' ({measure.unit})' if measure.unit else ''}"
+        parts.setdefault(measure.part, []).append([name, *value_and_interval(measure), measure.good])
+    for part, rows in parts.items():
+        printing.table([part, "value", "95% interval", "good is"], rows)
+        typer.echo("")
+    printing.note(f"Over {counted(len(found.rows), 'text')}; --json has the number of texts or samples behind every row.")
     if found.warnings:
         printing.note("\n" + "\n".join(f"warning: {warning}" for warning in found.warnings))

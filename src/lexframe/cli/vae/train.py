@@ -13,6 +13,7 @@ from lexframe.cli import options, printing
 from lexframe.cli.bundles import FieldsOf
 from lexframe.cli.vae import inputs
 from lexframe.exceptions import InputError
+from lexframe.text_forms import counted
 
 
 def train(
@@ -34,7 +35,7 @@ def train(
     printing.table(["best checkpoint", "nats a text"], _measures(facts))
     typer.echo("")
     printing.table(["texts", "number"], _counts(facts["texts"]))
-    ended = f"\n{facts['steps']:,} steps in {facts['seconds']:,.0f} s. The model: {model}"
+    ended = f"\n{counted(facts['steps'], 'step')} in {facts['seconds']:,.0f} s. The model: {model}"
     if facts["plan"]["n_latent"]:
         ended += "\nMeasured with the prior fitted, which lowers the KL and, mostly, the bound of the lines above."
         if facts["warning"]:
@@ -130,7 +131,7 @@ def _trained(plan: Any, file: Path, column: str, out: Path) -> Path:
 
 def _first_line(texts: Any, max_tokens: int | None) -> str:
     left_out = [f"{n:,} {why}" for n, why in ((texts.n_empty, "blank"), (texts.n_long, f"longer than --max-tokens {max_tokens}")) if n]
-    counts = f"{len(texts.training):,} texts to train on, {len(texts.validation):,} held out"
+    counts = f"{counted(len(texts.training), 'text')} to train on, {len(texts.validation):,} held out"
     return f"{counts}{', left out: ' + ', '.join(left_out) if left_out else ''}. Figures are nats a text; rec: reconstruction."
 
 

@@ -13,6 +13,7 @@ from lexframe.intervals import Estimate, mean_estimate, ratio_estimate
 from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import LatentVariableSpace, Posterior, Progress
+from lexframe.text_forms import counted
 
 if TYPE_CHECKING:
     import pandas
@@ -87,7 +88,8 @@ class ImportanceWeighted(Result):
         last = self.bounds[-1]
         text = (
             f"At most {last.nats_per_text.value:.2f} nats a text [{last.nats_per_text.low:.2f}, {last.nats_per_text.high:.2f}] with "
-            f"{last.n_samples:,} samples over {self.n_texts:,} texts, perplexity {last.perplexity_per_token.value:.1f} a token."
+            f"{counted(last.n_samples, 'sample')} over {counted(self.n_texts, 'text')}, perplexity "
+            f"{last.perplexity_per_token.value:.1f} a token."
         )
         if self.dominated_share <= 0.1 or last.n_samples == 1:
             return text

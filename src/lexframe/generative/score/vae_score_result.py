@@ -8,6 +8,7 @@ from lexframe.generative.score.vae_measures import vae_measures
 from lexframe.generative.score.vae_score_parts import VAEScoreParts
 from lexframe.generative.score.vae_warnings import vae_warnings
 from lexframe.results import Result
+from lexframe.text_forms import counted
 
 if TYPE_CHECKING:
     import altair
@@ -54,7 +55,8 @@ class TextVAEScore(VAEScoreParts, Result):
         """The gravest warning, or what the latent costs, tells and saves where there is none."""
         own = self.own_point
         text = (
-            f"{len(self.rows):,} texts: minus the ELBO {own.total.value:.2f} nats a text, KL {self.kl.value:.2f}, {self.units.n_active[0]} "
+            f"{counted(len(self.rows), 'text')}: minus the ELBO {own.total.value:.2f} nats a text, KL "
+            f"{self.kl.value:.2f}, {self.units.n_active[0]} "
             f"of {self.units.n_dims} dimensions active, {self.reconstructions.rates()['word_accuracy']:.0%} of words reconstructed."
         )
         warnings = self.warnings

@@ -19,6 +19,7 @@ from lexframe.instruments.directions.side_effects import continuation_log_loss, 
 from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import Intervention, Progress, Representation, SteerableSpace
+from lexframe.text_forms import counted
 
 if TYPE_CHECKING:
     import pandas
@@ -185,7 +186,7 @@ class SteeredTexts(Result):
     def summary(self) -> str:
         """How many texts steering changed, and what it costs in perplexity."""
         changed = sum(before != after for before, after in zip(self.unsteered, self.steered, strict=True))
-        said = f"Steered at layer {self.layer} with strength {self.strength:g}: {changed} of {len(self.prompts)} texts changed"
+        said = f"Steered at layer {self.layer} with strength {self.strength:g}: {changed} of {counted(len(self.prompts), 'text')} changed"
         found = (self.unsteered_perplexity, self.steered_perplexity)
         if all(np.isfinite(values).any() for values in found):
             before, after = (float(np.nanmedian(values)) for values in found)

@@ -18,6 +18,7 @@ from lexframe.linalg import GramInverse, cosine, gram_matrix, invert_gram
 from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import VocabularySpace
+from lexframe.text_forms import counted
 from lexframe.typing import Matrix, Vectors
 
 if TYPE_CHECKING:
@@ -136,7 +137,8 @@ class WordCard(Result):
         """What lies nearest, and how clean a step along the basis is."""
         near = ", ".join(token.strip() or repr(token) for token, _ in self.nearest[:3]) or "nothing"
         return (
-            f"{self.word} ({len(self.tokens)} tokens): nearest are {near}. A step along its basis that raises its logit by 1 moves "
+            f"{self.word} ({counted(len(self.tokens), 'token')}): nearest are {near}. A step along its basis "
+            f"that raises its logit by 1 moves "
             f"the others by {self.basis_side_effect:.3f} on average, one along its row by {self.row_side_effect:.3f}."
         )
 

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lexframe.instruments.frame.vocabulary_frame import VocabularyFrame
-from lexframe.spaces.base import LensSpace, resolve_layer
+from lexframe.spaces.base import LensSpace, Progress, resolve_layer
 
 _MAX_LOGITS = 1 << 22
 """Numbers in one block of logits, 16 MiB in float32."""
@@ -132,6 +132,7 @@ def read_through(
     answers: Int[np.ndarray, " n_tokens"] | None = None,
     n_top: int = 5,
     precision: str = "float32",
+    progress: Progress = iter,
 ) -> LensStatistics:
     """Statistics of a lens at every layer and token.
 
@@ -150,6 +151,8 @@ def read_through(
         Likeliest items to keep.
     precision : {"float32", "bfloat16"}
         Of the products at inner layers; the last layer is always in float32.
+    progress : callable
+        Wraps the iteration over blocks of tokens and layers.
 
     Returns
     -------
@@ -169,17 +172,18 @@ def read_through(
     )
     inputs = [lens.inputs(space, state, layer=layer) for state, layer in zip(states, layers, strict=True)]
     size = max(1, min(_MAX_ROWS, _MAX_LOGITS // space.n_vocab))
-    for start in range(0, n_tokens, size):
+    final: _Distribution | None = None
+    previous: _Distribution | None = None
+    for start, number in progress([(start, number) for start in range(0, n_tokens, size) for number in range(n_layers)]):
         rows = slice(start, min(start + size, n_tokens))
-        final = _Distribution.of(lens, space, inputs[-1][rows], layers[-1], "float32")
-        asked = final.logits.argmax(dim=1) if answers is None else torch.from_numpy(answers[rows])
-        previous: _Distribution | None = None
-        for number, layer in enumerate(layers):
-            last = number == n_layers - 1
-            current = final if last else _Distribution.of(lens, space, inputs[number][rows], layer, precision)
-            for part in current.parts():
-                _fill(found, number, start, part, current, previous, final, asked)
-            previous = current
+        if number == 0 or final is None:
+            final, previous = _Distribution.of(lens, space, inputs[-1][rows], layers[-1], "float32"), None
+            asked = final.logits.argmax(dim=1) if answers is None else torch.from_numpy(answers[rows])
+        last = number == n_layers - 1
+        current = final if last else _Distribution.of(lens, space, inputs[number][rows], layers[number], precision)
+        for part in current.parts():
+            _fill(found, number, start, part, current, previous, final, asked)
+        previous = current
     return found
 
 

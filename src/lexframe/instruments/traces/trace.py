@@ -12,7 +12,8 @@ from lexframe.exceptions import InputError
 from lexframe.instruments.traces.lens import Lens, LensStatistics, LogitLens, read_through
 from lexframe.provenance import Provenance
 from lexframe.results import Result
-from lexframe.spaces.base import LensSpace
+from lexframe.spaces.base import LensSpace, Progress
+from lexframe.text_forms import counted
 
 if TYPE_CHECKING:
     import altair
@@ -181,7 +182,8 @@ class PromptTrace(Result):
         said, share = self.top_tokens[-1][-1][0], float(self.statistics.top_probabilities[-1, -1, 0])
         depth = self.layers[int(self.settle_depth[-1])]
         text = (
-            f"After {len(self.tokens)} tokens the likeliest next one is {said.strip() or said!r} ({share:.0%}), from layer {depth} of "
+            f"After {counted(len(self.tokens), 'token')} the likeliest next one is {said.strip() or said!r} "
+            f"({share:.0%}), from layer {depth} of "
             f"{self.layers[-1]} on by the {self.lens} lens."
         )
         return f"{text} The prompt was longer than the model takes and was cut." if self.truncated else text
@@ -237,6 +239,7 @@ def trace(
     answer: str | None = None,
     n_top: int = 5,
     precision: str = "float32",
+    progress: Progress = iter,
 ) -> list[PromptTrace]:
     """Follow prompts through the layers.
 
@@ -255,6 +258,8 @@ def trace(
         Likeliest items to keep at each layer and token.
     precision : {"float32", "bfloat16"}
         Of the products at inner layers.
+    progress : callable
+        Wraps the iteration over the layers of each prompt.
 
     Returns
     -------
@@ -275,10 +280,12 @@ def trace(
     found = []
     for number, prompt in enumerate(prompts):
         if not prompt.strip():
-            raise InputError(f"Prompt number {number} is empty. A path needs a token to start from; write a prompt.")
+            raise InputError(f"Prompt {number + 1} of {len(prompts)} is empty. A path needs a token to start from; write a prompt.")
         states = space.token_states(prompt)
         asked = None if answer_id is None else np.full(len(states.ids), answer_id, dtype=np.int64)
-        statistics = read_through(space, lens, states.states, states.layers, answers=asked, n_top=n_top, precision=precision)
+        statistics = read_through(
+            space, lens, states.states, states.layers, answers=asked, n_top=n_top, precision=precision, progress=progress
+        )
         found.append(
             PromptTrace(
                 prompt=prompt,

@@ -12,6 +12,7 @@ from lexframe.instruments.words.analogy import BASELINES
 from lexframe.intervals import Estimate, product_estimates
 from lexframe.provenance import Provenance
 from lexframe.results import Result
+from lexframe.text_forms import counted
 
 if TYPE_CHECKING:
     import altair
@@ -146,7 +147,8 @@ class AnalogyEvaluation(Result):
         best = max(learned or self.methods, key=lambda method: totals[method].accuracy.value)
         found = totals[best]
         text = (
-            f"Best of {len(self.methods)} methods is {best}: {found.accuracy.value:.1%} of {found.n_questions:,} questions right "
+            f"Best of {counted(len(self.methods), 'method')} is {best}: {found.accuracy.value:.1%} of "
+            f"{counted(found.n_questions, 'question')} right "
             f"[{found.accuracy.low:.1%}, {found.accuracy.high:.1%}], {found.n_covered:,} of them covered by {self.n_words:,} words."
         )
         if not found.n_covered:

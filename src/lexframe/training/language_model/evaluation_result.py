@@ -7,6 +7,7 @@ from lexframe.checks import plain
 from lexframe.intervals import Estimate
 from lexframe.provenance import Provenance
 from lexframe.results import Result
+from lexframe.text_forms import counted
 
 if TYPE_CHECKING:
     import pandas
@@ -38,7 +39,7 @@ class BitsPerByte(Result):
 
     def summary(self) -> str:
         """The bits in a sentence."""
-        return f"{self.bits_per_byte} bits per byte over {self.n_documents:,} documents of {self.n_bytes:,} bytes."
+        return f"{self.bits_per_byte} bits per byte over {counted(self.n_documents, 'document')} of {self.n_bytes:,} bytes."
 
     def to_dict(self) -> dict[str, Any]:
         """As plain types, flat, for JSON."""
