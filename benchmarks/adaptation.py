@@ -12,15 +12,18 @@ import sys
 import numpy as np
 import torch
 
-from common import SHARED, Claim, finish
+from common import SHARED, Control, Goal, Statement, finish, judged
 from lexframe import LanguageModelSpace, adapt, desk, read_table
 from lexframe.adaptation import method_names
 from lexframe.cli.model_options import DEFAULT_TEMPLATE
 from lexframe.data import Table
+from lexframe.intervals import t_interval
 from lexframe.latents import Reading, TextReader
 
 SETS = ("trec", "subj", "agnews", "mr", "carer")
 SEEDS = (0, 1, 2)
+LEADS = ("semantic-calibration", "posterior")
+CONTROL, BELOW = "lda on shuffled labels", "lda on shuffled labels, less lda on random weights"
 
 
 def main() -> None:
@@ -44,43 +47,46 @@ def main() -> None:
     model = LanguageModelSpace(options.model, template=DEFAULT_TEMPLATE)
     other = LanguageModelSpace(random_weights(model.model), tokenizer=model.tokenizer, template=DEFAULT_TEMPLATE)
     space, untrained = (TextReader(opened, Reading.thirds(opened)) for opened in (model, other))  # a text is read once for all seeds
-    claims = []
+    claims: list[Statement] = []
+    every_set: dict[str, list[float]] = {name: [] for name in (*LEADS, CONTROL)}
     print(f"{'set':8s} {'labels':>6s} {'seed':>4s}  " + "  ".join(f"{name:>13s}" for name in method_names("default")) + "  controls")
     for name, (train, test) in sets.items():
-        gains, posterior_gains, above_untrained = [], [], []
+        found: dict[str, list[float]] = {name: [] for name in (*LEADS, "lda on trained weights", CONTROL, BELOW)}
         for seed in seeds:
             drawn = sample(train, n_train, seed)
             cut = sample(test, n_test, 0)
             result, _ = adapt(space, drawn, cut, seed=seed)
             shuffled, _ = adapt(space, shuffle_labels(drawn, seed), cut, methods=["lda"], seed=seed)
             random, _ = adapt(untrained, drawn, cut, methods=["lda"], seed=seed)
-            values = {method: found.accuracy.value for method, found in result.methods.items()}
+            values = {method: one.accuracy.value for method, one in result.methods.items()}
             controls = {"shuffled": shuffled.methods["lda"], "random weights": random.methods["lda"]}
             control = (
-                ", ".join(f"{name} {method.accuracy.value:.3f}" for name, method in controls.items()) + f", chance {result.chance:.3f}"
+                ", ".join(f"{what} {method.accuracy.value:.3f}" for what, method in controls.items()) + f", chance {result.chance:.3f}"
             )
             print(
                 f"{name:8s} {len(drawn):6d} {seed:4d}  " + "  ".join(f"{value:13.3f}" for value in values.values()) + f"  {control}",
                 flush=True,
             )
-            gains.append(values["semantic-calibration"] - max(values["lda"], values["logistic"]))
-            posterior_gains.append(values["posterior"] - max(values["lda"], values["logistic"]))
-            above_untrained.append(values["lda"] - random.methods["lda"].accuracy.value)
-        claims += [
-            Claim(f"{name}: semantic-calibration minus the better plain control, accuracy", *mean_and_range(gains), "> 0", min(gains) > 0),
-            Claim(
-                f"{name}: posterior minus the better plain control, accuracy",
-                *mean_and_range(posterior_gains),
-                "> 0",
-                min(posterior_gains) > 0,
-            ),
-            Claim(
-                f"{name}: lda on trained minus on random weights, accuracy",
-                *mean_and_range(above_untrained),
-                "> 0",
-                min(above_untrained) > 0,
-            ),
-        ]
+            plain, blind = max(values["lda"], values["logistic"]), shuffled.methods["lda"].accuracy.value
+            untrained_lda = random.methods["lda"].accuracy.value
+            for method in LEADS:
+                found[method].append(values[method] - plain)
+            found[CONTROL].append(blind - plain)
+            found["lda on trained weights"].append(values["lda"] - untrained_lda)
+            found[BELOW].append(blind - untrained_lda)
+        control = Control(CONTROL, t_interval(found[CONTROL], unit="seeds"))
+        for method in LEADS:
+            title = f"{name}: {method} minus the better plain control, accuracy"
+            claims += judged(title, t_interval(found[method], unit="seeds"), Goal(above=0), control)
+        below = Control(CONTROL, t_interval(found[BELOW], unit="seeds"))
+        value = t_interval(found["lda on trained weights"], unit="seeds")
+        claims += judged(f"{name}: lda on trained minus on random weights, accuracy", value, Goal(above=0), below)
+        for one, kept in every_set.items():
+            kept.append(float(np.mean(found[one])))
+    control = Control(CONTROL, t_interval(every_set[CONTROL], unit="sets"))
+    for method in LEADS:
+        title = f"{method} minus the better plain control, accuracy, mean over sets"
+        claims += judged(title, t_interval(every_set[method], unit="sets"), Goal(above=0), control)
     finish(claims, keep_as=None if options.quick else "adaptation")
 
 
@@ -97,11 +103,6 @@ def shuffle_labels(table: Table, seed: int) -> Table:
 def random_weights(model: torch.nn.Module) -> torch.nn.Module:
     torch.manual_seed(0)
     return type(model)(model.config).eval()
-
-
-def mean_and_range(values: list[float]) -> tuple[float, tuple[float, float]]:
-    """Mean over seeds, and their range: three seeds carry no more."""
-    return float(np.mean(values)), (float(min(values)), float(max(values)))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ import importlib.util
 import json
 import sys
 import tempfile
-import time
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -22,17 +21,20 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from common import SHARED, Claim, finish
+from common import AGAIN, SHARED, Control, Exact, Figure, Goal, Statement, every_pair, exponent, finish, judged, over, peer, race, times
 from lexframe.data import AnalogyQuestion, AnalogyQuestions, Edge, WordVectors, read_questions
 from lexframe.data.readers import text_lines
 from lexframe.files import write_text
 from lexframe.instruments import Retrofitting, evaluate_analogies, space_vectors, state_vectors
+from lexframe.instruments.words.analogy_result import AnalogyEvaluation
+from lexframe.intervals import Estimate, t_interval
 from lexframe.linalg import unit_rows
 from lexframe.spaces import LanguageModelSpace
 
 DATA = SHARED / "data"
 TEMPLATES = ("{text}", "the word {text}", "this is about {text}", "they said {text}")
 SEEDS = 5
+SHUFFLED = "control: embedding, vectors shuffled"
 KEPT_OF_GRAPH = 2 / 3
 
 
@@ -41,7 +43,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="two sources, every tenth question, one split")
     options = parser.parse_args()
     questions = read_questions(DATA / "analogies_google" / "questions.jsonl.gz")
-    claims = timing(questions, 300 if options.quick else 1000)
+    claims: list[Statement] = timing(questions, 300 if options.quick else 1000)
     claims += growth(questions, (2_000, 20_000) if options.quick else (2_000, 20_000, 200_000))
     asked = replace(questions, questions=questions.questions[::10]) if options.quick else questions
     claims += by_source(asked, quick=options.quick)
@@ -53,10 +55,11 @@ def main() -> None:
 
 
 def embedded(questions: AnalogyQuestions) -> Iterator[tuple[str, Callable[[], WordVectors]]]:
-    """Sources in the embedded model; the first two are those of the quick run."""
+    """Sources in the embedded model; the control is first, and the quick run has the first three."""
     words = tuple(dict.fromkeys(word for asked in questions for word in (asked.a, asked.a_, asked.b, *asked.answers)))
     space = LanguageModelSpace("embedded")
     table = space_vectors(space, "embedding", words, single_token_only=True)
+    yield SHUFFLED, lambda: shuffled(table)
     yield "embedded: embedding", lambda: table
     yield "embedded: basis", lambda: space_vectors(space, "basis", words, single_token_only=True)
     yield "embedded: embedding, less mean and 3 components", lambda: table.transformed(n_components_removed=3)
@@ -66,7 +69,6 @@ def embedded(questions: AnalogyQuestions) -> Iterator[tuple[str, Callable[[], Wo
         inner = LanguageModelSpace("embedded", layer=layer)
         yield f"embedded: states of layer {layer}, 4 templates", partial(state_vectors, inner, table.words, templates=TEMPLATES)
     yield "embedded: embedding, words of several tokens too", lambda: space_vectors(space, "embedding", words)
-    yield "control: embedding, vectors shuffled", lambda: shuffled(table)
 
 
 def shuffled(vectors: WordVectors) -> WordVectors:
@@ -89,13 +91,14 @@ def minilm() -> WordVectors | None:
     return WordVectors(tuple(rows), table[list(rows.values())], source="MiniLM: word table")
 
 
-def by_source(questions: AnalogyQuestions, *, quick: bool) -> list[Claim]:
-    sources = list(embedded(questions))[: 2 if quick else None]
+def by_source(questions: AnalogyQuestions, *, quick: bool) -> list[Statement]:
+    sources = list(embedded(questions))[: 3 if quick else None]
     table = minilm()
     if table is not None:
         sources.append(("MiniLM: word table", lambda: table))
         sources.append(("MiniLM: word table, less mean and 3 components", lambda: table.transformed(n_components_removed=3)))
-    claims, rows, quartiles = [], [], []
+    claims: list[Statement] = []
+    rows, quartiles, by_chance = [], [], {}
     for name, make in sources:
         vectors = make()
         found, covered = evaluate_analogies(vectors, questions), evaluate_analogies(vectors, known_to(vectors, questions))
@@ -131,15 +134,26 @@ def by_source(questions: AnalogyQuestions, *, quick: bool) -> list[Claim]:
             .to_string(index=False),
             flush=True,
         )
-        for method, over in (("3cosadd", "b-only"), ("lrcos", "3cosadd"), ("3cosmul", "3cosadd")):
-            lead = covered.lead(method, over)
-            claims.append(Claim(f"{name}: {method} minus {over}, covered questions", lead.value, lead.interval, "> 0", lead.low > 0))
+        for method, base in (("3cosadd", "b-only"), ("lrcos", "3cosadd"), ("3cosmul", "3cosadd")):
+            lead = over(covered.lead(method, base), "word pairs", n_pairs(covered))
+            title = f"{name}: {method} minus {base}, covered questions"
+            if name == SHUFFLED:
+                by_chance[method] = Control("vectors shuffled among the words", lead)
+                claims.append(Figure(title, lead))
+            else:
+                claims += judged(title, lead, Goal(above=0), by_chance[method])
         kept = totals[0].honest_accuracy / totals[0].accuracy.value if totals[0].accuracy.value else 0.0
-        claims.append(Claim(f"{name}: share of 3cosadd's right answers left without exclusion", kept, None, "reported", True))
+        claims.append(Figure(f"{name}: share of 3cosadd's right answers left without exclusion", kept))
     if not quick:
         keep(pd.concat(rows), "analogies_scores")
         keep(pd.DataFrame(quartiles), "analogies_quartiles")
     return claims
+
+
+def n_pairs(found: AnalogyEvaluation) -> int:
+    """Word pairs that the questions are made of."""
+    rows = np.concatenate([np.stack([found.relation_of, column], axis=1) for column in found.pairs.T])
+    return len(np.unique(rows, axis=0))
 
 
 def known_to(vectors: WordVectors, questions: AnalogyQuestions) -> list[AnalogyQuestion]:
@@ -155,19 +169,13 @@ def keep(table: pd.DataFrame, name: str) -> None:
 # --- time ---
 
 
-def timing(questions: AnalogyQuestions, n_gensim: int) -> list[Claim]:
+def timing(questions: AnalogyQuestions, n_gensim: int) -> list[Statement]:
     """All questions over 20,000 words of 256 dimensions, one method, and the same by gensim for a part of the questions."""
+    gensim = peer("gensim.models")
+    if gensim is None:
+        return []
     vectors = planted(questions, 20_000, 256)
-    start = time.perf_counter()
-    ours = evaluate_analogies(vectors, questions, methods=["3cosadd"], n_resamples=1000)
-    seconds = time.perf_counter() - start
-    claims = [Claim("seconds for 19,544 questions over 20,000 x 256, one method", seconds, None, "<= 5", seconds <= 5)]
-    if importlib.util.find_spec("gensim") is None:
-        sys.stderr.write("gensim is absent; the comparison is left out\n")
-        return claims
-    from gensim.models import KeyedVectors
-
-    theirs = KeyedVectors(vector_size=vectors.n_dims)
+    theirs = gensim.KeyedVectors(vector_size=vectors.n_dims)
     theirs.add_vectors(list(vectors.words), vectors.vectors)
     chosen = sorted(np.random.default_rng(0).permutation(len(questions))[:n_gensim].tolist())
     with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as file:
@@ -176,14 +184,26 @@ def timing(questions: AnalogyQuestions, n_gensim: int) -> list[Claim]:
             asked = questions.questions[row]
             file.write(f"{asked.a} {asked.a_} {asked.b} {asked.answers[0]}\n")
         file.flush()
-        start = time.perf_counter()
-        accuracy, _ = theirs.evaluate_word_analogies(file.name, restrict_vocab=len(vectors))
-        their_seconds = (time.perf_counter() - start) / len(chosen) * len(questions)
-    difference = abs(accuracy - float(ours.right["3cosadd"][chosen].mean()))
+        contenders = {
+            "ours": lambda: evaluate_analogies(vectors, questions, methods=["3cosadd"], n_resamples=1000),
+            "gensim": lambda: theirs.evaluate_word_analogies(file.name, restrict_vocab=len(vectors))[0],
+        }
+        seconds, given = race(contenders, 3, again="gensim")
+    all_of_them = seconds["gensim"] / len(chosen) * len(questions)
+    title, control = "seconds for 19,544 questions over 20,000 x 256, one method", Control("gensim", t_interval(all_of_them, unit="runs"))
+    accuracy = given["gensim"]
+    other = evaluate_analogies(shuffled(vectors), questions, methods=["3cosadd"], n_resamples=10)
+    differences = [abs(accuracy - float(found.right["3cosadd"][chosen].mean())) for found in (given["ours"], other)]
+    itself = Control("gensim against itself", times(seconds[AGAIN], seconds["gensim"]))
     return [
-        *claims,
-        Claim("times gensim's rate on the same vectors", their_seconds / seconds, None, ">= 10", their_seconds >= 10 * seconds),
-        Claim(f"difference from gensim's accuracy of {accuracy:.4f}", difference, None, "<= 1e-9", difference <= 1e-9),
+        *judged(title, t_interval(seconds["ours"], unit="runs"), Goal(at_most=5), control),
+        *judged("times gensim's rate on the same vectors", times(all_of_them, seconds["ours"]), Goal(at_least=10), itself),
+        Exact(
+            f"difference from gensim's accuracy of {accuracy:.4f}",
+            differences[0],
+            Goal(at_most=1e-9),
+            Control("vectors shuffled among the words", differences[1]),
+        ),
     ]
 
 
@@ -205,23 +225,26 @@ def planted(questions: AnalogyQuestions, n_words: int, n_dims: int) -> WordVecto
     return WordVectors(tuple(words[i] for i in order), rows[order])
 
 
-def growth(questions: AnalogyQuestions, sizes: Sequence[int]) -> list[Claim]:
+def growth(questions: AnalogyQuestions, sizes: Sequence[int]) -> list[Statement]:
     """Seconds and memory beside the vectors, as the vocabulary grows tenfold and tenfold again."""
     seconds, copies = [], []
     for n_words in sizes:
         vectors = planted(questions, n_words, 256)
-        start = time.perf_counter()
-        evaluate_analogies(vectors, questions, methods=["3cosadd"], n_resamples=10)
-        seconds.append(time.perf_counter() - start)
+
+        def ask(vectors: WordVectors = vectors) -> None:
+            evaluate_analogies(vectors, questions, methods=["3cosadd"], n_resamples=10)
+
+        seconds.append(race({"ours": ask}, 3)[0]["ours"])
         tracemalloc.start()
         evaluate_analogies(vectors, questions.questions[::20], methods=["3cosadd"], n_resamples=10)
         copies.append(tracemalloc.get_traced_memory()[1] / vectors.vectors.nbytes)
         tracemalloc.stop()
-        print(f"{n_words:,} words: {seconds[-1]:.2f} s, memory {copies[-1]:.2f} times that of the vectors", flush=True)
-    exponent = float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
+        print(f"{n_words:,} words: {seconds[-1].mean():.2f} s, memory {copies[-1]:.2f} times that of the vectors", flush=True)
+    value = exponent(sizes, np.stack(seconds, axis=1))
+    copy = Control("the vectors once more in float64, by arithmetic", 2.0)
     return [
-        Claim(f"exponent of the time from {sizes[0]:,} to {sizes[-1]:,} words", exponent, None, "<= 1.1", exponent <= 1.1),
-        Claim(f"memory at {sizes[-1]:,} words, times that of the vectors", copies[-1], None, "<= 1.5", copies[-1] <= 1.5),
+        *judged(f"exponent of the time from {sizes[0]:,} to {sizes[-1]:,} words", value, Goal(at_most=1.1), every_pair()),
+        Exact(f"memory at {sizes[-1]:,} words, times that of the vectors", copies[-1], Goal(at_most=1.5), copy),
     ]
 
 
@@ -232,7 +255,7 @@ def rows_of(name: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in text_lines(DATA / name)]
 
 
-def outside_the_graph(n_seeds: int, *, quick: bool) -> list[Claim]:
+def outside_the_graph(n_seeds: int, *, quick: bool) -> list[Statement]:
     """SimLex-999 and word categories over words that occur in no edge, before and after."""
     links = [
         Edge(str(row["word1"]), str(row["word2"]))
@@ -326,22 +349,19 @@ def row(measure: str, n: int, before: float, after: float, gains: object, about:
     return {**about, "measure": measure, "n": n, "before": before, "after": after, "gain": after - before, "low": low, "high": high}
 
 
-def retrofitting_claims(found: pd.DataFrame) -> list[Claim]:
+def retrofitting_claims(found: pd.DataFrame) -> list[Statement]:
     """Mean gain over splits, with the mean interval over pairs or words: splits share most of their words, so it is not made narrower."""
-    claims = []
-    for (source, measure, graph), part in found[found["part"] == "outside the graph"].groupby(["source", "measure", "graph"], sort=False):
-        gain, low, high = (float(part[name].mean()) for name in ("gain", "low", "high"))
-        is_control = str(graph).startswith("control")
-        claims.append(
-            Claim(
-                f"{source}: gain of {measure} on words outside the graph, {graph}, {len(part)} splits",
-                gain,
-                (low, high),
-                "interval holds 0 or less" if is_control else "> 0",
-                low <= 0 if is_control else low > 0,
-            )
-        )
+    claims: list[Statement] = []
+    for (source, measure), part in found[found["part"] == "outside the graph"].groupby(["source", "measure"], sort=False):
+        gain, control = (mean_of_splits(part[part.graph == graph]) for graph in ("BLESS", "control: shuffled edges"))
+        title = f"{source}: gain of {measure} on words outside the graph, {part.seed.nunique()} splits"
+        claims += judged(title, gain, Goal(above=0), Control("shuffled edges", control))
     return claims
+
+
+def mean_of_splits(part: pd.DataFrame) -> Estimate:
+    value, low, high, n = (float(part[name].mean()) for name in ("gain", "low", "high", "n"))
+    return Estimate(value, low, high, "pairs or words", round(n))
 
 
 if __name__ == "__main__":

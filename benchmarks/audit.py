@@ -2,7 +2,7 @@
 
     python benchmarks/audit.py [--quick] [--parts errors,reviews,...] [--out runs/audit] [--model MINILM_FOLDER]
 
-The peer is not among the project's own requirements: ``pip install "cleanlab[datalab]"``.
+The peer is cleanlab: ``pip install 'lexframe[bench]'``. Without it what is compared with it is left out.
 
 Wrong labels are known (news20, imdb_label_errors: judged by crowds) or planted: at random, or among the three categories whose mean
 words (TF-IDF) are nearest, which no method here looks at. Points, wrong labels and finished cells are kept in the folder `--out`.
@@ -13,15 +13,17 @@ dbpedia14, val and test of carer, test of subj, the embedded data set.
 import argparse
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from audit_bench import Bench
 from audit_errors import ablation, errors, second_opinion
 from audit_outliers import nowhere, uniform
 from audit_reviews import hierarchy, reviews
 from audit_time import growth, speed
-from common import Claim, finish
+from common import Claim, Control, Exact, Figure, Goal, Statement, finish
+from lexframe.intervals import Estimate
 
 
 def main() -> None:
@@ -35,26 +37,34 @@ def main() -> None:
     warnings.filterwarnings("ignore", module="sklearn|cleanlab|datasets")
     bench = Bench(options.out, options.model, options.models.split(","), quick=options.quick)
     claims = [claim for part in options.parts.split(",") for claim in kept_claims(bench, part)]
-    claims = [plain(claim) for claim in claims]
     whole = not options.quick and set(options.parts.split(",")) == set(PARTS)
     finish(claims, keep_as="audit" if whole else None)
 
 
-def kept_claims(bench: Bench, part: str) -> list[Claim]:
+def kept_claims(bench: Bench, part: str) -> list[Statement]:
     """Claims of a part; of the parts that keep no cells of their own, those of an earlier run in the same folder."""
     if bench.quick or part in ("errors", "ablation"):
         return PARTS[part](bench)
     key = {"part": f"claims of {part}", "models": bench.models}
-    cell = bench.cell(key, lambda: {"claims": [asdict(plain(claim)) for claim in PARTS[part](bench)]})
-    return [Claim(**claim | {"interval": claim["interval"] and tuple(claim["interval"])}) for claim in cell["claims"]]
+    cell = bench.cell(key, lambda: {"statements": [asdict(claim) for claim in PARTS[part](bench)]})
+    return [revived(kept) for kept in cell["statements"]]
 
 
-def plain(claim: Claim) -> Claim:
-    """With plain types, for JSON."""
-    return replace(claim, value=float(claim.value), holds=bool(claim.holds))
+def revived(kept: dict[str, Any]) -> Statement:
+    """A claim from what :func:`dataclasses.asdict` made of it."""
+
+    def number(value: Any) -> Any:
+        return Estimate(**value) if isinstance(value, dict) else value
+
+    if "goal" not in kept:
+        return Figure(kept["claim"], number(kept["value"]))
+    aim = Goal(**kept["goal"]), Control(kept["control"]["name"], number(kept["control"]["value"]))
+    if "estimate" in kept:
+        return Claim(kept["claim"], number(kept["estimate"]), *aim)
+    return Exact(kept["claim"], kept["value"], *aim)
 
 
-PARTS: dict[str, Callable[[Bench], list[Claim]]] = {
+PARTS: dict[str, Callable[[Bench], list[Statement]]] = {
     "errors": errors,
     "second opinion": second_opinion,
     "ablation": ablation,

@@ -11,21 +11,21 @@ import pandas as pd
 
 from audit_bench import FIRST, KINDS, PLANTED, RATES, Bench, Data, plant
 from audit_scores import ablation_scores, cleanlab_scores, datalab_score, dense, error_in_bins, logistic_probabilities, measured, ours
-from common import SHARED, Claim
+from common import SHARED, Control, Figure, Goal, Statement, judged, peer
 from lexframe.audit.neighbor_votes import choose_neighborhood
 from lexframe.data.readers import stream_rows, text_lines
 from lexframe.files import write_text
-from lexframe.intervals import mean_over_items
+from lexframe.intervals import mean_over_sets, t_interval
 
 
-def errors(bench: Bench) -> list[Claim]:
+def errors(bench: Bench) -> list[Statement]:
     """Every ranking on planted and known wrong labels."""
     cells = [cell for model in bench.models for cell in [*planted_cells(bench, model), *known_cells(bench, model)]]
     table = pd.DataFrame([row for cell in cells for row in cell["rows"]])
     if not bench.quick:
         mean = table.groupby(["model", "set", "kind", "rate", "method"], sort=False)[["ap", "first"]].mean().round(4).reset_index()
         write_text(Path(__file__).parent / "results" / "audit_scores.csv", mean.to_csv(index=False))
-    claims = []
+    claims: list[Statement] = []
     for model in bench.models:
         for source, label in (
             ("our probabilities", "same probabilities"),
@@ -36,23 +36,24 @@ def errors(bench: Bench) -> list[Claim]:
     reliability = table[table.method == "lexframe"]
     for model in bench.models:
         found = reliability[(reliability.model == model) & (reliability.kind != "known")]
-        value = mean_over_items(found.ece.to_numpy())
-        claims.append(
-            Claim(
-                f"{model}: calibration error, mean over planted cells", value.value, (value.low, value.high), "<= 0.05", value.value <= 0.05
-            )
-        )
-        worst = found.groupby(["set", "kind", "rate"]).ece.mean()
-        claims.append(
-            Claim(f"{model}: calibration error, worst cell ({worst.idxmax()})", worst.max(), None, "<= 0.05", worst.max() <= 0.05)
-        )
+        # One number said of every item is calibrated too: this separates nothing, and the control says so.
+        constant = Control("the planted rate said of every item", 0.0)
+        value = mean_over_sets(found.ece.to_numpy(), found["set"])
+        claims += judged(f"{model}: calibration error, mean over sets of planted cells", value, Goal(at_most=0.05), constant)
+        worst = found.groupby(["set", "kind", "rate"]).ece
+        name = worst.mean().idxmax()
+        value = t_interval(worst.get_group(name).to_numpy(), unit="seeds")
+        claims += judged(f"{model}: calibration error, worst cell ({name})", value, Goal(at_most=0.05), constant)
     return claims
 
 
-def against(table: pd.DataFrame, source: str, label: str, model: str) -> list[Claim]:
-    """Paired differences with cleanlab's best ranking from one source: the best over all cells, and the best in each set."""
+def against(table: pd.DataFrame, source: str, label: str, model: str) -> list[Statement]:
+    """Paired differences with cleanlab's best ranking from one source: over sets, and in each set over seeds.
+
+    The control is a random order in our place. Labels that people found wrong are there once, so their differences are figures.
+    """
     peers = table[table.method.str.startswith(("cleanlab", "Datalab")) & table.method.str.endswith(source)]
-    claims = []
+    claims: list[Statement] = []
     for known in (False, True):
         some = peers[(peers.kind == "known") == known]
         if some.empty:
@@ -60,18 +61,21 @@ def against(table: pd.DataFrame, source: str, label: str, model: str) -> list[Cl
         best = some.groupby("method").ap.mean().idxmax()
         for measure, name in (("ap", "average precision"), ("first", f"precision in the first {FIRST}")):
             keys = ["set", "kind", "rate", "seed"]
-            mine = table[(table.method == "lexframe") & ((table.kind == "known") == known)].set_index(keys)[measure]
+            here = table[(table.kind == "known") == known].set_index(keys)
             theirs = some[some.method == best].set_index(keys)[measure]
-            difference = (mine - theirs).dropna()
+            difference, chance = ((here[here.method == one][measure] - theirs).dropna() for one in ("lexframe", "random order"))
+            of = f"{name} minus {best.removesuffix(f', {source}')} ({label})"
             if not known:
-                value = mean_over_items(difference.to_numpy())
-                what = f"{model}, planted: {name} minus {best.removesuffix(f', {source}')} ({label})"
-                claims.append(Claim(what, value.value, (value.low, value.high), "> 0", value.low > 0))
+                value, random = (mean_over_sets(one.to_numpy(), one.index.get_level_values("set")) for one in (difference, chance))
+                claims += judged(f"{model}, planted: {of}", value, Goal(above=0), Control("a random order in our place", random))
             for (name_of_set,), part in difference.groupby(["set"]):
-                value = mean_over_items(part.to_numpy())
-                what = f"{model}, {name_of_set}: {name} minus {best.removesuffix(f', {source}')} ({label})"
-                interval = (value.low, value.high) if len(part) > 1 else None
-                claims.append(Claim(what, value.value, interval, "> 0", value.value > 0))
+                what = f"{model}, {name_of_set}: {of}"
+                if known:
+                    claims.append(Figure(what, float(part.mean())))
+                    continue
+                value = mean_over_sets(part.to_numpy(), part.index.get_level_values("seed"), unit="seeds")
+                random = float(chance.xs(name_of_set, level="set").mean())
+                claims += judged(what, value, Goal(above=0), Control("a random order in our place", random))
     return claims
 
 
@@ -118,8 +122,11 @@ def known_errors(name: str) -> np.ndarray:
 
 def rank_peers(data: Data, given: np.ndarray, wrong: np.ndarray, key: dict[str, Any]) -> list[dict[str, Any]]:
     """What does not depend on our method."""
-    scores: list[tuple[str, np.ndarray]] = list(cleanlab_scores(given, logistic_probabilities(data, given, key["seed"]), "logistic"))
-    scores.append(("Datalab label score, points", datalab_score(data, given)))
+    scores: list[tuple[str, np.ndarray]] = []
+    if peer("cleanlab") is not None:
+        scores += cleanlab_scores(given, logistic_probabilities(data, given, key["seed"]), "logistic")
+    if peer("cleanlab.datalab.datalab") is not None:
+        scores.append(("Datalab label score, points", datalab_score(data, given)))
     scores.append(("random order", np.random.default_rng(key["seed"]).random(len(given))))
     return rows_of(key, scores, wrong)
 
@@ -130,7 +137,8 @@ def rank_ours(data: Data, given: np.ndarray, wrong: np.ndarray, key: dict[str, A
     found = ours(data, given, near)
     probability = 1 - found.informed[:, 0].astype(np.float64)
     scores: list[tuple[str, np.ndarray]] = [("lexframe", probability)]
-    scores += cleanlab_scores(given, dense(found, data.n_categories), "our probabilities")
+    if peer("cleanlab") is not None:
+        scores += cleanlab_scores(given, dense(found, data.n_categories), "our probabilities")
     if key["kind"] == "known" or key["rate"] == 0.05:
         scores += ablation_scores(data, given, near, found, key["seed"])
     rows = rows_of(key, scores, wrong)
@@ -143,7 +151,7 @@ def rows_of(key: dict[str, Any], scores: Sequence[tuple[str, np.ndarray]], wrong
     return [plain | {"method": name} | measured(wrong, score) for name, score in scores]
 
 
-def second_opinion(bench: Bench) -> list[Claim]:
+def second_opinion(bench: Bench) -> list[Statement]:
     """Of AG News with 5% planted at random: whether items that come first without having been planted are wrong all the same.
 
     Judged by the other model on the labels as they were, which shares neither weights nor tokens with the first.
@@ -152,22 +160,21 @@ def second_opinion(bench: Bench) -> list[Claim]:
         return []
     shares, base = [], []
     data, other = (bench.data(model, "agnews", most=bench.most) for model in ("minilm", "embedded"))
-    judged = ours(other, other.labels)
-    doubted = judged.posterior[:, 0] < judged.posterior[:, 1:].max(axis=1)
+    second = ours(other, other.labels)
+    doubted = second.posterior[:, 0] < second.posterior[:, 1:].max(axis=1)
     for seed in bench.seeds:
         given = plant(data, "random", 0.05, seed)
         found = ours(data, given)
         first = np.argsort(found.informed[:, 0], kind="stable")[:300]
         shares.append(float(doubted[first[given[first] == data.labels[first]]].mean()))
         base.append(float(doubted.mean()))
-    value = mean_over_items(np.array(shares))
     what = f"agnews: items in the first 300 that were not planted and that the other model puts elsewhere too ({base[0]:.2f} of all items)"
-    return [Claim(what, value.value, (value.low, value.high), "reported", True)]
+    return [Figure(what, t_interval(shares, unit="seeds"))]
 
 
-def ablation(bench: Bench) -> list[Claim]:
+def ablation(bench: Bench) -> list[Statement]:
     """What each part adds, over the cells of 5% planted errors and the known ones."""
-    claims = []
+    claims: list[Statement] = []
     for model in bench.models:
         cells = [*planted_cells(bench, model), *known_cells(bench, model)]
         table = pd.DataFrame([row for cell in cells for row in cell["rows"]])
@@ -178,9 +185,7 @@ def ablation(bench: Bench) -> list[Claim]:
             if method.startswith(("cleanlab", "Datalab", "lexframe")):
                 continue
             other = table[table.method == method].set_index(keys).ap
-            difference = mean_over_items((whole - other).dropna().to_numpy())
-            claims.append(
-                Claim(f"{model}: the whole minus '{method}', average precision ({other.mean():.3f})", difference.value,
-                      (difference.low, difference.high), "reported", True)
-            )  # fmt: skip
+            lead = (whole - other).dropna()
+            difference = mean_over_sets(lead.to_numpy(), lead.index.get_level_values("set"))
+            claims.append(Figure(f"{model}: the whole minus '{method}', average precision ({other.mean():.3f})", difference))
     return claims

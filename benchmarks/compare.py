@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from common import SHARED, Claim, finish
+from common import SHARED, Control, Goal, Statement, finish, judged
 from lexframe.adaptation import ComparisonResult, Draws, compare
 from lexframe.adaptation.draws import rows_of
 from lexframe.cli.compare import parse_shots
 from lexframe.cli.model_options import DEFAULT_TEMPLATE
 from lexframe.data import Table, read_table
 from lexframe.files import write_text
+from lexframe.intervals import Estimate, t_interval
 from lexframe.spaces import Space, open_space
 from lexframe.spaces.registry import recognized_kind
 
@@ -119,11 +120,8 @@ def means(results: dict[str, ComparisonResult]) -> pd.DataFrame:
     return pd.DataFrame(rows).pivot_table(index="method", columns="shots", values="accuracy", sort=False)
 
 
-def gap(results: dict[str, ComparisonResult], others: list[str], shots: int | str) -> tuple[float, tuple[float, float], str, float]:
-    """Posterior calibration minus the best of the others on the draws that both have: mean over sets, interval, which, share won.
-
-    The interval resamples sets, draws and texts.
-    """
+def gap(results: dict[str, ComparisonResult], others: list[str], shots: int | str) -> tuple[Estimate, str, float]:
+    """Posterior calibration minus the best of the others on the draws that both have: mean with interval over sets, which, share won."""
     differences: dict[str, list[np.ndarray]] = {}
     for other in others:
         differences[other] = []
@@ -132,21 +130,19 @@ def gap(results: dict[str, ComparisonResult], others: list[str], shots: int | st
             differences[other].append(np.stack([ours[seed] - theirs[seed] for seed in ours if seed in theirs]))
     values = {other: float(np.mean([part.mean() for part in parts])) for other, parts in differences.items()}
     best = min(values, key=values.__getitem__)
-    rng, parts = np.random.default_rng(0), differences[best]
-    draws = [np.mean([resampled(parts[i], rng) for i in rng.integers(0, len(parts), len(parts))]) for _ in range(500)]
-    low, high = np.percentile(draws, [2.5, 97.5])
-    won = float(np.mean([row.mean() >= 0 for part in parts for row in part]))
-    return values[best], (float(low), float(high)), best, won
+    won = float(np.mean([row.mean() >= 0 for part in differences[best] for row in part]))
+    return t_interval([float(part.mean()) for part in differences[best]], unit="sets"), best, won
 
 
-def resampled(values: np.ndarray, rng: np.random.Generator) -> float:
-    n_seeds, n_texts = values.shape
-    return float(values[rng.integers(0, n_seeds, n_seeds)].mean(axis=0)[rng.integers(0, n_texts, n_texts)].mean())
+def commonest(results: dict[str, ComparisonResult], other: str, shots: int | str) -> Control:
+    """The commonest answer of each set in our place."""
+    leads = [np.bincount(one.truth).max() / len(one.truth) - one.accuracy("model", other, shots).value for one in results.values()]
+    return Control("always the commonest answer", t_interval([float(lead) for lead in leads], unit="sets"))
 
 
-def claims(results: dict[str, ComparisonResult]) -> list[Claim]:
+def claims(results: dict[str, ComparisonResult]) -> list[Statement]:
     first = next(iter(results.values()))
-    found: list[Claim] = []
+    found: list[Statement] = []
     for shots in first.shots:
         present = [
             m
@@ -156,24 +152,24 @@ def claims(results: dict[str, ComparisonResult]) -> list[Claim]:
         frozen = [method for method in present if first.families[method] in FROZEN]
         if not frozen:  # without labels nothing but the prior can be had from a sentence encoder
             continue
-        value, interval, best, won = gap(results, frozen, shots)
+        value, best, won = gap(results, frozen, shots)
         title = (
             f"posterior minus the best other frozen-model method ({best}) at {shots} labels a class, accuracy; {won:.2f} of pairs not lost"
         )
-        found.append(Claim(title, value, interval, ">= -0.005", value >= -0.005))
+        found += judged(title, value, Goal(at_least=-0.005), commonest(results, best, shots))
         tuned = [method for method in TUNED if method in present]
         if tuned and shots not in (0, 256, "all"):
-            value, interval, best, won = gap(results, tuned, shots)
+            value, best, won = gap(results, tuned, shots)
             title = f"posterior minus the better of LoRA and IA3 ({best}) at {shots} labels a class, accuracy; {won:.2f} of pairs not lost"
-            found.append(Claim(title, value, interval, ">= 0", value >= 0))
-    table = means(results)
-    rivals = table[[not name.startswith("posterior") for name in table.index]]
-    leads = (table.loc["posterior"] - rivals).mean(axis=1)  # over the numbers of labels that both have
-    rival = str(leads.idxmin())
-    lead = float(leads[rival])
-    found.append(
-        Claim(f"posterior minus the strongest rival ({rival}), accuracy, mean over sets and numbers of labels", lead, None, "> 0", lead > 0)
-    )
+            found += judged(title, value, Goal(at_least=0), commonest(results, best, shots))
+    tables = {name: means({name: result}) for name, result in results.items()}  # by set, over the numbers of labels that both have
+    leads = pd.DataFrame({name: (table.loc["posterior"] - table).mean(axis=1) for name, table in tables.items()})
+    rivals = leads[[not name.startswith("posterior") for name in leads.index]]
+    rival = str(rivals.mean(axis=1).idxmin())
+    chance = [np.bincount(one.truth).max() / len(one.truth) - tables[name].loc[rival].mean() for name, one in results.items()]
+    title = f"posterior minus the strongest rival ({rival}), accuracy, mean over sets and numbers of labels"
+    control = Control("always the commonest answer", t_interval([float(one) for one in chance], unit="sets"))
+    found += judged(title, t_interval(rivals.loc[rival].to_numpy(), unit="sets"), Goal(above=0), control)
     return found
 
 

@@ -18,8 +18,9 @@ from typing import Any
 
 import torch
 
-from common import SHARED, Claim, finish
+from common import SHARED, Control, Figure, Goal, finish, judged, over
 from lexframe import LanguageModelSpace
+from lexframe.intervals import t_interval
 from lexframe.training.language_model.corpus import read_documents
 from lexframe.training.language_model.evaluation import Windows, bits_per_byte
 from lexframe.training.language_model.grammatical_pairs import minimal_pairs, read_minimal_pairs
@@ -60,25 +61,15 @@ def main() -> None:
         print(f"{name}: stereotype preferred in {found.accuracy:.4f} {found.interval} of {found.n_pairs} pairs")
         for kind, value in found.by_phenomenon.items():
             print(f"  {kind:32s} {value:.3f}")
+    of_blimp, of_control = (t_interval(list(one.by_paradigm.values()), unit="paradigms") for one in (blimp, control))
+    in_documents = over(text.bits_per_byte, "documents", text.n_documents)
     finish(
         [
-            Claim(
-                "bits per byte of held-out text",
-                text.bits_per_byte.value,
-                text.bits_per_byte.interval,
-                "<= 1.36",
-                text.bits_per_byte.value <= 1.36,
-            ),
-            Claim("BLiMP", blimp.accuracy.value, blimp.accuracy.interval, ">= 0.67", blimp.accuracy.value >= 0.67),
-            Claim(
-                "BLiMP of random weights (control)",
-                control.accuracy,
-                control.interval,
-                "0.5 within 0.05",
-                abs(control.accuracy - 0.5) < 0.05,
-            ),
-            Claim("CrowS-Pairs, stereotype preferred", crows.accuracy, crows.interval, "0.5 is none; reported", True),
-            Claim("WinoBias, stereotype preferred", wino.accuracy, wino.interval, "0.5 is none; reported", True),
+            *judged("bits per byte of held-out text", in_documents, Goal(at_most=1.36), Control("xz -9e on the same bytes", by_xz)),
+            *judged(f"BLiMP, {of_blimp.n_units} of its 67 paradigms", of_blimp, Goal(at_least=0.67), Control("random weights", of_control)),
+            *judged("BLiMP of random weights", of_control, Goal.within(0.45, 0.55), Control("the trained weights", of_blimp)),
+            Figure("CrowS-Pairs, stereotype preferred; 0.5 is none", over(crows.accuracy, "pairs", crows.n_pairs)),
+            Figure("WinoBias, stereotype preferred; 0.5 is none", over(wino.accuracy, "pairs", wino.n_pairs)),
         ],
         keep_as=None if options.quick else "embedded_model",
     )

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from common import SHARED, Claim, finish
+from common import SHARED, Figure, finish, over
 from lexframe import TextVAESpace
 from lexframe.data import desk
 from lexframe.generative.edited_texts import edit_texts
@@ -53,7 +53,7 @@ def main() -> None:
     finish(claims, keep_as=None if options.quick else "_".join(["embedded_vae", *parts]))
 
 
-def card_claims(bench: Namespace) -> list[Claim]:
+def card_claims(bench: Namespace) -> list[Figure]:
     space = TextVAESpace(EMBEDDED_VAE)
     sentences = plain_sentences(read_documents(SHARED / "corpus" / "valid.txt.xz"), RULES).texts
     kept = [text for text, cut in zip(sentences, space.truncated(sentences), strict=True) if not cut]
@@ -70,16 +70,18 @@ def card_claims(bench: Namespace) -> list[Claim]:
     return claims + _walks(space, texts[: 40 if bench.quick else 200]) + _questions(space, kept, bench)
 
 
-def _claim(what: str, row: Any) -> Claim:
+def _claim(what: str, row: Any) -> Figure:
     whole = row.low is not None and np.isfinite([row.low, row.high]).all()
-    return Claim(what, float(row.value), (float(row.low), float(row.high)) if whole else None, "said", True)
+    return Figure(
+        what, Estimate(float(row.value), float(row.low), float(row.high), "texts", int(row.n_texts)) if whole else float(row.value)
+    )
 
 
-def _estimate(what: str, found: Estimate, goal: str = "said", holds: bool = True) -> Claim:
-    return Claim(what, found.value, (found.low, found.high), goal, holds)
+def _estimate(what: str, values: np.ndarray) -> Figure:
+    return Figure(what, over(mean_estimate(values), "texts", len(values)))
 
 
-def _walks(space: TextVAESpace, texts: list[str]) -> list[Claim]:
+def _walks(space: TextVAESpace, texts: list[str]) -> list[Figure]:
     """Ways between sentences, linear and spherical."""
     claims = []
     for kind in ("linear", "spherical"):
@@ -87,13 +89,13 @@ def _walks(space: TextVAESpace, texts: list[str]) -> list[Claim]:
         different = np.array([float(len(set(path.texts))) for path in paths])
         ranks = np.array([path.rank_correlation for path in paths])
         claims += [
-            _estimate(f"{kind} ways of 9 points between {len(paths)} pairs: different sentences", mean_estimate(different)),
-            _estimate(f"{kind} ways: rank correlation with the words taken over", mean_estimate(ranks[np.isfinite(ranks)])),
+            _estimate(f"{kind} ways of 9 points between {len(paths)} pairs: different sentences", different),
+            _estimate(f"{kind} ways: rank correlation with the words taken over", ranks[np.isfinite(ranks)]),
         ]
     return claims
 
 
-def _questions(space: TextVAESpace, sentences: list[str], bench: Namespace) -> list[Claim]:
+def _questions(space: TextVAESpace, sentences: list[str], bench: Namespace) -> list[Figure]:
     """Statements turned into questions, by what the mark at their end says; and a move of the same length."""
     asked = [text.endswith("?") for text in sentences]
     n = 50 if bench.quick else 400
@@ -104,13 +106,13 @@ def _questions(space: TextVAESpace, sentences: list[str], bench: Namespace) -> l
     claims = []
     for name, written in (("edited", found.edited), ("moved at random, as far", found.controls), ("decoded", found.reconstructions)):
         ends = np.array([float(text.rstrip().endswith("?")) for text in written])
-        claims.append(_estimate(f"{len(ends)} statements {name}: end as questions", mean_estimate(ends)))
+        claims.append(_estimate(f"{len(ends)} statements {name}: end as questions", ends))
     for name, kept in (("edited", found.content_kept), ("moved at random", found.control_content_kept)):
-        claims.append(_estimate(f"statements {name}: words in common with the decoded one", mean_estimate(kept)))
+        claims.append(_estimate(f"statements {name}: words in common with the decoded one", kept))
     return claims
 
 
-def desk_claims(bench: Namespace) -> list[Claim]:
+def desk_claims(bench: Namespace) -> list[Figure]:
     """The same minutes from three starts."""
     texts = split_texts(list(desk("train").texts), seed=0)
     test = list(desk("test").texts)
@@ -135,15 +137,12 @@ def desk_claims(bench: Namespace) -> list[Claim]:
         kl = kl_per_dimension(space.posterior(test)).sum(axis=1)
         gain = position_gain(space, test, seed=0)
         claims += [
-            _estimate(
-                f"desk after {MINUTES:g} minutes from {name}: nats a message (K = 100, {len(test)} messages)", mean_estimate(nats[name])
-            ),
-            _estimate(f"desk from {name}: KL, nats a message", mean_estimate(kl)),
-            _estimate(f"desk from {name}: gain of the right point, nats a message", gain.gain_per_text),
+            _estimate(f"desk after {MINUTES:g} minutes from {name}: nats a message (K = 100, {len(test)} messages)", nats[name]),
+            _estimate(f"desk from {name}: KL, nats a message", kl),
+            Figure(f"desk from {name}: gain of the right point, nats a message", over(gain.gain_per_text, "texts", len(test))),
         ]
     for name in list(starts)[1:]:
-        difference = mean_estimate(nats["embedded-vae"] - nats[name])
-        claims.append(_estimate(f"desk: nats a message from embedded-vae less those from {name}", difference))
+        claims.append(_estimate(f"desk: nats a message from embedded-vae less those from {name}", nats["embedded-vae"] - nats[name]))
     return claims
 
 

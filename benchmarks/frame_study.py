@@ -14,16 +14,18 @@ import numpy as np
 import pandas as pd
 from sklearn.covariance import LedoitWolf
 
-from common import Claim, finish
+from common import Control, Goal, Statement, finish, judged
 from compare import SETS, open_model, read_set
 from lexframe.adaptation.draws import draw_labels
 from lexframe.adaptation.problem import EncodedTexts, label_scores
 from lexframe.instruments import PosteriorCalibration, VocabularyFrame
+from lexframe.intervals import t_interval
 from lexframe.linalg import cosine
 from lexframe.spaces.base import VocabularySpace
 
 Words = dict[str, list[str]]
 TEMPERATURE = 0.1
+RANDOM = "control: logits of random words"
 
 
 def main() -> None:
@@ -49,7 +51,7 @@ def main() -> None:
         y = np.searchsorted(classes, labels)
         encoded = EncodedTexts(space, texts)
         for variant, scores in variants(space, encoded, classes).items():
-            for shots, accuracy in judged(scores, encoded.points, y, n_pool, range(seeds)).items():
+            for shots, accuracy in accuracies(scores, encoded.points, y, n_pool, range(seeds)).items():
                 rows.append({"set": name, "variant": variant, "shots": shots, "accuracy": accuracy})
         print(
             pd.DataFrame(rows).query("set == @name").pivot_table(index="variant", columns="shots", values="accuracy", sort=False).round(3),
@@ -84,7 +86,7 @@ def variants(space: VocabularySpace, encoded: EncodedTexts, classes: list[str]) 
         "logits, 10 synonyms": lambda: by_logits(expanded(frame, words, 10)),
         "logits, 30 synonyms": lambda: by_logits(expanded(frame, words, 30)),
         "bases, 10 synonyms": lambda: by_frame(frame, expanded(frame, words, 10), "invariant"),
-        "control: logits of random words": lambda: by_logits(random_words(space, classes, 1)),
+        RANDOM: lambda: by_logits(random_words(space, classes, 1)),
         "control: logits of 10 random words": lambda: by_logits(random_words(space, classes, 10)),
         "control: no prior": lambda: np.zeros((len(encoded), len(classes))),
     }
@@ -118,7 +120,7 @@ def random_words(space: VocabularySpace, classes: list[str], n: int) -> Words:
     return {label: tokens[number * n : (number + 1) * n] for number, label in enumerate(classes)}
 
 
-def judged(scores: np.ndarray, points: np.ndarray, y: np.ndarray, n_pool: int, seeds: range) -> dict[int, float]:
+def accuracies(scores: np.ndarray, points: np.ndarray, y: np.ndarray, n_pool: int, seeds: range) -> dict[int, float]:
     """Accuracy on the texts after the pool, by number of labels a class drawn from it."""
     test = np.arange(n_pool, len(y))
     found = {0: float(np.mean((scores[test] - scores[:n_pool].mean(0)).argmax(1) == y[test]))}
@@ -133,23 +135,19 @@ def judged(scores: np.ndarray, points: np.ndarray, y: np.ndarray, n_pool: int, s
     return found
 
 
-def claims(table: pd.DataFrame) -> list[Claim]:
-    """Each variant against the logits of the label words, and the label words against random ones; intervals resample sets."""
+def claims(table: pd.DataFrame) -> list[Statement]:
+    """Each variant against the logits of the label words; intervals over sets. The control has random words in the place of the labels'."""
     wide = table.pivot_table(index=["set", "shots"], columns="variant", values="accuracy", sort=False)
-    rng = np.random.default_rng(0)
-    found = []
+    found: list[Statement] = []
     for shots in (0, 4, 16):
         part = wide.xs(shots, level="shots")
         for variant in (name for name in wide.columns if name != "logits of the label words"):
-            lead = (part["logits of the label words"] - part[variant]).to_numpy()
-            draws = [lead[rng.integers(0, len(lead), len(lead))].mean() for _ in range(1000)]
-            low, high = np.percentile(draws, [2.5, 97.5])
-            value = float(lead.mean())
-            found.append(
-                Claim(
-                    f"logits of the label words minus {variant}, {shots} labels a class", value, (float(low), float(high)), "> 0", value > 0
-                )
+            chance = "control: logits of 10 random words" if variant == RANDOM else RANDOM
+            lead, control = (
+                t_interval((part[one] - part[variant]).to_numpy(), unit="sets") for one in ("logits of the label words", chance)
             )
+            title = f"logits of the label words minus {variant}, {shots} labels a class"
+            found += judged(title, lead, Goal(above=0), Control(chance.removeprefix("control: "), control))
     return found
 
 

@@ -16,7 +16,7 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 
-from common import Claim, finish
+from common import Control, Goal, Statement, finish, judged
 from compare import SETS, open_model, read_set
 from lexframe.adaptation.draws import draw_labels
 from lexframe.adaptation.methods import make_methods
@@ -24,6 +24,7 @@ from lexframe.adaptation.problem import EncodedTexts, Problem
 from lexframe.adaptation.task import reader_of
 from lexframe.instruments import PosteriorCalibration
 from lexframe.instruments.classifiers import posterior_calibration, posterior_mode, zero_shot_prior
+from lexframe.intervals import t_interval
 from lexframe.spaces.base import Space, VocabularySpace
 
 SHOTS = (0, 1, 4, 16, 64)
@@ -113,17 +114,20 @@ def posterior(problem: Problem, test: np.ndarray, *, turned: bool = False) -> np
     return estimator.fit(X[problem.rows], problem.y, X[problem.unlabeled]).predict_proba(X[test])
 
 
-def claims(table: pd.DataFrame) -> list[Claim]:
-    """What ships minus each variant, mean over the numbers of labels that both have; intervals resample sets."""
+def claims(table: pd.DataFrame) -> list[Statement]:
+    """What ships minus each variant, mean over the numbers of labels that both have; intervals over sets.
+
+    The control is what ships against itself on other draws of labels: even draws minus odd ones.
+    """
     wide = table.pivot_table(index=["set", "shots"], columns="variant", values="accuracy", sort=False)
-    rng = np.random.default_rng(0)
-    found = []
+    shipped = table[(table.variant == SHIPPED) & (table.shots != 0)]
+    by_draw = shipped.assign(odd=shipped.draw % 2).pivot_table(index="set", columns="odd", values="accuracy")
+    itself = (by_draw[0] - by_draw[1]).to_numpy() if by_draw.shape[1] == 2 else [np.nan]
+    control = Control("the same on other draws", t_interval(itself, unit="sets"))
+    found: list[Statement] = []
     for variant in (name for name in wide.columns if name != SHIPPED):
         lead = (wide[SHIPPED] - wide[variant]).dropna().groupby("set").mean().to_numpy()
-        draws = [lead[rng.integers(0, len(lead), len(lead))].mean() for _ in range(1000)]
-        low, high = np.percentile(draws, [2.5, 97.5])
-        value = float(lead.mean())
-        found.append(Claim(f"{SHIPPED} minus {variant}, accuracy, training files", value, (float(low), float(high)), "> 0", value > 0))
+        found += judged(f"{SHIPPED} minus {variant}, accuracy, training files", t_interval(lead, unit="sets"), Goal(above=0), control)
     return found
 
 

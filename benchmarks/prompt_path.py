@@ -3,8 +3,8 @@
     python benchmarks/prompt_path.py [--quick] [--model embedded] [--seeds 3]
 
 The untrained twin has the same configuration and tokenizer and random weights, other ones for every seed. Texts are those of AG News
-(topics) and TREC (kinds of questions); every seed draws other texts. Intervals are 95% over texts; where a number belongs to a seed they
-span the seeds.
+(topics) and TREC (kinds of questions); every seed draws other texts. Intervals are 95% over texts, or over seeds where a number belongs
+to a seed.
 """
 
 import argparse
@@ -17,11 +17,11 @@ import pandas as pd
 import torch
 from transformers import AutoModelForCausalLM
 
-from common import SHARED, Claim, finish
+from common import SHARED, Claim, Control, Figure, Goal, Statement, finish, judged, on_others
 from lexframe.data import read_table
 from lexframe.instruments.frame.vocabulary_frame import VocabularyFrame
 from lexframe.instruments.traces.trace import token_curvature_deg
-from lexframe.intervals import mean_over_items
+from lexframe.intervals import Estimate, mean_over_sets, t_interval
 from lexframe.spaces import LanguageModelSpace
 from lexframe.studies.selection import CONTINUATIONS, LabeledTexts, SelectionSize, measure_selection
 from lexframe.studies.selection_result import MEASURES
@@ -45,7 +45,7 @@ def main() -> None:
     seeds = range(1 if options.quick else options.seeds)
     size = 0.25 if options.quick else 1.0
     trained = LanguageModelSpace(options.model)
-    claims: list[Claim] = []
+    claims: list[Statement] = []
     for part in (curvature, regions, transport, selection):
         start = time.perf_counter()
         claims += part(trained, seeds, size)
@@ -76,11 +76,13 @@ def shuffled(texts: list[str], seed: int) -> list[str]:
     return [" ".join(rng.permutation(text.split()).tolist()) for text in texts]
 
 
-def curvature(space: LanguageModelSpace, seeds: range, size: float) -> list[Claim]:
-    """Turning angle along the tokens, by layer: a mean a text, intervals over texts of all seeds."""
+def curvature(space: LanguageModelSpace, seeds: range, size: float) -> list[Statement]:
+    """Turning angle along the tokens, by layer: a mean a text; over texts of all seeds, and over seeds where weights are drawn too."""
+    seed_of: list[int] = []
     rows: dict[str, list[np.ndarray]] = {"trained": [], "untrained": [], "trained, shuffled words": []}
     for seed in seeds:
         texts = [text for listed in drawn("agnews", max(12, int(16 * size)), seed).values() for text in listed]
+        seed_of += [seed] * len(texts)
         models = {"trained": (space, texts), "untrained": (untrained(space, seed), texts)}
         for name, (model, read) in {**models, "trained, shuffled words": (space, shuffled(texts, seed))}.items():
             rows[name] += [token_curvature_deg(each.states) for each in _in_blocks(model, read)]
@@ -89,17 +91,26 @@ def curvature(space: LanguageModelSpace, seeds: range, size: float) -> list[Clai
     middle = space.n_layers // 2
     own = tables["trained"]
     falls = own[:, 1] - own[:, middle]
-    claims = [_claim(f"curvature at layer 1 less layer {middle}, degrees, trained", falls, "> 0: the path straightens")]
     twin = tables["untrained"][:, 1] - tables["untrained"][:, middle]
-    claims.append(_claim("the same, untrained", twin, "> 0 would mean that it needs no training"))
-    claims.append(_claim("the same, trained less untrained", falls - twin, "> 0: training straightens"))
+    mixed = tables["trained, shuffled words"]
+    of_twin = mean_over_sets(twin, seed_of, unit="seeds")
+    title = f"curvature at layer 1 less layer {middle}, degrees, trained"
+    claims: list[Statement] = [
+        *judged(title, t_interval(falls, unit="texts"), Goal(above=0), Control("the same, untrained", of_twin)),
+        Figure("the same, untrained", of_twin),
+        *judged(
+            "the same, trained less untrained",
+            mean_over_sets(falls - twin, seed_of, unit="seeds"),
+            Goal(above=0),
+            Control("shuffled words less untrained", mean_over_sets(mixed[:, 1] - mixed[:, middle] - twin, seed_of, unit="seeds")),
+        ),
+    ]
     for layer in (middle, space.n_layers - 1):
-        claims.append(
-            _claim(
-                f"curvature at layer {layer}, shuffled words less as written, degrees",
-                tables["trained, shuffled words"][:, layer] - own[:, layer],
-                "> 0: real order is straighter",
-            )
+        claims += judged(
+            f"curvature at layer {layer}, shuffled words less as written, degrees",
+            t_interval(mixed[:, layer] - own[:, layer], unit="texts"),
+            Goal(above=0),
+            Control("as written less other texts as written", on_others(own[:, layer], unit="texts").value),
         )
     return claims
 
@@ -108,15 +119,9 @@ def _in_blocks(space: LanguageModelSpace, texts: list[str]) -> list:
     return [each for start in range(0, len(texts), 40) for each in space.token_states_of(texts[start : start + 40])]
 
 
-def _claim(name: str, values: np.ndarray, goal: str) -> Claim:
-    """Holds if the whole interval lies above 0."""
-    found = mean_over_items(np.asarray(values, dtype=np.float64))
-    return Claim(name, found.value, (found.low, found.high), goal, found.low > 0)
-
-
-def regions(space: LanguageModelSpace, seeds: range, size: float) -> list[Claim]:
+def regions(space: LanguageModelSpace, seeds: range, size: float) -> list[Statement]:
     """Overlap of families against ceiling, null and chance, with and without nuisance, trained and untrained."""
-    claims = []
+    claims: list[Statement] = []
     layers = (1, space.n_layers // 2, space.n_layers)
     n = max(40, int(100 * size))
     for name in ("agnews", "trec"):
@@ -136,36 +141,19 @@ def regions(space: LanguageModelSpace, seeds: range, size: float) -> list[Claim]
             print(f"\n{name}, {key}\n{pd.concat([each.to_frame() for each in results]).groupby('layer').mean().round(3)}", flush=True)
             gap = gaps[key] = np.mean([each.ceiling - each.between for each in results], axis=1)  # a number a seed: mean over the layers
             share = float(np.mean([each.p_holm < 0.05 for each in results]))
-            low, high = float(gap.min()), float(gap.max())
-            claims.append(
-                Claim(
-                    f"{name}, {key}: overlap of halves of one family less of two, mean over layers",
-                    float(gap.mean()),
-                    (low, high),
-                    "> 0",
-                    low > 0,
-                )
+            at_random = [float(each.gap_null.mean()) for each in results]  # the middle of both quantiles
+            claims += judged(
+                f"{name}, {key}: overlap of halves of one family less of two, mean over layers",
+                t_interval(gap, unit="seeds"),
+                Goal(above=0),
+                Control("families drawn at random", t_interval(at_random, unit="seeds")),
             )
-            claims.append(
-                Claim(
-                    f"{name}, {key}: share of layers and seeds with p < 0.05 (Holm)",
-                    share,
-                    None,
-                    "1 if families differ everywhere",
-                    share == 1,
-                )
-            )
+            claims.append(Figure(f"{name}, {key}: share of layers and seeds with p < 0.05 (Holm)", share))
         more = gaps["trained, without position"] - gaps["untrained, without position"]
-        claims.append(
-            Claim(
-                f"{name}, without position: that difference, trained less untrained",
-                float(more.mean()),
-                (float(more.min()), float(more.max())),
-                "> 0: training sets families apart",
-                bool(more.min() > 0),
-            )
-        )
-    return [*claims, _held_words(space, size)]
+        title = f"{name}, without position: that difference, trained less untrained"
+        control = Control("untrained less itself, other weights", on_others(gaps["untrained, without position"]).value)
+        claims += judged(title, t_interval(more, unit="seeds"), Goal(above=0), control)
+    return [*claims, *_held_words(space, size)]
 
 
 def _families(space: LanguageModelSpace, families: dict[str, list[str]], layers: tuple[int, ...]) -> dict[str, dict[str, np.ndarray]]:
@@ -177,22 +165,29 @@ def _families(space: LanguageModelSpace, families: dict[str, list[str]], layers:
     return {kind: dict(zip(families, np.split(table, ends, axis=1), strict=True)) for kind, table in tables.items()}
 
 
-def _held_words(space: LanguageModelSpace, size: float) -> Claim:
+def _held_words(space: LanguageModelSpace, size: float) -> list[Claim]:
     """Words whose bases lie in the last layer's subspace of one topic; counts those beyond a random subspace."""
     families = {topic: [text + CONTINUATIONS[0] for text in texts] for topic, texts in drawn("agnews", int(200 * size), 0).items()}
     states = _families(space, families, (space.n_layers,))["without position"]
-    frame, counts = VocabularyFrame(space, center=True), []
+    frame, counts, at_random = VocabularyFrame(space, center=True), [], []
+    rng = np.random.default_rng(0)
     for topic, table in states.items():
         held = words_in_subspace(principal_axes(table[0], N_AXES, center=False), frame, n_top=200)
-        counts.append(sum(word.p_value < 0.05 for word in held))
+        counts.append(float(sum(word.p_value < 0.05 for word in held)))
+        axes = np.linalg.qr(rng.normal(size=(table.shape[2], N_AXES)))[0]
+        at_random.append(float(sum(word.p_value < 0.05 for word in words_in_subspace(axes, frame, n_top=200))))
         print(f"{topic}: {', '.join(f'{word.token.strip()} {word.share:.2f}' for word in held[:10])}; {counts[-1]} of 200 beyond chance")
-    return Claim("words a topic's subspace holds beyond a random one, at most 200", float(np.mean(counts)), None, "> 0", min(counts) > 0)
+    title = "words a topic's subspace holds beyond a random one, at most 200"
+    control = Control("a random subspace", t_interval(at_random, unit="topics"))
+    return judged(title, t_interval(counts, unit="topics"), Goal(above=0), control)
 
 
-def transport(space: LanguageModelSpace, seeds: range, size: float) -> list[Claim]:
+def transport(space: LanguageModelSpace, seeds: range, size: float) -> list[Statement]:
     """Held-out errors of the maps, growth of the residual variance, and what cutting to K directions costs."""
     layers = tuple(range(1, space.n_layers + 1))
-    claims, tables, rates, costs, fitted_errors = [], [], [], [], []
+    claims: list[Statement] = []
+    tables, costs, fitted_errors = [], [], []
+    rates: dict[str, list[dict[str, float]]] = {"trained": [], "untrained": []}
     for seed in seeds:
         # Of texts cut at a word the last token is any word, as in the paper, not the full stop.
         texts = [" ".join(text.split()[:16]) for listed in drawn("agnews", int(200 * size), seed).values() for text in listed]
@@ -201,8 +196,7 @@ def transport(space: LanguageModelSpace, seeds: range, size: float) -> list[Clai
         for name, states in {"trained": found, "untrained": last_states(untrained(space, seed), texts, layers=layers)}.items():
             study = study_transport(states.states, layers, growth_until=space.n_layers - 1, every_pair=False, seed=seed)
             tables.append(pd.DataFrame(study.one_step, index=list(layers[1:])).rename_axis("into").assign(model=name, seed=seed))
-            if name == "trained":
-                rates.append({key: (fit.rate.value, fit.rate.low, fit.rate.high, fit.r_squared) for key, fit in study.growth.items()})
+            rates[name].append({key: fit.rate.value for key, fit in study.growth.items()})
         fitted_errors.append(np.mean([_error_on_own(start, end) for start, end in pairwise(found.states[:-1].astype(np.float64))]))
         n_fit = len(texts) * 3 // 4
         cut = [layer for layer in layers if layer < space.n_layers]
@@ -214,51 +208,22 @@ def transport(space: LanguageModelSpace, seeds: range, size: float) -> list[Clai
         part = table[table.model == model]
         means = part[part.index < space.n_layers].groupby("seed")[["ridge", "paired", "identity"]].mean()
         for other in ("paired", "identity"):
-            ratio = (means.ridge / means[other]).to_numpy()
-            claims.append(
-                Claim(
-                    f"held-out error of ridge over {other}, {model}, inner layers",
-                    ratio.mean(),
-                    (ratio.min(), ratio.max()),
-                    "< 1",
-                    bool(ratio.max() < 1),
-                )
-            )
-        lead = means.paired.to_numpy()
-        claims.append(
-            Claim(
-                f"held-out error of the paired map over the layer mean's, {model}, inner layers",
-                lead.mean(),
-                (lead.min(), lead.max()),
-                "< 1: better than no map",
-                bool(lead.max() < 1),
-            )
-        )
-    own = np.array(fitted_errors)
-    claims.append(
-        Claim(
-            "error of the paired map over the layer mean's on the very prompts it was fitted on, trained, inner layers",
-            own.mean(),
-            (own.min(), own.max()),
-            "< 1",
-            bool(own.max() < 1),
-        )
-    )
+            # Errors are over the layer mean's, so the mean itself, which is no map, has one of 1.
+            ratio, no_map = (t_interval((one / means[other]).to_numpy(), unit="seeds") for one in (means.ridge, means.ridge * 0 + 1))
+            title = f"held-out error of ridge over {other}, {model}, inner layers"
+            claims += judged(title, ratio, Goal(below=1), Control("the layer's mean", no_map))
+        lead, still = (t_interval(means[one].to_numpy(), unit="seeds") for one in ("paired", "identity"))
+        title = f"held-out error of the paired map over the layer mean's, {model}, inner layers"
+        claims += judged(title, lead, Goal(below=1), Control("the state left as it is", still))
+    title = "error of the paired map over the layer mean's on the very prompts it was fitted on, trained, inner layers"
+    claims.append(Figure(title, t_interval(fitted_errors, unit="seeds")))
     for key in ("ridge", "paired"):
-        values = np.array([each[key] for each in rates])
-        rate, low, high, fit = values.mean(axis=0)
-        claims.append(Claim(f"growth of ln residual variance a layer, {key}; r squared {fit:.2f}", rate, (low, high), "> 0", bool(low > 0)))
+        grown, twin = (t_interval([each[key] for each in rates[name]], unit="seeds") for name in ("trained", "untrained"))
+        claims += judged(f"growth of ln residual variance a layer, {key}", grown, Goal(above=0), Control("untrained", twin))
     for row, k in enumerate(costs[0].n_axes):
-        share = np.array([each.divergence[row].mean() / each.unrelated.mean() for each in costs])
-        claims.append(
-            Claim(
-                f"KL of last tokens cut to {k} directions after every block, over KL of unrelated prompts",
-                share.mean(),
-                (share.min(), share.max()),
-                "< 0.1 at a quarter of the directions, as in the paper",
-                bool(share.max() < 0.1),
-            )
-        )
+        share = t_interval([float(each.divergence[row].mean() / each.unrelated.mean()) for each in costs], unit="seeds")
+        title = f"KL of last tokens cut to {k} directions after every block, over KL of unrelated prompts"
+        claims += judged(title, share, Goal(below=0.1), Control("an unrelated prompt, by definition", 1.0))
     return claims
 
 
@@ -267,8 +232,8 @@ def _error_on_own(start: np.ndarray, end: np.ndarray) -> float:
     return float(((end - paired_map(start, end)(start)) ** 2).mean() / ((end - end.mean(axis=0)) ** 2).mean())
 
 
-def selection(space: LanguageModelSpace, seeds: range, size: float) -> list[Claim]:
-    """The selection claim with its controls; intervals over prompts within a seed, averaged, and the worst seed decides."""
+def selection(space: LanguageModelSpace, seeds: range, size: float) -> list[Statement]:
+    """The selection claim with its controls; intervals over seeds, each with prompts of its own."""
     studies = []
     for seed in seeds:
         train, test = drawn("agnews", 1000, seed), drawn("agnews", max(12, int(24 * size)), seed, part="test")
@@ -286,19 +251,24 @@ def selection(space: LanguageModelSpace, seeds: range, size: float) -> list[Clai
         )
     means = pd.concat([each.to_frame() for each in studies]).groupby(["measure", "condition"], sort=False).mean()
     print(means.round(4).to_string(), flush=True)
-    claims = []
+    claims: list[Statement] = []
     for measure in MEASURES:
-        for condition in ("prompt", "shuffled", "untrained prompt"):
-            claims.append(_over([each.score(condition, measure).selection for each in studies], f"selection, {measure}, {condition}"))
-        for control in ("shuffled", "untrained prompt"):
-            claims.append(_over([each.margins[measure][control] for each in studies], f"selection, {measure}, prompt less {control}"))
+        conditions = ("prompt", "shuffled", "untrained prompt")
+        found = {name: _over([each.score(name, measure).selection for each in studies]) for name in conditions}
+        title = f"selection, {measure}, prompt"
+        claims += judged(title, found["prompt"], Goal(above=0), Control("shuffled words", found["shuffled"]))
+        claims += [Figure(f"selection, {measure}, {name}", found[name]) for name in conditions[1:]]
+        for control in conditions[1:]:
+            margins = [each.margins[measure][control] for each in studies]
+            value, itself = _over(margins), on_others([each.score(control, measure).selection.value for each in studies])
+            claims += judged(
+                f"selection, {measure}, prompt less {control}", value, Goal(above=0), Control(f"{control} less itself", itself.value)
+            )
     return claims
 
 
-def _over(estimates: list, name: str) -> Claim:
-    """Mean over seeds; the interval from the lowest bound to the highest."""
-    low, high = min(each.low for each in estimates), max(each.high for each in estimates)
-    return Claim(name, float(np.mean([each.value for each in estimates])), (low, high), "> 0", low > 0)
+def _over(found: list[Estimate]) -> Estimate:
+    return t_interval([each.value for each in found], unit="seeds")
 
 
 if __name__ == "__main__":

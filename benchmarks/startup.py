@@ -6,9 +6,10 @@ python benchmarks/startup.py [--quick]
 import argparse
 import subprocess
 import sys
-import time
+from functools import partial
 
-from common import Claim, finish
+from common import Control, Goal, Statement, finish, judged, race
+from lexframe.intervals import t_interval
 
 COMMANDS = {
     "python": ["-c", "pass"],
@@ -23,27 +24,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     rounds = 3 if (options := parser.parse_args()).quick else 7
-    best = dict.fromkeys(COMMANDS, float("inf"))
-    for _ in range(rounds):
-        for name, arguments in COMMANDS.items():
-            start = time.perf_counter()
-            subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
-            best[name] = min(best[name], time.perf_counter() - start)
-    for name, seconds in best.items():
-        print(f"{name:30s} {seconds:.3f} s")
-    finish(
-        [
-            Claim(
-                f"{name}: seconds beyond the interpreter's own start",
-                best[name] - best["python"],
-                None,
-                "<= 0.3",
-                best[name] - best["python"] <= 0.3,
-            )
-            for name in ("import lexframe", "lexframe --help")
-        ],
-        keep_as=None if options.quick else "startup",
-    )
+    run = partial(subprocess.run, check=True, capture_output=True)
+    seconds, _ = race({name: partial(run, [sys.executable, *arguments]) for name, arguments in COMMANDS.items()}, rounds)
+    for name, found in seconds.items():
+        print(f"{name:30s} {found.mean():.3f} s")
+    beyond = {name: t_interval(found - seconds["python"], unit="runs") for name, found in seconds.items()}
+    claims: list[Statement] = []
+    for name in ("import lexframe", "lexframe --help"):
+        title = f"{name}: seconds beyond the interpreter's own start"
+        claims += judged(title, beyond[name], Goal(at_most=0.3), Control("import torch", beyond["import torch"]))
+    finish(claims, keep_as=None if options.quick else "startup")
 
 
 if __name__ == "__main__":

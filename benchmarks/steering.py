@@ -29,17 +29,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from common import SHARED, Claim, finish
+from common import SHARED, Claim, Control, Figure, Goal, Statement, finish, judged, on_others, race, times
 from lexframe import LanguageModelSpace, LogisticProbe, SentenceEncoderSpace, find_direction, read_table
 from lexframe.instruments import Direction, TargetTexts, frame_direction, random_direction, steered
 from lexframe.instruments.directions.concept_direction import concept_direction
 from lexframe.instruments.directions.neutral_texts import NEUTRAL_PROMPTS, NEUTRAL_TEXTS
 from lexframe.instruments.directions.side_effects import NeutralReading, continuation_log_loss, distinct_share
-from lexframe.intervals import Estimate, mean_over_items
+from lexframe.intervals import Estimate, mean_over_seeds, t_interval
 from lexframe.spaces.base import Representation
 
 METHODS = ("mean_difference", "whitened", "pca", "probe", "frame")
 RECIPE = "repeng's recipe"
+TOO_STRONG = "mean difference, four times as strong"
 N_DEV = 12
 """Texts of each pole that are left out to choose the layer by."""
 COST = 1.2
@@ -82,11 +83,16 @@ class Outcomes:
             kept.setdefault(name, []).append(value)
 
     def gain(self, name: str, base: str) -> Estimate:
-        """Mean difference in probability, paired over prompts; draws are averaged within a prompt."""
-        return mean_over_items(np.mean(self.probability[name], axis=0) - np.mean(self.probability[base], axis=0))
+        """Mean difference in probability, paired over prompts; the interval is over draws and prompts."""
+        return mean_over_seeds(self.table(name) - self.table(base), units=("draws", "prompts"))
 
-    def perplexity_ratio(self, name: str) -> float:
-        return float(np.exp(np.nanmean(self.loss[name]) - np.nanmean(self.loss["unsteered"])))
+    def table(self, name: str) -> np.ndarray:
+        return np.stack(self.probability[name]).astype(np.float64)
+
+    def perplexity_ratio(self, name: str) -> Estimate:
+        """Over draws."""
+        losses = [float(np.nanmean(one) - np.nanmean(base)) for one, base in zip(self.loss[name], self.loss["unsteered"], strict=True)]
+        return t_interval(losses, unit="draws").mapped(np.exp)
 
 
 @dataclass(frozen=True)
@@ -115,15 +121,15 @@ def main() -> None:
     prompts = caption_beginnings(space, 8 if options.quick else 64)
     n_draws = 1 if options.quick else 3
     layers = (4,) if options.quick else (3, 4, 5)
-    claims = []
+    claims: list[Statement] = []
     for concept in CONCEPTS[:1] if options.quick else CONCEPTS:
-        judge, accuracy = trained_judge(concept, judge_space, 160 if options.quick else concept.n_judged)
-        print(f"\n{concept.name}: {len(prompts)} prompts, {n_draws} draws; the judge is right on {accuracy:.3f} of texts left out")
+        judge, right = trained_judge(concept, judge_space, 160 if options.quick else concept.n_judged)
+        print(f"\n{concept.name}: {len(prompts)} prompts, {n_draws} draws; the judge is right on {right.mean():.3f} of texts left out")
         outcomes = Outcomes()
         for seed in range(n_draws):
             one_draw(space, concept, judge, prompts, layers, 32 if options.quick else 128, seed, outcomes)
         show(outcomes)
-        claims += steering_claims(concept, outcomes, accuracy)
+        claims += steering_claims(concept, outcomes, right)
     claims += cost_claims(space, rounds=3 if options.quick else 15)
     finish(claims, keep_as=None if options.quick else "steering")
 
@@ -137,8 +143,8 @@ def caption_beginnings(space: LanguageModelSpace, n: int) -> list[str]:
     return [text for text, length in zip(found, lengths, strict=True) if length == common][:n]
 
 
-def trained_judge(concept: Concept, space: SentenceEncoderSpace, n: int) -> tuple[Callable[[list[str]], np.ndarray], float]:
-    """Probability of the positive pole by a probe on texts of the test split, balanced, and its accuracy on a quarter left out."""
+def trained_judge(concept: Concept, space: SentenceEncoderSpace, n: int) -> tuple[Callable[[list[str]], np.ndarray], np.ndarray]:
+    """Probability of the positive pole by a probe on texts of the test split, balanced, and which of a quarter left out it has right."""
     table = read_table(SHARED / "data" / concept.dataset / "test.jsonl.gz")
     y = np.array([label == concept.positive for label in table.labels or ()])
     rng = np.random.default_rng(7)
@@ -146,7 +152,8 @@ def trained_judge(concept: Concept, space: SentenceEncoderSpace, n: int) -> tupl
     points = space.encode([table.texts[row][:CLIPPED] for row in rows])
     n_train = 3 * n // 4
     probe = LogisticProbe().fit(points[:n_train], y[rows[:n_train]])
-    return lambda texts: probe.predict_proba(space.encode(texts))[:, 1], float(probe.score(points[n_train:], y[rows[n_train:]]))
+    right = (probe.predict(points[n_train:]) == y[rows[n_train:]]).astype(float)
+    return lambda texts: probe.predict_proba(space.encode(texts))[:, 1], right
 
 
 def one_draw(
@@ -179,6 +186,7 @@ def one_draw(
     chance = Setting(((random_direction(direction, seed=seed), layer, strength),))
     settings["random, same length"] = chance
     settings["random, same cost"] = at_equal_cost(space, chance, reading)
+    settings[TOO_STRONG] = settings["mean_difference"].scaled(4)
     settings["unsteered"] = Setting(())
     for name, setting in settings.items():
         with applied(space, setting):
@@ -252,48 +260,32 @@ def show(outcomes: Outcomes) -> None:
     for name in outcomes.probability:
         probability = np.mean(outcomes.probability[name], axis=0)
         wrong = float(np.mean(probability < np.mean(outcomes.probability["unsteered"], axis=0)))
+        ratio = outcomes.perplexity_ratio(name).value
         print(
-            f"{name:22s} {probability.mean():10.3f}   {outcomes.gain(name, 'unsteered')!s:26s} x {outcomes.perplexity_ratio(name):16.2f}"
+            f"{name:22s} {probability.mean():10.3f}   {outcomes.gain(name, 'unsteered')!s:26s} x {ratio:16.2f}"
             f"  {np.mean(outcomes.distinct[name]):10.2f}  {wrong:9.2f}  {'; '.join(outcomes.settings[name])}"
         )
 
 
-def steering_claims(concept: Concept, outcomes: Outcomes, accuracy: float) -> list[Claim]:
-    claims = [Claim(f"{concept.name}: accuracy of the judge on texts left out", accuracy, None, ">= 0.7", accuracy >= 0.7)]
+def steering_claims(concept: Concept, outcomes: Outcomes, right: np.ndarray) -> list[Statement]:
+    title = f"{concept.name}: accuracy of the judge on texts left out"
+    claims: list[Statement] = [*judged(title, t_interval(right, unit="texts"), Goal(at_least=0.7), Control("always the same pole", 0.5))]
     for base in ("unsteered", "random, same length", "random, same cost"):
-        gain = outcomes.gain("mean_difference", base)
-        claims.append(
-            Claim(
-                f"{concept.name}: P(positive pole), mean difference minus {base}",
-                gain.value,
-                (gain.low, gain.high),
-                "interval above 0",
-                gain.low > 0,
-            )
-        )
-    draws = [
-        float((one - other).mean())
-        for one, other in zip(outcomes.probability["mean_difference"], outcomes.probability["random, same cost"], strict=True)
-    ]
-    name = f"{concept.name}: P(positive pole), mean difference minus random, same cost: least of the draws"
-    claims.append(Claim(name, min(draws), None, "> 0", min(draws) > 0))
+        other = "random, same length" if base == "random, same cost" else "random, same cost"
+        title = f"{concept.name}: P(positive pole), mean difference minus {base}"
+        claims += judged(title, outcomes.gain("mean_difference", base), Goal(above=0), Control(other, outcomes.gain(other, base)))
     for method in (*METHODS[1:], RECIPE):
         gain = outcomes.gain(method, "mean_difference")
-        goal = "none (which method is best)"
+        title = f"{concept.name}: P(positive pole), {method} minus mean difference at equal cost"
         if method == RECIPE:
-            goal = "interval below 0"
-        claims.append(
-            Claim(
-                f"{concept.name}: P(positive pole), {method} minus mean difference at equal cost",
-                gain.value,
-                (gain.low, gain.high),
-                goal,
-                gain.high < 0 if method == RECIPE else True,
-            )
-        )
+            itself = on_others(outcomes.table("mean_difference").mean(axis=1), unit="draws")
+            claims += judged(title, gain, Goal(below=0), Control("mean difference on other draws", itself.value))
+        else:
+            claims.append(Figure(title, gain))
+    control = Control(TOO_STRONG, outcomes.perplexity_ratio(TOO_STRONG))
     for method in METHODS:
-        ratio = outcomes.perplexity_ratio(method)
-        claims.append(Claim(f"{concept.name}: perplexity of generations, {method} over unsteered", ratio, None, "<= 1.5", ratio <= 1.5))
+        title = f"{concept.name}: perplexity of generations, {method} over unsteered"
+        claims += judged(title, outcomes.perplexity_ratio(method), Goal(at_most=1.5), control)
     return claims
 
 
@@ -306,44 +298,34 @@ def cost_claims(space: LanguageModelSpace, rounds: int) -> list[Claim]:
     for method in METHODS[:-1]:
         seconds[method] = processor_seconds(lambda method=method: find_direction(space, positive, negative, method=method))
     print("\nprocessor seconds for 128 pairs at all layers: " + ", ".join(f"{name} {value:.2f}" for name, value in seconds.items()))
-    plain_recipe = min(recipe_seconds(space, positive, negative) for _ in range(2))
-    ours = min(seconds["mean_difference"], processor_seconds(lambda: find_direction(space, positive, negative)))
-    print(f"the published recipe: {plain_recipe:.2f}")
+    ways = {"ours": lambda: find_direction(space, positive, negative), "recipe": lambda: recipe(space, positive, negative)}
+    found, _ = race(ways, 3, again="ours", clock=time.process_time)
+    print(f"the published recipe: {found['recipe'].mean():.2f}")
     batch = torch.tensor([space.tokenizer("The first thing I noticed was").input_ids] * 8, device=space.model.device)
     length = {"max_new_tokens": 64, "min_new_tokens": 64, "do_sample": False, "pad_token_id": 0}
 
-    def timed() -> float:
-        start = time.process_time()  # of one thread, so that other jobs on the machine do not count
+    def timed() -> None:  # by processor time of one thread, so that other jobs on the machine do not count
         with torch.no_grad():
             space.model.generate(input_ids=batch, attention_mask=torch.ones_like(batch), **length)
-        return time.process_time() - start
 
-    ratios, plain_seconds = [], []
-    timed()
-    for number in range(rounds):
-        pair = {}
-        for name in ("plain", "steered") if number % 2 else ("steered", "plain"):
-            if name == "plain":
-                pair[name] = timed()
-            else:
-                with steered(space, direction, layer=4, strength=0.2):
-                    pair[name] = timed()
-        ratios.append(pair["steered"] / pair["plain"])
-        plain_seconds.append(pair["plain"])
-    middle = float(np.median(ratios))
-    draws = np.random.default_rng(0).integers(0, len(ratios), size=(1000, len(ratios)))
-    interval = tuple(float(bound) for bound in np.percentile(np.median(np.array(ratios)[draws], axis=1), [2.5, 97.5]))
-    print(f"{8 * 64 / np.median(plain_seconds):.0f} tokens/s unsteered; processor time of a token steered over unsteered: {middle:.3f}")
+    def timed_steered() -> None:
+        with steered(space, direction, layer=4, strength=0.2):
+            timed()
+
+    tokens, _ = race({"plain": timed, "steered": timed_steered}, rounds, again="plain", clock=time.process_time)
+    ratio = times(tokens["steered"], tokens["plain"])
+    print(f"{8 * 64 / np.median(tokens['plain']):.0f} tokens/s unsteered; processor time of a token steered over unsteered: {ratio}")
+    twice = Control("written twice", times(tokens["plain"] + tokens["again"], tokens["plain"]))
+    itself = Control("ours against itself", times(found["again"], found["ours"]))
     return [
-        Claim("processor seconds to find a mean difference from 128 pairs at all layers", ours, None, "<= 60", ours <= 60),
-        Claim(
-            "the same for repeng's recipe (padded batches of 32, all states kept, the head run), times ours",
-            plain_recipe / ours,
-            None,
-            "> 1",
-            plain_recipe > ours,
+        *judged(
+            "processor seconds to find a mean difference from 128 pairs at all layers, as a share of those of repeng's recipe"
+            " (padded batches of 32, all states kept, the head run)",
+            times(found["ours"], found["recipe"]),
+            Goal(below=1),
+            itself,
         ),
-        Claim("processor time of a generated token, steered over unsteered", middle, (interval[0], interval[1]), "<= 1.05", middle <= 1.05),
+        *judged("processor time of a generated token, steered over unsteered", ratio, Goal(at_most=1.05), twice),
     ]
 
 
@@ -353,25 +335,21 @@ def processor_seconds(work: Callable[[], Any]) -> float:
     return time.process_time() - start
 
 
-def recipe_seconds(space: LanguageModelSpace, positive: list[str], negative: list[str]) -> float:
-    """Processor seconds of the published way: whole forward passes over padded batches, last tokens picked out, centered PCA."""
-
-    def work() -> None:
-        texts, states = [text for pair in zip(positive, negative, strict=True) for text in pair], []
-        for start in range(0, len(texts), 32):
-            ids = [torch.tensor(space.tokenizer(text).input_ids[:512]) for text in texts[start : start + 32]]
-            padded = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True)
-            mask = torch.arange(padded.shape[1]) < torch.tensor([len(row) for row in ids])[:, None]
-            with torch.no_grad():
-                found = space.model(input_ids=padded, attention_mask=mask.long(), output_hidden_states=True).hidden_states
-            last = mask.sum(1) - 1
-            states.append(np.stack([layer[torch.arange(len(ids)), last].numpy() for layer in found], axis=1))
-        points = np.concatenate(states)
-        for layer in range(2, space.n_layers):
-            differences = points[::2, layer] - points[1::2, layer]
-            np.linalg.svd(differences - differences.mean(0), full_matrices=False)
-
-    return processor_seconds(work)
+def recipe(space: LanguageModelSpace, positive: list[str], negative: list[str]) -> None:
+    """The published way: whole forward passes over padded batches, last tokens picked out, centered PCA."""
+    texts, states = [text for pair in zip(positive, negative, strict=True) for text in pair], []
+    for start in range(0, len(texts), 32):
+        ids = [torch.tensor(space.tokenizer(text).input_ids[:512]) for text in texts[start : start + 32]]
+        padded = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True)
+        mask = torch.arange(padded.shape[1]) < torch.tensor([len(row) for row in ids])[:, None]
+        with torch.no_grad():
+            found = space.model(input_ids=padded, attention_mask=mask.long(), output_hidden_states=True).hidden_states
+        last = mask.sum(1) - 1
+        states.append(np.stack([layer[torch.arange(len(ids)), last].numpy() for layer in found], axis=1))
+    points = np.concatenate(states)
+    for layer in range(2, space.n_layers):
+        differences = points[::2, layer] - points[1::2, layer]
+        np.linalg.svd(differences - differences.mean(0), full_matrices=False)
 
 
 if __name__ == "__main__":

@@ -16,12 +16,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from common import SHARED, Claim, finish
+from common import SHARED, Control, Figure, Goal, Statement, finish, judged
 from lexframe import LanguageModelSpace
 from lexframe.instruments import PatchResult, Task, composed, task_vectors
 from lexframe.instruments.patching.answer_scores import first_tokens
 from lexframe.instruments.patching.task import draw_prompts
 from lexframe.instruments.patching.task_vector import patched_scores
+from lexframe.intervals import t_interval
 from lexframe.spaces import Intervention
 from lexframe.spaces.base import Representation
 from lexframe.studies import HeadStudySize, StudySize, function_vector_study, task_vector_study
@@ -54,7 +55,7 @@ def main() -> None:
     finish(claims, keep_as=None if options.quick else "task_vectors")
 
 
-def planted_claims(toys: Sequence[InContextToy]) -> list[Claim]:
+def planted_claims(toys: Sequence[InContextToy]) -> list[Statement]:
     """The planted toys: what is known to be there is found, and the controls stay where they should."""
     start = time.perf_counter()
     studies = [task_vector_study(toy.space(), toy.tasks()) for toy in toys]
@@ -62,37 +63,48 @@ def planted_claims(toys: Sequence[InContextToy]) -> list[Claim]:
     show("toy, planted", studies)
     heads = [function_vector_study(toy.space(), toy.tasks(), size=HeadStudySize(n_top=3))[0] for toy in toys]
     show("toy, planted: function vectors of 3 of 12 heads", heads)
-    at_planted = np.mean([choice.layer == 2 for study in studies for choice in study.choices])
+    at_planted = np.array([np.mean([choice.layer == 2 for choice in study.choices]) for study in studies])
+    n_layers = toys[0].space().n_layers
+    few, patched = accuracies(studies, "few-shot"), accuracies(studies, "patched")
     random, zero = accuracies(studies, "random vector"), accuracies(studies, "zero-shot")
     drawn = accuracies(heads, "random heads")
     vector = accuracies(heads, "function vector")
+    by_chance = Control("a random vector", t_interval(random / few, unit="seeds"))
+    as_wrong = Control("a random vector, answers of the own task", t_interval(random, unit="seeds"))
+    moved = Control("patched less zero-shot", t_interval(patched - zero, unit="seeds"))
+    shuffled = accuracies(studies, "shuffled labels") - zero
+    heads_alone = Control("3 random heads less zero-shot", t_interval(drawn - zero, unit="seeds"))
     return [
-        over_seeds("toy: patched, share of the few-shot accuracy", shares(studies, "patched"), ">= 0.8", lambda v: min(v) >= 0.8),
-        over_seeds("toy: vector of another task, answers of that task", others(studies, "other task"), ">= 0.8", lambda v: min(v) >= 0.8),
-        over_seeds("toy: the same in demonstrations of the own task", others(studies, "overridden"), ">= 0.5", lambda v: min(v) >= 0.5),
-        over_seeds("toy: random vector less zero-shot", random - zero, "<= 0.1", lambda v: max(v) <= 0.1),
-        over_seeds("toy: vector of shuffled demonstrations less zero-shot", accuracies(studies, "shuffled labels") - zero, "<= 0.1",
-                   lambda v: max(v) <= 0.1),
-        Claim("toy: splits in which development pairs choose the planted layer", float(at_planted), None, "1", bool(at_planted == 1)),
-        over_seeds("toy: function vector of 3 heads less 3 random heads", vector - drawn, "> 0", lambda v: min(v) > 0),
-        over_seeds("toy: v_AD + v_BC - v_AC, accuracy on B -> D", np.array([composition(toy) for toy in toys]), "none", lambda v: True),
-        Claim("toy: seconds of a study of 8 tasks, 3 splits", seconds, None, "< 10", seconds < 10),
-    ]  # fmt: skip
+        *over_seeds("toy: patched, share of the few-shot accuracy", shares(studies, "patched"), Goal(at_least=0.8), by_chance),
+        *over_seeds("toy: vector of another task, answers of that task", others(studies, "other task"), Goal(at_least=0.8), as_wrong),
+        *over_seeds("toy: the same in demonstrations of the own task", others(studies, "overridden"), Goal(at_least=0.5), as_wrong),
+        *over_seeds("toy: random vector less zero-shot", random - zero, Goal(at_most=0.1), moved),
+        *over_seeds("toy: vector of shuffled demonstrations less zero-shot", shuffled, Goal(at_most=0.1), moved),
+        *over_seeds(
+            "toy: splits in which development pairs choose the planted layer",
+            at_planted,
+            Goal(at_least=1),
+            Control("a layer at random", 1 / n_layers),
+        ),
+        *over_seeds("toy: function vector of 3 heads less 3 random heads", vector - drawn, Goal(above=0), heads_alone),
+        *over_seeds("toy: v_AD + v_BC - v_AC, accuracy on B -> D", np.array([composition(toy) for toy in toys])),
+        Figure("toy: seconds of a study of 8 tasks, 3 splits", seconds),
+    ]
 
 
-def plain_claims(toys: Sequence[InContextToy]) -> list[Claim]:
+def plain_claims(toys: Sequence[InContextToy]) -> list[Statement]:
     """Trained on prompts alone: demonstrations work, and a vector from the separator carries nothing."""
     studies = [task_vector_study(toy.space(), toy.tasks()) for toy in toys]
     show("toy, trained on prompts alone", studies)
     few, patched = accuracies(studies, "few-shot"), shares(studies, "patched")
+    zero = Control("no demonstrations", t_interval(accuracies(studies, "zero-shot"), unit="seeds"))
+    by_chance = Control("a random vector", t_interval(accuracies(studies, "random vector") / few, unit="seeds"))
     return [
-        over_seeds("toy without planting: few-shot accuracy", few, ">= 0.9", lambda v: min(v) >= 0.9),
-        over_seeds("toy without planting: patched, share of the few-shot accuracy", patched, ">= 0.8", lambda v: min(v) >= 0.8),
-        over_seeds(
+        *over_seeds("toy without planting: few-shot accuracy", few, Goal(at_least=0.9), zero),
+        *over_seeds("toy without planting: patched, share of the few-shot accuracy", patched, Goal(at_least=0.8), by_chance),
+        *over_seeds(
             "toy without planting: state of another task's prompt with the same input, answers of that task",
             np.array([swapped(toy) for toy in toys]),
-            "none",
-            lambda v: True,
         ),
     ]
 
@@ -112,7 +124,7 @@ def swapped(toy: InContextToy, layer: int = 2) -> float:
     return float(np.mean(right))
 
 
-def word_claims(model: str, seeds: Sequence[int], *, quick: bool) -> list[Claim]:
+def word_claims(model: str, seeds: Sequence[int], *, quick: bool) -> list[Statement]:
     """Word tasks on a language model; every seed draws its own splits and demonstrations."""
     space = LanguageModelSpace(model)
     tasks = word_tasks()[: 2 if quick else None]
@@ -124,16 +136,24 @@ def word_claims(model: str, seeds: Sequence[int], *, quick: bool) -> list[Claim]
         words = " ".join(repr(word) for word, _ in studies[0].words[task.name][:5])
         print(f"  {task.name:12s} few-shot {few:.3f}, patched {patched:.3f}; the head reads {words}")
     few, zero, patched = (accuracies(studies, name) for name in ("few-shot", "zero-shot", "patched"))
+    random, shuffled = accuracies(studies, "random vector"), accuracies(studies, "shuffled labels")
+
+    def in_its_place(less: np.ndarray) -> Control:
+        return Control("a random vector", t_interval(random - less, unit="seeds"))
+
     claims = [
-        over_seeds(f"{model}: few-shot less zero-shot accuracy", few - zero, "> 0", lambda v: min(v) > 0),
-        over_seeds(f"{model}: few-shot accuracy", few, "none", lambda v: True),
-        over_seeds(f"{model}: patched less zero-shot accuracy", patched - zero, "> 0", lambda v: min(v) > 0),
-        over_seeds(f"{model}: patched less random vector", patched - accuracies(studies, "random vector"), "> 0", lambda v: min(v) > 0),
-        over_seeds(f"{model}: patched less shuffled demonstrations", patched - accuracies(studies, "shuffled labels"), "> 0",
-                   lambda v: min(v) > 0),
-    ]  # fmt: skip
-    ranks = np.array([study.score("patched").median_rank / study.score("shuffled labels").median_rank for study in studies])
-    claims.append(over_seeds(f"{model}: median rank, patched over shuffled demonstrations", ranks, "< 1", lambda v: max(v) < 1))
+        *over_seeds(f"{model}: few-shot less zero-shot accuracy", few - zero, Goal(above=0), in_its_place(zero)),
+        *over_seeds(f"{model}: few-shot accuracy", few),
+        *over_seeds(f"{model}: patched less zero-shot accuracy", patched - zero, Goal(above=0), in_its_place(zero)),
+        *over_seeds(f"{model}: patched less random vector", patched - random, Goal(above=0), in_its_place(random)),
+        *over_seeds(f"{model}: patched less shuffled demonstrations", patched - shuffled, Goal(above=0), in_its_place(shuffled)),
+    ]
+    ranks = {
+        name: np.array([study.score(name).median_rank for study in studies]) for name in ("patched", "shuffled labels", "random vector")
+    }
+    title, best = f"{model}: median rank, patched over shuffled demonstrations", ranks["patched"] / ranks["shuffled labels"]
+    at_random = Control("a random vector", t_interval(ranks["random vector"] / ranks["shuffled labels"], unit="seeds"))
+    claims += over_seeds(title, best, Goal(below=1), at_random)
     if quick:
         return claims
     heads = [
@@ -141,8 +161,10 @@ def word_claims(model: str, seeds: Sequence[int], *, quick: bool) -> list[Claim]
         for seed in seeds
     ]
     show(f"{space.model_name}: function vectors of 10 heads", heads)
-    gain = accuracies(heads, "function vector") - accuracies(heads, "random heads")
-    return [*claims, over_seeds(f"{model}: function vector of 10 heads less 10 random heads", gain, "> 0", lambda v: min(v) > 0)]
+    drawn = accuracies(heads, "random heads")
+    title, gain = f"{model}: function vector of 10 heads less 10 random heads", accuracies(heads, "function vector") - drawn
+    alone = Control("10 random heads less zero-shot", t_interval(drawn - accuracies(heads, "zero-shot"), unit="seeds"))
+    return [*claims, *over_seeds(title, gain, Goal(above=0), alone)]
 
 
 def word_tasks() -> list[Task]:
@@ -180,9 +202,10 @@ def others(studies: Sequence[PatchResult], condition: str) -> np.ndarray:
     return np.array([share.value if share else np.nan for share in found])
 
 
-def over_seeds(claim: str, values: np.ndarray, goal: str, reached) -> Claim:
-    """Mean over seeds with their range."""
-    return Claim(claim, float(values.mean()), (float(values.min()), float(values.max())), goal, bool(reached(values)))
+def over_seeds(claim: str, values: np.ndarray, goal: Goal | None = None, control: Control | None = None) -> Sequence[Statement]:
+    """Mean over seeds; a figure where there is no goal."""
+    found = t_interval(values, unit="seeds")
+    return [Figure(claim, found)] if goal is None or control is None else judged(claim, found, goal, control)
 
 
 def show(title: str, studies: Sequence[PatchResult]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from common import Claim, finish, keep
+from common import Statement, finish, keep
 from text_vae_grammar import grammar_claims
 from text_vae_rates import rate_claims
 from text_vae_sets import set_claims
@@ -48,7 +48,7 @@ def main() -> None:
     options.seeds = [int(seed) for seed in options.seeds.split(",")]
     options.control_seeds = [int(seed) for seed in options.control_seeds.split(",")] if options.control_seeds else options.seeds
     parts = ["grammar"] if options.quick else options.parts.split(",")
-    claims: list[Claim] = []
+    claims: list[Statement] = []
     for part in parts:
         found = PARTS[part](options)
         if found and not options.quick and len(options.seeds) >= 3:

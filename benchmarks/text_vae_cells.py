@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from common import Claim
+from common import Control, Figure, Goal, Statement, judged
 from lexframe.files import write_json
+from lexframe.intervals import t_interval
 from lexframe.spaces.text_vae.files import TextVAEModel, load_text_vae
 from lexframe.spaces.text_vae.space import TextVAESpace
 from lexframe.training.text_vae.data import TrainingTexts
@@ -98,19 +99,20 @@ def space_of(model: TextVAEModel) -> TextVAESpace:
 
 
 def claim_over_seeds(
-    what: str, values: Sequence[float | None], goal: str = "said", reached: Callable[[float], bool] | None = None
-) -> list[Claim]:
-    """A claim whose goal every seed must reach.
+    what: str, values: Sequence[float | None], goal: Goal | None = None, control: Control | None = None
+) -> Sequence[Statement]:
+    """A claim over seeds; a figure without a goal.
 
     There is none where a value is None, that is, not defined: no two texts differ, or nothing was gained.
     """
     defined = [value for value in values if value is not None]
     if len(defined) < len(values):
         return []
-    mean, spread = over_seeds(defined)
-    return [Claim(what, mean, spread, goal, reached is None or all(reached(value) for value in defined))]
+    found = t_interval(defined, unit="seeds")
+    return [Figure(what, found)] if goal is None or control is None else judged(what, found, goal, control)
 
 
-def over_seeds(values: Sequence[float]) -> tuple[float, tuple[float, float]]:
-    """Mean and range over seeds."""
-    return float(np.mean(values)), (float(min(values)), float(max(values)))
+def control_of(name: str, values: Sequence[float | None]) -> Control | None:
+    """The mean over seeds of what must not reach the goal; None where it is not defined or was not measured."""
+    defined = [value for value in values if value is not None]
+    return Control(name, t_interval(defined, unit="seeds")) if defined and len(defined) == len(values) else None

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from common import Claim
+from common import Control, Goal, Statement
 from lexframe.data.factor_grammar import FACTORS, FactorSentence, edit_outcome, is_grammatical
 from lexframe.data.factor_sentences import FactorSplit, factor_table, split_sentences
 from lexframe.generative.interpolation import interpolate_pairs
@@ -21,7 +21,7 @@ from lexframe.spaces.text_vae.files import TextVAEModel
 from lexframe.spaces.text_vae.space import TextVAESpace
 from lexframe.training.text_vae.data import split_texts
 from lexframe.training.text_vae.plan import TextVAEPlan
-from text_vae_cells import cells, claim_over_seeds, over_seeds, space_of
+from text_vae_cells import cells, claim_over_seeds, control_of, space_of
 
 PLAN = TextVAEPlan(
     max_tokens=24,
@@ -48,15 +48,12 @@ KEPT = {
 EDITED = ("subject", "verb", "object", "tense", "number", "polarity")
 STRENGTHS = (0.75, 1.0, 1.25, 1.5, 2.0)
 """Of which the best on training sentences is taken."""
-KL_GOALS: dict[str, tuple[Any, ...]] = {
-    "vae": ("above 3", lambda value: value > 3),
-    "plain": ("collapses: below 0.1", lambda value: value < 0.1),
-    "autoencoder": (),
-}
+KL_GOALS = {"vae": (Goal(above=3), "plain"), "plain": (Goal(below=0.1), "vae")}
+"""Of each kind, with the kind that is its control: one uses the latent, the other collapses."""
 N_TEST, N_EDITED, N_DEVELOPED, N_PATHS = 1000, 300, 200, 200
 
 
-def grammar_claims(bench: Namespace) -> list[Claim]:
+def grammar_claims(bench: Namespace) -> list[Statement]:
     quick = bench.quick
     split = split_sentences(2000 if quick else 8000, N_TEST, seed=0, slots=False)
     texts = split_texts([sentence.text for sentence in split.train], seed=0)
@@ -142,44 +139,46 @@ def _edit(space: TextVAESpace, points: np.ndarray, split: FactorSplit, factor: s
     return found
 
 
-def _claims(found: dict[str, list[dict[str, Any]]]) -> list[Claim]:
-    return [claim for kind, ones in found.items() for claim in _claims_of(kind, ones)]
+def _claims(found: dict[str, list[dict[str, Any]]]) -> list[Statement]:
+    return [claim for kind, ones in found.items() for claim in _claims_of(kind, ones, found)]
 
 
-def _claims_of(kind: str, found: list[dict[str, Any]]) -> list[Claim]:
-    """What is said of one kind of model; of controls without a goal, but that the plain VAE should collapse."""
+def _claims_of(kind: str, found: list[dict[str, Any]], every: dict[str, list[dict[str, Any]]]) -> list[Statement]:
+    """What is said of one kind of model; of controls figures, but that the plain VAE should collapse."""
+
+    def of(other: str, key: str) -> Control | None:
+        """The control that another kind of model is."""
+        return control_of(other, [one[key] for one in every.get(other, [])])
+
+    goal, opposite = KL_GOALS.get(kind, (None, ""))
     whose = "grammar" if kind == "vae" else f"grammar, {kind} ({len(found)} seeds)"
-    claims = claim_over_seeds(f"{whose}: KL, nats, range over seeds", [one["kl"] for one in found], *KL_GOALS[kind])
+    claims = [*claim_over_seeds(f"{whose}: KL, nats", [one["kl"] for one in found], goal, of(opposite, "kl"))]
 
-    def add(what: str, values: list[float], *goal: Any) -> None:
-        claims.extend(claim_over_seeds(f"{whose}: {what}", values, *(goal if kind == "vae" else ())))
+    def add(what: str, values: list[float], goal: Goal | None = None, control: Control | None = None) -> None:
+        claims.extend(claim_over_seeds(f"{whose}: {what}", values, *((goal, control) if kind == "vae" else ())))
 
     for name, probe in found[0]["probes"].items():
         add(
-            f"probe of {name} (majority {probe['majority']:.2f}, shuffled {probe['shuffled']:.2f})",
+            f"probe of {name} (majority {probe['majority']:.2f})",
             [one["probes"][name]["accuracy"] for one in found],
-            "above 0.9",
-            lambda value: value > 0.9,
+            Goal(above=0.9),
+            control_of("shuffled values", [one["probes"][name]["shuffled"] for one in found]),
         )
-    for way, what, *goal in (
-        ("matched", "among sentences that agree in what decides its forms", "0.8 or more", lambda value: value >= 0.8),
-        ("plain", "by the difference of two means"),
+    for way, what, least in (
+        ("matched", "among sentences that agree in what decides its forms", Goal(at_least=0.8)),
+        ("plain", "by the difference of two means", None),
     ):
         for factor, edits in _by_factor(found, way):
-            chance = over_seeds([one["random"]["both"] for one in edits])[0]
-            add(
-                f"edits of {factor} that change it and keep the rest, {what} (random move as long {chance:.2f})",
-                [one["both"] for one in edits],
-                *goal,
-            )
-    for key, what, *goal in (
-        ("grammatical_path", "points between two sentences that are sentences", "0.95 or more", lambda value: value >= 0.95),
-        ("monotone", "changes along a path that lead from its start to its end", "0.9 or more", lambda value: value >= 0.9),
-        ("rank", "rank correlation of the way with the words taken over", "0.9 or more", lambda value: value >= 0.9),
-        ("grammatical_samples", "samples that are sentences"),
-        ("reconstruction", "sentences that come back whole"),
+            chance = control_of("a random move as long", [one["random"]["both"] for one in edits])
+            add(f"edits of {factor} that change it and keep the rest, {what}", [one["both"] for one in edits], least, chance)
+    for key, what, least in (
+        ("grammatical_path", "points between two sentences that are sentences", Goal(at_least=0.95)),
+        ("monotone", "changes along a path that lead from its start to its end", Goal(at_least=0.9)),
+        ("rank", "rank correlation of the way with the words taken over", Goal(at_least=0.9)),
+        ("grammatical_samples", "samples that are sentences", None),
+        ("reconstruction", "sentences that come back whole", None),
     ):
-        add(what, [one[key] for one in found], *goal)
+        add(what, [one[key] for one in found], least, of("autoencoder", key))
     return claims
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from common import Claim, finish
+from common import Figure, finish, over
 from lexframe import TextVAESpace
 from lexframe.generative.score.kl_divergence import kl_per_dimension
 from lexframe.generative.texts.bleu import bleu
@@ -41,15 +41,13 @@ def main() -> None:
         answers[name] = asked(TextVAESpace(str(options.runs / f"captions-{kind}-0" / "model")), peer)
     facts = json.loads((options.runs / "captions-vae-0" / "model" / "training.json").read_text())
     claims = [
-        Claim("LangVAE: seconds of training", float(peer["seconds"]), None, "said", True),
-        Claim(f"LangVAE: steps of {peer['batch']}", float(peer["steps"]), None, "said", True),
-        Claim("lexframe: seconds of training", float(facts["seconds"]), None, "said", True),
-        Claim("lexframe: steps", float(facts["steps"]), None, "said", True),
+        Figure("LangVAE: seconds of training", float(peer["seconds"])),
+        Figure(f"LangVAE: steps of {peer['batch']}", float(peer["steps"])),
+        Figure("lexframe: seconds of training", float(facts["seconds"])),
+        Figure("lexframe: steps", float(facts["steps"])),
     ]
     for name, found in answers.items():
-        claims += [
-            Claim(f"{name}: {what}", one.value, (one.low, one.high), "said", True) for what, one in measured(found, peer["texts"]).items()
-        ]
+        claims += [Figure(f"{name}: {what}", one) for what, one in measured(found, peer["texts"]).items()]
         print(f"\n{name}")
         show("back", peer["texts"][:4], found["reconstructions"])
         print("  way    ", *dict.fromkeys(found["paths"][0]), sep="\n    ")
@@ -82,28 +80,28 @@ def asked(space: TextVAESpace, peer: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def measured(found: dict[str, Any], texts: list[str]) -> dict[str, Estimate]:
+def measured(found: dict[str, Any], texts: list[str]) -> dict[str, Estimate | float]:
     means, log_variances = (np.asarray(found[name], dtype=np.float32) for name in ("means", "log_variances"))
     kl = kl_per_dimension(Posterior(means, log_variances)).sum(axis=1)
     changed = [np.array([float(text.strip().startswith(TO)) for text in found[name]]) for name in ("edited", "edit_random", "edit_decoded")]
     kept = np.array([word_overlap(a, b) for a, b in zip(found["edit_decoded"], found["edited"], strict=True)])
     return {
-        "KL, nats a caption": mean_estimate(kl),
-        "dimensions whose mean varies by .01 or more": _certain(float((means.var(axis=0) >= 0.01).sum())),
-        "words back in their place": mean_estimate(word_accuracy(texts, found["reconstructions"])),
-        "BLEU of what comes back": _certain(bleu(texts, found["reconstructions"])),
-        "different captions among 300 that come back": _certain(float(len(set(found["reconstructions"])))),
-        "different captions among 9 on a way": mean_estimate(np.array([float(len(set(path))) for path in found["paths"]])),
-        f"captions of '{FROM}' that begin with '{TO}' before the edit": mean_estimate(changed[2]),
-        "after it": mean_estimate(changed[0]),
-        "after a random move as long": mean_estimate(changed[1]),
-        "words kept by the edit": mean_estimate(kept),
-        "distinct pairs of words in 100 samples": _certain(distinct_n(found["samples"])),
+        "KL, nats a caption": _mean(kl),
+        "dimensions whose mean varies by .01 or more": float((means.var(axis=0) >= 0.01).sum()),
+        "words back in their place": _mean(word_accuracy(texts, found["reconstructions"])),
+        "BLEU of what comes back": bleu(texts, found["reconstructions"]),
+        "different captions among 300 that come back": float(len(set(found["reconstructions"]))),
+        "different captions among 9 on a way": _mean(np.array([float(len(set(path))) for path in found["paths"]]), "ways"),
+        f"captions of '{FROM}' that begin with '{TO}' before the edit": _mean(changed[2]),
+        "after it": _mean(changed[0]),
+        "after a random move as long": _mean(changed[1]),
+        "words kept by the edit": _mean(kept),
+        "distinct pairs of words in 100 samples": distinct_n(found["samples"]),
     }
 
 
-def _certain(value: float) -> Estimate:
-    return Estimate(value, value, value)
+def _mean(values: np.ndarray, unit: str = "captions") -> Estimate:
+    return over(mean_estimate(values), unit, len(values))
 
 
 def show(what: str, before: list[str], after: list[str]) -> None:

@@ -3,7 +3,8 @@
     python benchmarks/trace.py [--quick] [--parts cost,memory,lenses] [--seeds 3]
 
 Cost: a prompt of 64 tokens through a GPT-2-shaped model of 124M parameters (random weights), every layer and statistic,
-beside one forward pass with its logits; contenders take turns and the best of the rounds counts. Memory: peaks of a process a
+beside one forward pass with its logits, and the plain way: the head over every state, in float32; contenders take turns, and intervals
+are over the rounds. Memory: peaks of a process a
 prompt length. Lenses: fitted on texts of a set's training file, measured on texts of its test file and of another set's, beside
 the logit lens, the ridge alone, and the published recipe for tuned lenses (a map in front of the final norm, started at zero,
 Nesterov momentum, linear decay) trained for the processor time that ours took; three draws of texts.
@@ -21,12 +22,13 @@ import numpy as np
 import torch
 import transformers as tf
 
-from common import SHARED, Claim, finish
+from common import SHARED, Claim, Control, Exact, Figure, Goal, Statement, finish, judged, on_others, race, times
 from encode import gpt2_shaped, random_texts
 from lexframe import LanguageModelSpace, read_table
 from lexframe.instruments.traces.lens import Lens, LogitLens, read_through
 from lexframe.instruments.traces.lens_fitting import fit_tuned_lens, mean_divergences
 from lexframe.instruments.traces.trace import trace
+from lexframe.intervals import t_interval
 from lexframe.spaces.base import LensSpace
 from lexframe.spaces.precision import fastest_precision
 
@@ -43,7 +45,7 @@ def main() -> None:
     if options.peak_of:
         print(peak_of(options.peak_of))
         return
-    found: list[Claim] = []
+    found: list[Statement] = []
     if "cost" in options.parts:
         found += cost(2 if options.quick else 7)
     if "memory" in options.parts:
@@ -54,7 +56,7 @@ def main() -> None:
     finish(found, keep_as=None if options.quick or options.parts != parser.get_default("parts") else "trace")
 
 
-def cost(rounds: int) -> list[Claim]:
+def cost(rounds: int) -> list[Statement]:
     """Time of a whole trace over that of one forward pass."""
     space, prompt = gpt2_of_124m()
     ids = torch.tensor([space.token_states(prompt, layers=[0]).ids])
@@ -63,32 +65,41 @@ def cost(rounds: int) -> list[Claim]:
         with torch.no_grad():
             space.model(input_ids=ids, use_cache=False)
 
-    contenders: dict[str, Callable[[], object]] = {"forward pass": forward, "trace, float32": lambda: trace(space, [prompt])}
+    def plainly() -> None:
+        with torch.no_grad():
+            found = space.model(input_ids=ids, use_cache=False, output_hidden_states=True).hidden_states
+            head, norm = space.model.get_output_embeddings(), space.model.transformer.ln_f
+            for states in found:
+                torch.log_softmax(head(norm(states)), dim=-1)
+
+    contenders: dict[str, Callable[[], object]] = {
+        "forward pass": forward,
+        "plainly": plainly,
+        "trace, float32": lambda: trace(space, [prompt]),
+    }
     if fastest_precision() == "bfloat16":
         contenders["trace, bfloat16"] = lambda: trace(space, [prompt], precision="bfloat16")
     contenders["states alone"] = lambda: space.token_states(prompt)
-    best = dict.fromkeys(contenders, np.inf)
-    for contender in contenders.values():
-        contender()
-    for _ in range(rounds):
-        for name, contender in contenders.items():
-            start = time.perf_counter()
-            contender()
-            best[name] = min(best[name], time.perf_counter() - start)
-    for name, seconds in best.items():
-        print(f"{name:16s} {1000 * seconds:7.0f} ms  {seconds / best['forward pass']:.2f} x a forward pass", flush=True)
-    precision = "bfloat16" if "trace, bfloat16" in best else "float32"
-    ratio = best[f"trace, {precision}"] / best["forward pass"]
-    exact = best["trace, float32"] / best["forward pass"]
-    claims = [
-        Claim(f"trace of {ids.shape[1]} tokens, inner layers in {precision}, over a forward pass", ratio, None, "<= 2", ratio <= 2),
-        Claim(f"trace of {ids.shape[1]} tokens, all in float32, over a forward pass", exact, None, "none (13 heads for one)", True),
+    seconds, _ = race(contenders, rounds)
+    ratios = {name: times(found, seconds["forward pass"]) for name, found in seconds.items()}
+    for name, found in ratios.items():
+        print(f"{name:16s} {1000 * seconds[name].mean():7.0f} ms  {found} x a forward pass", flush=True)
+    precision = "bfloat16" if "trace, bfloat16" in ratios else "float32"
+    title = f"trace of {ids.shape[1]} tokens, inner layers in {precision}, over a forward pass"
+    plain = Control("the head over every state, plainly", ratios["plainly"])
+    claims: list[Statement] = [
+        *judged(title, ratios[f"trace, {precision}"], Goal(at_most=2), plain),
+        Figure(f"trace of {ids.shape[1]} tokens, all in float32, over a forward pass (13 heads for one)", ratios["trace, float32"]),
     ]
     if precision == "bfloat16":
         states = space.token_states(prompt)
         exact_table, coarse = (read_through(space, LogitLens(), states.states, states.layers, precision=p) for p in ("float32", "bfloat16"))
-        off = float(np.abs(exact_table.kl_to_final - coarse.kl_to_final).max())
-        claims.append(Claim("largest change of a divergence by bfloat16, nats", off, None, "<= 0.1", off <= 0.1))
+        off, shifted = (
+            float(np.abs(exact_table.kl_to_final - other).max())
+            for other in (coarse.kl_to_final, np.roll(exact_table.kl_to_final, 1, axis=0))
+        )
+        control = Control("the layer before in its place", shifted)
+        claims.append(Exact("largest change of a divergence by bfloat16, nats", off, Goal(at_most=0.1), control))
     return claims
 
 
@@ -102,19 +113,18 @@ def gpt2_of_124m() -> tuple[LanguageModelSpace, str]:
 
 def memory(lengths: Sequence[int]) -> list[Claim]:
     """Peak of a process that traces one prompt, by the prompt's length."""
-    peaks = [
-        float(
-            subprocess.run([sys.executable, __file__, "--peak-of", str(length)], capture_output=True, text=True, check=True).stdout.split()[
-                -1
-            ]
-        )
-        for length in lengths
+    command = [sys.executable, __file__, "--peak-of"]
+    runs = [
+        [float(subprocess.run([*command, str(n)], capture_output=True, text=True, check=True).stdout.split()[-1]) for n in lengths]
+        for _ in range(3)
     ]
-    print("peak memory: " + ", ".join(f"{length} tokens {peak:.0f} MiB" for length, peak in zip(lengths, peaks, strict=True)))
+    peaks = np.array(runs)
+    mean = peaks.mean(axis=0)
+    print("peak memory: " + ", ".join(f"{length} tokens {peak:.0f} MiB" for length, peak in zip(lengths, mean, strict=True)))
     whole = 7 * 8192 * 4 / 2**20 * (lengths[-1] - lengths[0])  # what layers x tokens x vocabulary would add
-    growth = peaks[-1] - peaks[0]
+    growth = t_interval(peaks[:, -1] - peaks[:, 0], unit="runs")
     text = f"growth of the peak from {lengths[0]} to {lengths[-1]} tokens, MiB, where all distributions would take {whole:.0f}"
-    return [Claim(text, growth, None, "< a quarter of that, or 32", growth < max(32.0, whole / 4))]
+    return judged(text, growth, Goal(below=max(32.0, whole / 4)), Control("all distributions, by arithmetic", max(whole, 32.0)))
 
 
 def peak_of(n_tokens: int) -> float:
@@ -125,7 +135,7 @@ def peak_of(n_tokens: int) -> float:
     return float(re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
 
 
-def lenses(n_tokens: int, n_steps: int, seeds: Sequence[int]) -> list[Claim]:
+def lenses(n_tokens: int, n_steps: int, seeds: Sequence[int]) -> list[Statement]:
     """Divergence from the model's answer at every inner layer, on texts that no lens was fitted on."""
     if not (SHARED / "data" / FITTED_ON).is_dir():
         sys.stderr.write(f"{SHARED / 'data' / FITTED_ON} is absent; lenses are left out\n")
@@ -147,29 +157,29 @@ def lenses(n_tokens: int, n_steps: int, seeds: Sequence[int]) -> list[Claim]:
                 tables.setdefault(f"{name} on {where}", []).append(mean_divergences(space, lens, held_out)[:-1])
     for name, rows in tables.items():
         print(f"{name:22s} " + "  ".join(f"{value:6.3f}" for value in np.mean(rows, axis=0)), flush=True)
-    claims = []
+    claims: list[Statement] = []
     for where in (FITTED_ON, ALSO_ON):
         found = {name: np.array(tables[f"{name} on {where}"]) for name in named}
-        worst = found["ours"] - found["logit"]
-        claims.append(claim(f"{where}: tuned minus logit lens, the layer that gains least, nats", worst.max(axis=1), "< 0"))
-        claims.append(
-            claim(f"{where}: tuned lens minus the published recipe for the same time, mean over layers, nats",
-                  (found["ours"] - found["published"]).mean(axis=1), "<= 0")
-        )  # fmt: skip
-        claims.append(
-            claim(f"{where}: steps minus ridge alone, mean over layers, nats", (found["ours"] - found["ridge"]).mean(axis=1), "< 0")
-        )
+        gain = found["ours"] - found["logit"]
+        itself = Control("ours on other draws", on_others(found["ours"].mean(axis=1), unit="draws").value)
+        for text, values, goal in (
+            ("tuned minus logit lens, the layer that gains least, nats", gain.max(axis=1), Goal(below=0)),
+            (
+                "tuned lens minus the published recipe for the same time, mean over layers, nats",
+                (found["ours"] - found["published"]).mean(axis=1),
+                Goal(at_most=0),
+            ),
+            ("steps minus ridge alone, mean over layers, nats", (found["ours"] - found["ridge"]).mean(axis=1), Goal(below=0)),
+        ):
+            claims += judged(f"{where}: {text}", t_interval(values, unit="draws"), goal, itself)
+        for layer, values in enumerate(gain.T):
+            claims.append(Figure(f"{where}: tuned minus logit lens at layer {layer}, nats", t_interval(values, unit="draws")))
     return claims
 
 
 def draw(name: str, part: str, n: int, seed: int) -> list[str]:
     texts = read_table(SHARED / "data" / name / f"{part}.jsonl.gz", label=None).texts
     return [texts[row] for row in np.random.default_rng(seed).permutation(len(texts))[:n]]
-
-
-def claim(text: str, differences: np.ndarray, goal: str) -> Claim:
-    holds = bool(differences.max() < 0 if goal == "< 0" else differences.max() <= 0)
-    return Claim(text, float(differences.mean()), (float(differences.min()), float(differences.max())), goal, holds)
 
 
 class PublishedLens(Lens):

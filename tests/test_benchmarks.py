@@ -1,0 +1,226 @@
+"""What benchmarks claim can fail: the door that every claim goes through, and that every script uses it."""
+
+import ast
+import importlib
+import importlib.abc
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lexframe.intervals import Estimate, t_interval
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "benchmarks"
+SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py") if "ArgumentParser" in path.read_text())
+ELSEWHERE = {"langvae_captions"}
+"""Runs in an environment of its own, and imports its peer at the top."""
+PEERS = ("cleanlab", "gensim", "hnswlib", "nnsight", "sentence_transformers", "setfit", "transformer_lens", "usearch", "peft")
+
+
+@pytest.fixture
+def common(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    monkeypatch.delitem(sys.modules, "common", raising=False)
+    return importlib.import_module("common")
+
+
+@pytest.fixture
+def made(common):
+    """Parts of a claim that holds."""
+    return {
+        "claim": "ours minus theirs",
+        "estimate": t_interval([1.0, 1.2, 1.1], unit="sets"),
+        "goal": common.Goal(above=0),
+        "control": common.Control("shuffled labels", t_interval([-0.1, 0.1, 0.05], unit="sets")),
+    }
+
+
+def test_whether_a_claim_holds_follows_from_interval_and_control(common, made):
+    assert common.Claim(**made).holds
+    row = common.Claim(**made).to_dict()
+    assert {name: row[name] for name in ("claim", "value", "over", "goal", "control", "holds")} == {
+        "claim": "ours minus theirs",
+        "value": pytest.approx(1.1),
+        "over": "3 sets",
+        "goal": "> 0",
+        "control": "shuffled labels",
+        "holds": True,
+    }
+    assert row["control_value"] == pytest.approx(1 / 60)
+    assert row["interval"][0] == pytest.approx(made["estimate"].low)
+    wide = made | {"estimate": t_interval([1.0, 1.2, -0.9], unit="sets")}
+    assert wide["estimate"].value > 0
+    assert not common.Claim(**wide).holds, "the interval reaches 0"
+    assert not common.Claim(**made | {"control": common.Control("as good", 1.0)}).holds, "the control reaches the goal as well"
+    assert not common.Claim(**made | {"goal": common.Goal(above=1.05)}).holds
+    with pytest.raises(TypeError):
+        common.Claim(**made, holds=True)
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"estimate": 1.0}, "a point estimate"),
+        ({"estimate": Estimate(1.0, float("nan"), float("nan"), "sets", 3)}, "a point estimate"),
+        ({"estimate": Estimate(1.0, 0.5, 1.5)}, "does not say what its interval is over"),
+        ({"estimate": t_interval([1.0], unit="seeds")}, "over 1 seeds covers no replication"),
+        ({"control": None}, "no control"),
+        ({"control": ""}, "no control"),
+        ({"goal": "> 0"}, "nothing can be held against"),
+    ],
+)
+def test_what_could_not_fail_is_refused(common, made, changed, reason):
+    with pytest.raises(common.RefusedClaimError, match=f"ours minus theirs.*{reason}"):
+        common.Claim(**made | changed)
+
+
+def test_a_control_that_was_not_measured_is_refused(common, made):
+    with pytest.raises(common.RefusedClaimError, match="'shuffled labels' is NaN"):
+        common.Claim(**made | {"control": common.Control("shuffled labels", float("nan"))})
+    with pytest.raises(common.RefusedClaimError, match="needs a bound"):
+        common.Goal()
+
+
+def test_goals_are_met_by_whole_intervals(common):
+    goal = common.Goal
+    assert goal(at_least=1).met_by(1.0, 2.0)
+    assert not goal(above=1).met_by(1.0, 2.0)
+    assert goal(at_most=2).met_by(1.0, 2.0)
+    assert not goal(below=2).met_by(1.0, 2.0)
+    assert not goal(at_least=1.5).met_by(1.0, 2.0)
+    assert not goal(at_most=1.5).met_by(1.0, 2.0)
+    assert goal.within(1, 2).met_by(1.0, 2.0)
+    assert not goal.within(1, 2).met_by(0.9, 1.5)
+    assert not goal.within(1, 2).met_by(1.5, 2.1)
+    assert not goal(above=0).met_by(float("nan"), float("nan"))
+    assert str(goal.within(0.5, 1)) == ">= 0.5 and <= 1"
+
+
+def test_what_is_exact_needs_a_broken_version_and_no_interval(common):
+    goal = common.Goal(at_most=1e-5)
+    assert common.Exact("largest difference", 1e-6, goal, common.Control("the layer after", 0.3)).holds
+    assert not common.Exact("largest difference", 1e-4, goal, common.Control("the layer after", 0.3)).holds
+    assert not common.Exact("largest difference", 1e-6, goal, common.Control("the layer after", 0.0)).holds
+    with pytest.raises(common.RefusedClaimError, match="no control"):
+        common.Exact("largest difference", 1e-6, goal, None)
+
+
+def test_figures_are_reported_and_judged_by_nothing(common, capsys):
+    common.finish([common.Figure("minutes", 3.5), common.Figure("nats", t_interval([1.0, 3.0], unit="seeds"))])
+    first, second = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert first == {
+        "claim": "minutes",
+        "value": 3.5,
+        "interval": None,
+        "over": "",
+        "goal": "reported",
+        "control": "",
+        "control_value": None,
+        "holds": None,
+    }
+    assert (second["over"], second["holds"]) == ("2 seeds", None)
+
+
+def test_what_is_kept_is_what_is_printed(common, made, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(common, "RESULTS", tmp_path)
+    common.finish([common.Claim(**made)], keep_as="some")
+    (row,) = json.loads(capsys.readouterr().out.splitlines()[-1])
+    header, line = (tmp_path / "some.csv").read_text().splitlines()
+    assert header == "claim,value,interval,over,goal,control,control_value,holds,machine,versions"
+    assert line.startswith(
+        f"ours minus theirs,{row['value']},{row['interval'][0]:.6g} {row['interval'][1]:.6g},3 sets,> 0,shuffled labels,"
+    )
+
+
+def test_a_quick_run_leaves_out_what_it_cannot_judge(common, made, monkeypatch, capsys):
+    parts = made | {"estimate": t_interval([1.0], unit="seeds")}
+    with pytest.raises(common.RefusedClaimError):
+        common.judged(**parts)
+    monkeypatch.setattr(sys, "argv", ["some.py", "--quick"])
+    assert common.judged(**parts) == []
+    assert "left out under --quick" in capsys.readouterr().err
+    assert common.judged(**made) == [common.Claim(**made)]
+
+
+def test_a_missing_peer_is_one_line(common, capsys):
+    assert common.peer("sentence_nowhere") is None
+    assert common.peer("sentence_nowhere") is None
+    said = capsys.readouterr().err.splitlines()
+    assert said == ["sentence_nowhere is not installed: pip install 'lexframe[bench]'; what is compared with it is left out"]
+    assert common.peer("json") is json
+
+
+def test_times_and_growth(common):
+    slow, fast = np.array([2.0, 4.2, 8.0]), np.array([1.0, 2.0, 4.1])
+    found = common.times(slow, fast)
+    assert found.value == pytest.approx(float(np.prod(slow / fast) ** (1 / 3)))
+    assert found.low < 2 < found.high
+    assert found.over == "3 runs"
+    square = common.exponent([10, 100, 1000], np.array([[1.0, 100.0, 10_000.0], [2.0, 200.0, 20_000.0]]))
+    assert (square.value, square.low, square.high) == pytest.approx((2, 2, 2))
+    ticks = iter(range(1000))
+    order = []
+    work = {"a": lambda: order.append("a"), "b": lambda: order.append("b")}
+    seconds, _ = common.race(work, 3, again="a", clock=lambda: next(ticks))
+    assert {name: values.tolist() for name, values in seconds.items()} == {name: [1, 1, 1] for name in ("a", "b", common.AGAIN)}
+    assert "".join(order[:6]) == "abaaba"
+    assert common.on_others([1.0, 2.0, 6.0]).value.value == pytest.approx(0)
+
+
+class _Absent(importlib.abc.MetaPathFinder):
+    """As if no peer were installed."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in PEERS:
+            raise ModuleNotFoundError(name)
+
+
+@pytest.fixture(scope="module")
+def scripts():
+    """Every script as a module, imported where no peer is."""
+    blocked, before = _Absent(), set(sys.modules)
+    sys.meta_path.insert(0, blocked)
+    sys.path.insert(0, str(FOLDER))
+    hidden = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] in PEERS}
+    try:
+        yield {name: importlib.import_module(name) for name in SCRIPTS if name not in ELSEWHERE}
+    finally:
+        sys.meta_path.remove(blocked)
+        sys.path.remove(str(FOLDER))
+        for name in set(sys.modules) - before:
+            if str(getattr(sys.modules[name], "__file__", "")).startswith(str(FOLDER)):
+                del sys.modules[name]
+        sys.modules.update(hidden)
+
+
+@pytest.mark.parametrize("name", [name for name in SCRIPTS if name not in ELSEWHERE])
+def test_every_script_says_how_it_is_run_without_any_peer(scripts, name, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", "--help"])
+    with pytest.raises(SystemExit) as stopped:
+        scripts[name].main()
+    assert stopped.value.code == 0
+    said = capsys.readouterr().out
+    assert f"python benchmarks/{name}.py" in said
+    assert "--quick" in said or name in {"text_vae_peer", "text_vae_picture", "mutants"}
+
+
+CLAIMING = [name for name in SCRIPTS if name not in ELSEWHERE | {"text_vae_picture", "mutants"}]
+
+
+@pytest.mark.parametrize("name", CLAIMING)
+def test_every_script_ends_at_the_door(name):
+    tree = ast.parse((FOLDER / f"{name}.py").read_text())
+    called = [node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    assert called.count("finish") == 1
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.stem)
+def test_nobody_passes_whether_a_claim_holds(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("Claim", "Exact", "judged"):
+            given = len(node.args) + len(node.keywords)
+            assert given == 4 or any(isinstance(one, ast.Starred) for one in node.args), f"{path.name}:{node.lineno}"
+            assert "holds" not in [word.arg for word in node.keywords], f"{path.name}:{node.lineno}"
