@@ -155,7 +155,7 @@ def test_options_are_those_of_the_constructor():
     options = LanguageModelSpace.options()
     assert {"layer": -1, "pooling": "last", "dtype": "float32", "trust_remote_code": False}.items() <= options.items()
     assert "normalize" in SentenceEncoderSpace.options()
-    assert not {"layer", "truncation", "model"} & SentenceEncoderSpace.options().keys()
+    assert not {"layer", "model"} & SentenceEncoderSpace.options().keys()
 
 
 def test_ours_are_recognized_by_name_and_files(encoder_folder, tmp_path, monkeypatch):
@@ -172,8 +172,8 @@ def test_an_encoder_takes_its_own_options_and_refuses_others_by_name(encoder_fol
     assert open_space(encoder_folder).pooling == "first"
     space = open_space(encoder_folder, pooling="mean", template="query: {text}", normalize=True, max_length=12)
     assert (space.pooling, str(space.tokenization.template), space.max_length) == ("mean", "query: {text}", 12)
-    with pytest.raises(InputError, match=r"a sentence-encoder space, which has no option 'layer', 'truncation'\. Its options are device, "):
-        open_space(encoder_folder, layer=2, truncation="left")
+    with pytest.raises(InputError, match=r"a sentence-encoder space, which has no option 'layer'\. Its options are device, "):
+        open_space(encoder_folder, layer=2)
     with pytest.raises(InputError, match=r"a text-vae space, which has no option 'template'\. Its options are device;"):
         open_space("embedded-vae", template="{text}")
 

@@ -12,7 +12,7 @@ from lexframe.exceptions import InputError
 DEFAULT_TEMPLATE = "{text} This message is about"
 """What verbs that adapt a model put around a text where nothing else is asked for."""
 
-READING = ("layer", "pooling", "template", "max_length", "truncation", "batch_size")
+READING = ("layer", "pooling", "template", "prompt_name", "max_length", "truncation", "batch_size")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class ModelOptions:
     ----------
     model : str
         A name, a folder or a hub id.
-    layer, pooling, template, max_length, truncation
+    layer, pooling, template, prompt_name, max_length, truncation
         How texts are read; see :class:`~lexframe.spaces.language_model.space.LanguageModelSpace`.
     dtype, device, revision, trust_remote_code
         How the model is opened.
@@ -52,6 +52,9 @@ class ModelOptions:
             metavar="TEMPLATE",
             help=f"Text around each text, with {{text}} once. Default: none; where labels are read, '{DEFAULT_TEMPLATE}'.",
         ),
+    ] = None
+    prompt_name: Annotated[
+        str | None, typer.Option(help="Of a sentence encoder: one of its own prompts, such as query. Default: its default prompt, if any.")
     ] = None
     max_length: Annotated[int | None, typer.Option(help="Most tokens of a text. Default: what the model takes.")] = None
     truncation: Annotated[

@@ -1,6 +1,8 @@
 """Sentence encoders as spaces: a transformer, a pooling, and whatever its folder says comes after."""
 
-import json
+import copy
+import inspect
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -16,15 +18,30 @@ from lexframe.provenance import SpaceFingerprint
 from lexframe.spaces.base import OpenableSpace, Progress
 from lexframe.spaces.base.training import EncoderNetwork, TrainableEncoderSpace
 from lexframe.spaces.batching import encode_batches
-from lexframe.spaces.language_model.layers import evaluation_mode, find_blocks, longest_input, text_config
+from lexframe.spaces.hub import hub_file, hub_folder, is_hub_name
+from lexframe.spaces.language_model.layers import evaluation_mode, find_blocks, position_limit, text_config
 from lexframe.spaces.loading import EMBEDDED, load_config, load_tokenizer, load_weights, resolve_model, without_network
-from lexframe.spaces.pooling import Pooling, pooling_function
+from lexframe.spaces.sentence_modules import EncoderSteps
+from lexframe.spaces.sentence_recipe import MODULES, EncoderRecipe, read_recipe
 from lexframe.spaces.templates import PLACEHOLDER
 from lexframe.spaces.tokenization import Batch, Tokenization, TokenizedText, pad_batch, tokenizer_hash
 from lexframe.spaces.weights import float32_copy, weights_hash
 from lexframe.typing import Points
 
-_POOLINGS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "first", "pooling_mode_lasttoken": "last"}
+_ANY_LENGTH = 1_000_000
+"""Where neither positions nor tokenizer nor folder set a limit."""
+
+_POOLER = "pooler."
+"""Weights of transformers that no point needs: they may be missing, and play no part in the fingerprint."""
+
+_ENCODERS = {
+    "T5Config": "T5EncoderModel",
+    "MT5Config": "MT5EncoderModel",
+    "UMT5Config": "UMT5EncoderModel",
+    "LongT5Config": "LongT5EncoderModel",
+    "SwitchTransformersConfig": "SwitchTransformersEncoderModel",
+}
+"""Encoder–decoders of which the encoder alone makes the points."""
 
 
 class SentenceEncoderSpace(TrainableEncoderSpace, OpenableSpace):
@@ -36,20 +53,32 @@ class SentenceEncoderSpace(TrainableEncoderSpace, OpenableSpace):
         A local folder, a hub id, or a loaded encoder without a head.
     tokenizer : PreTrainedTokenizerFast, optional
         Needed with a loaded model.
-    pooling : {"mean", "first", "last"}, optional
-        Default: what the folder says, else ``mean``.
+    pooling : str, optional
+        ``mean``, ``first``, ``last``, ``max``, ``mean-sqrt-length``, ``weighted-mean`` or ``span``, or several side by side, such as
+        ``first+mean``. Default: what the folder says, else ``mean``, and ``last`` for a causal language model.
     normalize : bool, optional
         Scale points to unit length. Default: what the folder says, else False.
-    template : str
-        Text around each text, such as ``"query: {text}"``.
+    template : str, optional
+        Text around each text, such as ``"query: {text}"``. Default: the prompt.
+    prompt : str, optional
+        Text before each text; empty is none. Default: that of `prompt_name`.
+    prompt_name : str, optional
+        One of the prompts that the folder names, such as ``"query"``. Default: the folder's default prompt, if it has one.
+    truncate_dim : int, optional
+        How many dimensions of a point are kept. Default: what the folder says, else all.
     max_length : int, optional
         Default: what the folder or the model says.
+    truncation : {"right", "left"}, optional
+        The side of a longer text that is cut off. Default: what the tokenizer says, which is ``right`` as a rule.
     dtype, device, revision
         As for :class:`~lexframe.spaces.language_model.space.LanguageModelSpace`.
+    trust_remote_code : bool
+        Run Python code that the transformer brings along. Modules of a folder never run code of their own.
 
     Notes
     -----
-    Only transformer, pooling and normalisation are read. A folder with other modules is refused by name.
+    Points equal those of ``SentenceTransformer.encode`` to 1e-5 with the modules Transformer, Pooling, Dense, LayerNorm, Normalize and
+    Dropout. A folder with other modules, or with settings that are not understood, is refused by name.
     """
 
     kind = "sentence-encoder"
@@ -61,68 +90,131 @@ class SentenceEncoderSpace(TrainableEncoderSpace, OpenableSpace):
         tokenizer: Any = None,
         pooling: str | None = None,
         normalize: bool | None = None,
-        template: str = PLACEHOLDER,
+        template: str | None = None,
+        prompt: str | None = None,
+        prompt_name: str | None = None,
+        truncate_dim: int | None = None,
         max_length: int | None = None,
+        truncation: str | None = None,
         dtype: str = "float32",
         device: str | torch.device | None = None,
         revision: str | None = None,
+        trust_remote_code: bool = False,
     ):
-        recipe: dict[str, Any] = {}
+        recipe, folder = EncoderRecipe(), ""
         if isinstance(model, str):
-            from transformers import AutoModel
-
             self.model_name = model
-            source = resolve_model(model)
-            recipe = read_recipe(source, revision=revision)
-            load_config(source, revision=revision)
-            tokenizer = tokenizer or load_tokenizer(source, revision=revision)
-            model = load_weights(AutoModel, source, dtype=dtype, revision=revision).to(
-                device or ("cuda" if torch.cuda.is_available() else "cpu")
-            )
+            recipe, folder, source = _located(model, revision)
+            config = load_config(source, revision=revision, trust_remote_code=trust_remote_code)
+            tokenizer = tokenizer or load_tokenizer(source, revision=revision, trust_remote_code=trust_remote_code)
+            model = load_weights(
+                encoder_class(config, self.model_name), source, dtype=dtype, revision=revision, trust_remote_code=trust_remote_code,
+                unused=(_POOLER,),
+            ).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))  # fmt: skip
         else:
             if tokenizer is None:
                 raise InputError("A loaded model needs its tokenizer: pass tokenizer=AutoTokenizer.from_pretrained(...).")
             self.model_name = getattr(model.config, "name_or_path", "") or type(model).__name__
         self.model: Any = model
-        self.tokenizer = tokenizer
-        self.pooling = pooling or recipe.get("pooling", "mean")
-        self._pool: Pooling = pooling_function(self.pooling)
-        self.normalize = recipe.get("normalize", False) if normalize is None else normalize
-        limit = min(longest_input(model, tokenizer), recipe.get("max_length") or 10**9)
-        if max_length is not None and not 1 <= max_length <= limit:
-            raise InputError(f"max_length is {max_length}, but {self.model_name} takes 1 to {limit} tokens.")
-        self.tokenization = Tokenization(tokenizer, template=template, max_length=max_length or limit)
+        self.tokenizer = lowering(tokenizer) if recipe.lower_case else tokenizer
+        steps = EncoderSteps.of(recipe, folder)
+        if pooling is None and not recipe.modules and _is_causal(model.config):
+            pooling = "last"
+        steps = steps if pooling is None else steps.with_pooling(pooling)
+        whole = steps.width(int(model.config.hidden_size))
+        if truncate_dim is not None and not 1 <= truncate_dim <= whole:
+            raise InputError(
+                f"truncate_dim is {truncate_dim}, but points of {self.model_name} have {whole} dimensions.", parameter="truncate_dim"
+            )
+        kept = recipe.truncate_dim if truncate_dim is None else truncate_dim
+        self.truncate_dim = kept if kept is not None and kept < whole else None
+        if normalize is not None:  # asked for, so it holds of the points as they are given out: after what is left off
+            steps = steps.scaled(to_unit_length=normalize and self.truncate_dim is None)
+        self._scales_last = bool(normalize) and self.truncate_dim is not None
+        self._steps = steps.to(next(model.parameters()).device).eval().requires_grad_(False)
+        self.n_whole_dims, self.pooling = whole, steps.pooling
+        if template is not None and not (prompt is None and prompt_name is None):
+            raise InputError("Both a template and a prompt are given. Give one of them.", parameter=["template", "prompt", "prompt_name"])
+        around = recipe.prompt(prompt=prompt, prompt_name=prompt_name) + PLACEHOLDER if template is None else template
+        positions = position_limit(model) or _ANY_LENGTH
+        if max_length is not None and not 1 <= max_length <= positions:
+            raise InputError(f"max_length is {max_length}, but {self.model_name} takes 1 to {positions} tokens.", parameter="max_length")
+        own = recipe.max_length or min(getattr(tokenizer, "model_max_length", None) or _ANY_LENGTH, _ANY_LENGTH)
+        self.tokenization = Tokenization(
+            self.tokenizer,
+            template=around,
+            max_length=min(max_length or own, positions),
+            truncation=truncation or getattr(tokenizer, "truncation_side", None) or "right",
+            keep_template=not around.endswith(PLACEHOLDER),  # a prompt is cut as the text is
+        )
+        arguments = inspect.signature(model.forward).parameters
+        self._reads_types = "token_type_ids" in arguments and "token_type_ids" in getattr(tokenizer, "model_input_names", ())
 
     @classmethod
     def recognizes(cls, model: str) -> bool:
-        """A folder in the format of sentence-transformers: one with ``modules.json``."""
-        return model != EMBEDDED and (Path(model) / "modules.json").is_file()
+        """A folder or a model on the hub in the format of sentence-transformers: one with ``modules.json``."""
+        if is_hub_name(model):
+            return hub_file(model, MODULES) is not None
+        return model != EMBEDDED and (Path(model) / MODULES).is_file()
 
     @classmethod
     def reopening(cls, fingerprint: SpaceFingerprint) -> dict[str, Any]:
         """Pooling, normalisation and all that decides how a text is read."""
-        pooling, *scaled = fingerprint.pooling.split(",")
-        names = ("template", "max_length", "dtype")
-        return {"pooling": pooling, "normalize": bool(scaled)} | {name: getattr(fingerprint, name) for name in names}
+        pooling, *parts = fingerprint.pooling.split(", ")
+        kept = next((int(part.split()[0]) for part in parts if re.fullmatch(r"\d+ dimensions", part)), None)
+        as_the_folder_says = parts.index("unit length") < parts.index(f"{kept} dimensions") if kept and "unit length" in parts else False
+        names = ("template", "max_length", "truncation", "dtype")
+        return {
+            "pooling": pooling,
+            "normalize": None if as_the_folder_says else "unit length" in parts,
+            "truncate_dim": kept,
+        } | {name: getattr(fingerprint, name) for name in names}
 
     @property
     def n_dims(self) -> int:
-        """Width of the encoder."""
-        return int(self.model.config.hidden_size)
+        """Dimensions of a point, without those that are left off."""
+        return self.truncate_dim or self.n_whole_dims
+
+    @property
+    def normalize(self) -> bool:
+        """Whether points are scaled to unit length, before or after dimensions are left off."""
+        return self._scales_last or self._steps.ends_at_unit_length
+
+    @property
+    def fingerprint(self) -> SpaceFingerprint:
+        """Weights and tokenizer by hash, pooling and what follows it, template or prompt, length, side of truncation, precision."""
+        return self._fingerprint
 
     @cached_property
-    def fingerprint(self) -> SpaceFingerprint:
-        """Weights and tokenizer by hash, pooling with normalisation, template, length and precision."""
+    def _fingerprint(self) -> SpaceFingerprint:
+        parts = [
+            self.pooling,
+            *(["without the prompt"] if self._n_left_out else []),
+            *(["unit length"] if self._steps.ends_at_unit_length else []),
+            *([f"{self.truncate_dim} dimensions"] if self.truncate_dim else []),
+            *(["unit length"] if self._scales_last else []),
+        ]
         return SpaceFingerprint(
             kind=type(self).__name__,
             model=self.model_name,
-            weights=weights_hash(self.model),
+            weights=self._steps.hash_after(weights_hash(self.model, unused=_POOLER)),
             tokenizer=tokenizer_hash(self.tokenizer),
-            pooling=self.pooling + (", unit length" if self.normalize else ""),
+            pooling=", ".join(parts),
             template=str(self.tokenization.template),
             max_length=self.tokenization.max_length,
+            truncation=self.tokenization.truncation,
             dtype=str(next(self.model.parameters()).dtype).removeprefix("torch."),
         )
+
+    @cached_property
+    def _n_left_out(self) -> int:
+        """Tokens at the beginning of each text that are read but not pooled: those of the prompt, where the folder says so."""
+        prompt = self.tokenization.template.before
+        if self._steps.includes_prompt or not prompt:
+            return 0
+        alone = Tokenization(self.tokenizer, max_length=self.max_length, truncation=self.tokenization.truncation)
+        ids = alone([prompt])[0].ids
+        return len(ids) - (int(ids[-1]) in self.tokenizer.all_special_ids)
 
     def encode(self, texts: Sequence[str], *, batch_size: int | None = None, progress: Progress = iter) -> Points:
         """Points of `texts`; see :meth:`Space.encode`."""
@@ -142,23 +234,42 @@ class SentenceEncoderSpace(TrainableEncoderSpace, OpenableSpace):
         return pad_batch(texts, padding_id=self.tokenizer.pad_token_id or 0, device=torch.device(self.device))
 
     def points(self, batch: Batch) -> Tensor:
-        """Pooled last states, scaled to unit length where the encoder does so; shape (n_texts, n_dims), float32."""
-        states = self.model(input_ids=batch.ids, attention_mask=batch.mask).last_hidden_state.float()
-        pooled = self._pool(states, batch.mask, batch.span)
-        return nn.functional.normalize(pooled) if self.normalize else pooled
+        """What follows the transformer, applied to its last states; shape (n_texts, n_dims), float32."""
+        types = {"token_type_ids": batch.types} if self._reads_types else {}
+        states = self.model(input_ids=batch.ids, attention_mask=batch.mask, **types).last_hidden_state.float()
+        points = self._steps(states, batch.mask, batch.span, n_prompt=self._n_left_out)[:, : self.n_dims]
+        return nn.functional.normalize(points) if self._scales_last else points
+
+    @property
+    def training_obstacle(self) -> str | None:
+        """Other modules than a plain pooling: they are not trained."""
+        if self._steps.is_plain and self.truncate_dim is None:
+            return None
+        return (
+            f"{self.model_name} has more than a transformer, a pooling (mean, first or last) and a scaling to unit length; encoders with "
+            "other modules or with dimensions left off cannot be trained here."
+        )
 
     def trainable_copy(self) -> "SentenceEncoderNetwork":
-        """A copy of the encoder in float32."""
+        """A copy of the encoder in float32.
+
+        Raises
+        ------
+        InputError
+            If it has modules that are not trained.
+        """
+        if self.training_obstacle is not None:
+            raise InputError(self.training_obstacle)
         return SentenceEncoderNetwork(
             SentenceEncoderSpace(
                 float32_copy(self.model), tokenizer=self.tokenizer, pooling=self.pooling, normalize=self.normalize,
-                template=str(self.tokenization.template), max_length=self.max_length,
+                template=str(self.tokenization.template), max_length=self.max_length, truncation=self.tokenization.truncation,
             )
         )  # fmt: skip
 
     def networks(self) -> tuple[nn.Module, ...]:
-        """The encoder."""
-        return (self.model,)
+        """The transformer, and what follows it."""
+        return (self.model, self._steps)
 
     @property
     def device(self) -> str:
@@ -224,55 +335,62 @@ class SentenceEncoderNetwork(EncoderNetwork):
         self.space.tokenizer.save_pretrained(folder)
 
 
-def read_recipe(source: str, *, revision: str | None = None) -> dict[str, Any]:
-    """What a sentence-transformers folder says: pooling, normalize, max_length. Empty for a plain transformer.
+def encoder_class(config: Any, name: str) -> Any:
+    """The class of transformers that opens the encoder of a model.
+
+    Parameters
+    ----------
+    config : transformers.PretrainedConfig
+    name : str
+        Of the model, for messages.
 
     Raises
     ------
     ModelError
-        If the folder lists a module that is not known here, or pools in more than one way.
+        If it is an encoder–decoder whose encoder is not known to stand alone.
     """
-    modules = _read_json(source, "modules.json", revision)
-    if modules is None:
-        return {}
-    recipe: dict[str, Any] = {"normalize": False}
-    for module in modules:
-        kind = module["type"].rsplit(".", 1)[-1]
-        if kind == "Transformer":
-            facts = _read_json(source, "sentence_bert_config.json", revision) or {}
-            recipe["max_length"] = facts.get("max_seq_length")
-        elif kind == "Pooling":
-            facts = _read_json(source, f"{module['path']}/config.json", revision) or {}
-            modes = [mode for mode, value in facts.items() if mode.startswith("pooling_mode_") and value]
-            if isinstance(facts.get("pooling_mode"), str):
-                modes = [facts["pooling_mode"]]
-            known = [_POOLINGS.get(mode, {"mean": "mean", "cls": "first", "lasttoken": "last"}.get(mode)) for mode in modes]
-            if len(known) != 1 or known[0] is None:
-                raise ModelError(f"{source} pools by {', '.join(modes) or 'nothing'}; only one of mean, cls and last token is supported.")
-            recipe["pooling"] = known[0]
-        elif kind == "Normalize":
-            recipe["normalize"] = True
-        else:
-            raise ModelError(
-                f"{source} has a module {kind!r} after its transformer, which is not supported. Only Pooling and Normalize are."
-            )
-    return recipe
+    import transformers
+
+    known = _ENCODERS.get(type(config).__name__)
+    if known is not None:
+        return getattr(transformers, known)
+    if getattr(config, "is_encoder_decoder", False):
+        raise ModelError(f"{name} is a {type(config).__name__}, an encoder with a decoder; of those, only T5 and its kin are supported.")
+    return transformers.AutoModel
 
 
-def _read_json(source: str, name: str, revision: str | None) -> Any:
-    path = Path(source) / name
-    if not Path(source).is_dir():
-        from transformers.utils import cached_file
+def lowering(tokenizer: Any) -> Any:
+    """A tokenizer that lowers texts before anything else; the same one where it does so already.
 
-        found = cached_file(
-            source,
-            name,
-            revision=revision,
-            local_files_only=without_network(source),
-            _raise_exceptions_for_missing_entries=False,
-            _raise_exceptions_for_connection_errors=False,
-        )
-        if found is None:
-            return None
-        path = Path(found)
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerFast
+        Left as it is.
+    """
+    from tokenizers import normalizers
+
+    own = tokenizer.backend_tokenizer.normalizer
+    parts = list(own) if isinstance(own, normalizers.Sequence) else [] if own is None else [own]
+    if any(isinstance(part, normalizers.Lowercase) for part in parts):
+        return tokenizer
+    copied = copy.deepcopy(tokenizer)
+    copied.backend_tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *parts])
+    return copied
+
+
+def _located(model: str, revision: str | None) -> tuple[EncoderRecipe, str, str]:
+    """What a model says of itself, its folder, and where its transformer is."""
+    folder = model
+    if is_hub_name(model):
+        if hub_file(model, MODULES, revision=revision) is None:
+            return EncoderRecipe(), "", hub_folder(model, revision=revision) if without_network(model) else model
+        folder = hub_folder(model, revision=revision)
+    elif not (Path(model) / MODULES).is_file():
+        return EncoderRecipe(), "", resolve_model(model)
+    recipe = read_recipe(folder)
+    return recipe, folder, resolve_model(str(Path(folder, recipe.transformer)))
+
+
+def _is_causal(config: Any) -> bool:
+    names = getattr(config, "architectures", None) or [""]
+    return str(names[0]).endswith("ForCausalLM") and getattr(config, "is_causal", True) is not False

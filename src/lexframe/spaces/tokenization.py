@@ -52,11 +52,14 @@ class TokenizedText:
         Tokens that hold a character of the span that was asked for (default: the text without its template).
     truncated : bool
         Whether tokens of the text were cut off.
+    types : ndarray of int64, shape (n_tokens,), or None
+        Numbers of segments, where the tokenizer gives another than 0.
     """
 
     ids: np.ndarray
     span: np.ndarray
     truncated: bool
+    types: np.ndarray | None = None
 
 
 class Tokenization:
@@ -72,9 +75,19 @@ class Tokenization:
         Most tokens of one text, special tokens and template included.
     truncation : {"right", "left"}
         The side of the text that is cut off. Template and special tokens stay.
+    keep_template : bool
+        Whether the template stays where a text is cut; otherwise it is cut like the text.
     """
 
-    def __init__(self, tokenizer: Any, *, template: str = PLACEHOLDER, max_length: int = 512, truncation: str = "right"):
+    def __init__(
+        self,
+        tokenizer: Any,
+        *,
+        template: str = PLACEHOLDER,
+        max_length: int = 512,
+        truncation: str = "right",
+        keep_template: bool = True,
+    ):
         if not getattr(tokenizer, "is_fast", False):
             raise ModelError(
                 f"{type(tokenizer).__name__} gives no character offsets. Use a fast tokenizer (one with a tokenizer.json), "
@@ -83,7 +96,7 @@ class Tokenization:
         if truncation not in ("right", "left"):
             raise InputError(f"truncation is {truncation!r}; expected 'right' or 'left', the side of a text that is cut off.")
         self.tokenizer, self.template = tokenizer, Template.parse(template)
-        self.max_length, self.truncation = max_length, truncation
+        self.max_length, self.truncation, self.keep_template = max_length, truncation, keep_template
         self._last: tuple[tuple[Any, ...], list[TokenizedText]] = ((), [])
 
     def __call__(self, texts: Sequence[str], *, spans: Sequence[tuple[int, int]] | None = None) -> list[TokenizedText]:
@@ -134,12 +147,13 @@ class Tokenization:
         begin = len(self.template.before)
         offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
         special = np.array(encoding.special_tokens_mask, dtype=bool)
+        types = np.array(encoding.type_ids, dtype=np.int64)
         # A token belongs to a range if they share a character; byte-level tokens may begin with the blank before it.
         of_text = ~special & (offsets[:, 0] < begin + len(text)) & (offsets[:, 1] > begin)
         of_span = ~special & (offsets[:, 0] < begin + stop) & (offsets[:, 1] > begin + start)
         excess = len(ids) - self.max_length
         if excess > 0:
-            removable = np.flatnonzero(of_text)
+            removable = np.flatnonzero(of_text if self.keep_template else ~special)
             if excess >= len(removable):
                 raise InputError(
                     f"The template {str(self.template)!r} alone has {len(ids) - len(removable)} tokens, but the model takes "
@@ -148,10 +162,10 @@ class Tokenization:
             cut = removable[-excess:] if self.truncation == "right" else removable[:excess]
             keep = np.ones(len(ids), dtype=bool)
             keep[cut] = False
-            ids, of_span = ids[keep], of_span[keep]
+            ids, of_span, types = ids[keep], of_span[keep], types[keep]
         if not len(ids):
-            ids, of_span = np.array([self._blank_id()], dtype=np.int64), np.array([True])
-        return TokenizedText(ids=ids, span=of_span, truncated=excess > 0)
+            ids, of_span, types = np.array([self._blank_id()], dtype=np.int64), np.array([True]), types[:0]
+        return TokenizedText(ids=ids, span=of_span, truncated=excess > 0, types=types if types.any() else None)
 
     def _blank_id(self) -> int:
         """What stands for an empty text: a model needs one token at least."""
@@ -164,11 +178,12 @@ class Tokenization:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Ids padded on the right, with the mask of real tokens and the mask of span tokens; shape (n_texts, n_tokens)."""
+    """Ids padded on the right, masks of real and of span tokens, numbers of segments; shape (n_texts, n_tokens)."""
 
     ids: Tensor
     mask: Tensor
     span: Tensor
+    types: Tensor
 
 
 def pad_batch(texts: Sequence[TokenizedText], *, padding_id: int, device: torch.device) -> Batch:
@@ -177,11 +192,14 @@ def pad_batch(texts: Sequence[TokenizedText], *, padding_id: int, device: torch.
     ids = np.full((len(texts), length), padding_id, dtype=np.int64)
     mask = np.zeros((len(texts), length), dtype=np.int64)
     span = np.zeros((len(texts), length), dtype=bool)
+    types = np.zeros((len(texts), length), dtype=np.int64)
     for row, text in enumerate(texts):
         ids[row, : len(text.ids)] = text.ids
         mask[row, : len(text.ids)] = 1
         span[row, : len(text.ids)] = text.span
-    tensors = (torch.from_numpy(array) for array in (ids, mask, span))
+        if text.types is not None:
+            types[row, : len(text.ids)] = text.types
+    tensors = (torch.from_numpy(array) for array in (ids, mask, span, types))
     if device.type == "cuda":  # from pinned memory the transfer does not wait for the computation
         return Batch(*(tensor.pin_memory().to(device, non_blocking=True) for tensor in tensors))
     return Batch(*(tensor.to(device) for tensor in tensors))

@@ -29,7 +29,7 @@ _POOLINGS = {"mean": "mean", "first": "cls", "last": "lasttoken"}
 def sentence_encoder_obstacle(space: Space) -> str | None:
     """Why `space` is not one that SetFit can train; None if it is."""
     if isinstance(space, TrainableEncoderSpace):
-        return None
+        return space.training_obstacle
     return f"setfit trains sentence encoders, and {type(space).__name__} is none. Use a model in the format of sentence-transformers."
 
 

@@ -115,6 +115,11 @@ class TrainableSpace(Space):
 class TrainableEncoderSpace(TrainableSpace):
     """A sentence encoder whose weights can be trained."""
 
+    @property
+    def training_obstacle(self) -> str | None:
+        """Why this one cannot be trained; None where it can."""
+        return None
+
     @abstractmethod
     def trainable_copy(self) -> EncoderNetwork:
         """See :meth:`TrainableSpace.trainable_copy`."""

@@ -138,14 +138,19 @@ def _quiet_arguments(base: nn.Module) -> dict[str, Any]:
     return {name: value for name, value in {"use_cache": False, "return_dict": True}.items() if name in known}
 
 
-def longest_input(model: nn.Module, tokenizer: Any) -> int:
-    """Most tokens the model takes, by its positions and by what the tokenizer says."""
-    config = text_config(model)
-    limits = [getattr(tokenizer, "model_max_length", None), getattr(config, "max_position_embeddings", None)]
+def position_limit(model: nn.Module) -> int | None:
+    """Most tokens that the positions of the model allow; None where any number goes."""
+    limits = [getattr(text_config(model), "max_position_embeddings", None)]
     embeddings = getattr(base_model(model), "embeddings", None)
     positions = getattr(embeddings, "position_embeddings", None)
     if isinstance(positions, nn.Embedding) and positions.padding_idx is not None:
         # RoBERTa and its kin count positions from the padding index onwards.
         limits.append(positions.num_embeddings - positions.padding_idx - 1)
+    return min((int(limit) for limit in limits if limit and 0 < limit < 10**9), default=None)  # XLNet says -1: any number
+
+
+def longest_input(model: nn.Module, tokenizer: Any) -> int:
+    """Most tokens the model takes, by its positions and by what the tokenizer says."""
+    limits = [getattr(tokenizer, "model_max_length", None), position_limit(model)]
     finite = [int(limit) for limit in limits if limit and limit < 10**9]
     return min(finite) if finite else 512

@@ -1,0 +1,75 @@
+"""Sentence encoders of random make, written by sentence-transformers, read by both.
+
+Every configuration draws a family of transformers, a tokenizer setting, poolings, modules behind them, prompts, a cut and a layout of the
+folder. The control reads the same transformer with mean pooling alone, without prompt: what is left of an encoder whose configuration
+is not looked at.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tests.sentence_folders import TEXTS, UNSUPPORTED, library_points, random_encoder, write_encoder, write_module
+
+from common import Claim, finish
+from lexframe.exceptions import ModelError
+from lexframe.spaces import open_space
+
+TOLERANCE = 1e-5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--configurations", type=int, default=100)
+    parser.add_argument("--first", type=int, default=1000, help="Number of the first; the tests use numbers below.")
+    arguments = parser.parse_args()
+    largest, control, not_finite = [], [], 0
+    for number in range(arguments.first, arguments.first + arguments.configurations):
+        with tempfile.TemporaryDirectory() as folder:
+            configuration = random_encoder(Path(folder), number)
+            expected = library_points(configuration)
+            if not np.isfinite(expected).all():  # maximum pooling of a text of which all is prompt
+                not_finite += 1
+                continue
+            found = open_space(configuration["folder"], **configuration["given"]).encode(TEXTS)
+            largest.append(float(np.abs(found - expected).max()))
+            naive = open_space(configuration["transformer"], kind="sentence-encoder", pooling="mean").encode(TEXTS)
+            control.append(float(np.abs(naive - expected).max()) if naive.shape == expected.shape else np.inf)
+            if largest[-1] > TOLERANCE:
+                sys.stderr.write(f"{number}: {largest[-1]:.2g} {configuration}\n")
+    right = float(np.mean(np.array(control) <= TOLERANCE))
+    refused = sum(refused_by_name(kind) for kind in UNSUPPORTED)
+    n = len(largest)
+    finish(
+        [
+            Claim(f"largest difference to the library over {n} random encoders and {len(TEXTS)} texts", max(largest), None,
+                  "at most 1e-5", max(largest) <= TOLERANCE),
+            Claim(f"control: share of the {n} that mean pooling without prompt reads right", right, None, "below a half", right < 0.5),
+            Claim(f"kinds of modules refused by name, of {len(UNSUPPORTED)}: {', '.join(UNSUPPORTED)}", refused, None, "all",
+                  refused == len(UNSUPPORTED)),
+            Claim("configurations left out, because the library gives no finite points", not_finite, None, "at most a tenth",
+                  not_finite <= arguments.configurations / 10),
+        ],
+        keep_as="sentence_encoders",
+    )  # fmt: skip
+
+
+def refused_by_name(kind: str) -> bool:
+    """Whether an encoder with one more module of that kind is refused in a line that names it."""
+    with tempfile.TemporaryDirectory() as folder:
+        encoder = write_encoder(Path(folder), "bert", pooling=("mean",))
+        write_module(encoder, kind)
+        try:
+            open_space(encoder)
+        except ModelError as error:
+            return kind in str(error)
+    return False
+
+
+if __name__ == "__main__":
+    main()
