@@ -179,3 +179,13 @@ def test_a_hub_that_cannot_be_reached_is_tried_once_and_briefly(monkeypatch):
         assert attempts[0][1] <= 5
     finally:
         without_network.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["int8", "int3", "float8_e4m3fn", "auto", "fp16", "double", ""])
+def test_a_precision_that_is_none_is_said_as_such(name, tmp_path):
+    from tests.tiny_models import save_tiny_encoder
+
+    for model in ("embedded", save_tiny_encoder(tmp_path)):
+        with pytest.raises(InputError, match=f"dtype is '{name}'; expected one of float32, bfloat16, float16") as caught:
+            open_space(model, dtype=name)
+        assert caught.value.parameters == ("dtype",)

@@ -46,7 +46,7 @@ def torch_dtype(name: str) -> torch.dtype:
         If it is not a precision that models run in.
     """
     if name not in _DTYPES:
-        raise InputError(f"dtype is {name!r}; expected one of {', '.join(_DTYPES)}.")
+        raise InputError(f"dtype is {name!r}; expected one of {', '.join(_DTYPES)}.", parameter="dtype")
     return _DTYPES[name]
 
 
@@ -190,11 +190,12 @@ def load_weights(
     """
     from safetensors import SafetensorError
 
+    precision = torch_dtype(dtype)  # a name that is none is said as such, not as a damaged model
     try:
         model, facts = auto_class.from_pretrained(
             name_or_path,
             revision=revision,
-            dtype=torch_dtype(dtype),
+            dtype=precision,
             use_safetensors=True,
             trust_remote_code=trust_remote_code,
             output_loading_info=True,

@@ -146,6 +146,7 @@ class SentenceEncoderSpace(TrainableEncoderSpace, OpenableSpace):
             max_length=min(max_length or own, positions),
             truncation=truncation or getattr(tokenizer, "truncation_side", None) or "right",
             keep_template=not around.endswith(PLACEHOLDER),  # a prompt is cut as the text is
+            as_it_is=True,  # as the library reads it
         )
         arguments = inspect.signature(model.forward).parameters
         self._reads_types = "token_type_ids" in arguments and "token_type_ids" in getattr(tokenizer, "model_input_names", ())

@@ -77,6 +77,10 @@ class Tokenization:
         The side of the text that is cut off. Template and special tokens stay.
     keep_template : bool
         Whether the template stays where a text is cut; otherwise it is cut like the text.
+    as_it_is : bool
+        Whether a special token that stands in the text and is added by the tokenizer too is read twice.
+    open_end : bool
+        Whether special tokens that the tokenizer adds at the end are left out, because the text goes on.
     """
 
     def __init__(
@@ -87,6 +91,8 @@ class Tokenization:
         max_length: int = 512,
         truncation: str = "right",
         keep_template: bool = True,
+        as_it_is: bool = False,
+        open_end: bool = False,
     ):
         if not getattr(tokenizer, "is_fast", False):
             raise ModelError(
@@ -97,6 +103,7 @@ class Tokenization:
             raise InputError(f"truncation is {truncation!r}; expected 'right' or 'left', the side of a text that is cut off.")
         self.tokenizer, self.template = tokenizer, Template.parse(template)
         self.max_length, self.truncation, self.keep_template = max_length, truncation, keep_template
+        self.as_it_is, self.open_end = as_it_is, open_end
         self._last: tuple[tuple[Any, ...], list[TokenizedText]] = ((), [])
 
     def __call__(self, texts: Sequence[str], *, spans: Sequence[tuple[int, int]] | None = None) -> list[TokenizedText]:
@@ -148,6 +155,10 @@ class Tokenization:
         offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
         special = np.array(encoding.special_tokens_mask, dtype=bool)
         types = np.array(encoding.type_ids, dtype=np.int64)
+        keep = np.ones(len(ids), dtype=bool) if self.as_it_is else ~doubled(ids, special)
+        if self.open_end and len(ids):
+            keep &= np.arange(len(ids)) <= max(np.flatnonzero(~special), default=0)
+        ids, special, types, offsets = ids[keep], special[keep], types[keep], offsets[keep]
         # A token belongs to a range if they share a character; byte-level tokens may begin with the blank before it.
         of_text = ~special & (offsets[:, 0] < begin + len(text)) & (offsets[:, 1] > begin)
         of_span = ~special & (offsets[:, 0] < begin + stop) & (offsets[:, 1] > begin + start)
@@ -174,6 +185,27 @@ class Tokenization:
             if token is not None:
                 return int(token)
         return 0
+
+
+def doubled(ids: np.ndarray, special: np.ndarray) -> np.ndarray:
+    """Special tokens that the tokenizer adds although the text has them already, such as ``<s>`` at its beginning; bool, by token.
+
+    Parameters
+    ----------
+    ids : ndarray of int
+    special : ndarray of bool
+        Those that the tokenizer added.
+    """
+    twice = np.zeros(len(ids), dtype=bool)
+    places = np.flatnonzero(~special)
+    if not len(places):
+        return twice
+    first, last = int(places[0]), int(places[-1])
+    if first and ids[first - 1] == ids[first]:
+        twice[first - 1] = True
+    if last + 1 < len(ids) and ids[last + 1] == ids[last]:
+        twice[last + 1] = True
+    return twice
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,10 +112,11 @@ def continuation_log_loss(space: TokenSpace, prompts: Sequence[str], continuatio
         In nats per token; not a number for a continuation without tokens.
     """
     head, losses = head_space(space), []
-    n_read = head.token_counts(list(prompts))
-    for prompt, continuation, n_prompt in zip(prompts, continuations, n_read, strict=True):
+    for prompt, continuation in zip(prompts, continuations, strict=True):
         ids, inputs = token_inputs(head, prompt + continuation)
-        start = max(int(n_prompt), 1)
+        read = np.array(head.token_states(prompt, layers=[0]).ids)[: len(ids)]
+        same = read == ids[: len(read)]  # a tokenizer may end a prompt with a token of its own, or join its last one with what follows
+        start = max(len(read) if same.all() else int(same.argmin()), 1)
         if len(ids) <= start:
             losses.append(np.nan)
             continue

@@ -3,7 +3,8 @@
 Prompts of one length need no padding, so neither its side nor its token can change what is written.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from lexframe.seeding import seeded
 from lexframe.spaces.base import Progress
 from lexframe.spaces.decoding import Decoding
 from lexframe.spaces.language_model.layers import evaluation_mode
+from lexframe.spaces.token_texts import written_after
 
 
 def write_on(
@@ -54,7 +56,7 @@ def write_on(
             raise InputError(f"Prompt number {number} has {len(ids)} tokens, which leaves a model that takes {longest} no room to write.")
     answers = [""] * len(prompts)
     device = next(model.parameters()).device
-    with evaluation_mode(model):
+    with evaluation_mode(model), as_asked(model):
         for rows in progress(_batches(prompts, decoding.batch_size or 32)):
             batch = torch.from_numpy(np.stack([prompts[row] for row in rows])).to(device)
             length = batch.shape[1]
@@ -69,7 +71,7 @@ def write_on(
                     **_sampling(decoding),
                 )
             for row, answer in zip(rows, written[:, length:].tolist(), strict=True):
-                answers[row] = tokenizer.decode(answer, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+                answers[row] = written_after(tokenizer, prompts[row].tolist(), answer)
     return answers
 
 
@@ -81,8 +83,30 @@ def _batches(prompts: Sequence[np.ndarray], most: int) -> list[list[int]]:
     return [rows[start : start + most] for rows in by_length.values() for start in range(0, len(rows), most)]
 
 
+@contextmanager
+def as_asked(model: Any) -> Iterator[None]:
+    """Within this context ``generate`` does what it is asked for and nothing else.
+
+    What a model's own generation settings say (a repetition penalty, ``min_p``, tokens to suppress, a watermark) would otherwise fill up
+    whatever a call leaves open. The numbers of its special tokens stay, so that it ends where it is used to.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        Has its own settings again afterwards.
+    """
+    from transformers import GenerationConfig
+
+    own = model.generation_config
+    names = ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id", "use_cache")
+    model.generation_config = GenerationConfig(**{name: getattr(own, name, None) for name in names if getattr(own, name, None) is not None})
+    try:
+        yield
+    finally:
+        model.generation_config = own
+
+
 def _sampling(decoding: Decoding) -> dict[str, Any]:
-    # What a model's own generation settings say (such as a repetition penalty) stays; how tokens are drawn is asked for here.
     if decoding.is_greedy:
         return {"do_sample": False, "temperature": None, "top_p": None, "top_k": None, "num_beams": 1}
     return {"do_sample": True, "temperature": float(decoding.temperature), "top_p": float(decoding.top_p), "top_k": 0, "num_beams": 1}

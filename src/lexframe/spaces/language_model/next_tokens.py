@@ -47,7 +47,7 @@ class LanguageModelNextTokens(NextTokens):
         separator = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
         ids, n_bytes = [], []
         for text, encoding in zip(texts, backend.encode_batch(list(texts), add_special_tokens=False), strict=True):
-            start = [] if separator is None else [separator]
+            start = [] if separator is None or encoding.ids[:1] == [separator] else [separator]  # typed already: not twice
             ids.append(np.array([*start, *encoding.ids], dtype=np.int64))
             # A token reaches to the beginning of the next one; the first that is predicted takes all that stands before it.
             bounds = [0, *(begin for begin, _ in encoding.offsets[2 - len(start) :]), len(text)]

@@ -15,6 +15,7 @@ from lexframe.spaces.language_model.layers import evaluation_mode, find_blocks, 
 from lexframe.spaces.language_model.output_head import OutputHead, output_head
 from lexframe.spaces.language_model.prefix import Prefix
 from lexframe.spaces.pooling import Pooling, pooling_function
+from lexframe.spaces.token_texts import token_texts, token_texts_of
 from lexframe.spaces.tokenization import Batch, Tokenization, TokenizedText, pad_batch
 
 Asked = tuple[int, Pooling]
@@ -115,9 +116,10 @@ class ModelReader:
             read = read_states(self.model, batch.ids, batch.mask, chosen)
         refuse_widths(chosen, [read[layer].shape[-1] for layer in chosen])
         states = np.stack([read[layer].float().cpu().numpy() for layer in chosen])
+        tokenizer, template = self.tokenization.tokenizer, self.tokenization.template
         return [
             TokenStates(
-                tokens=tuple(self.token_texts(text.ids.tolist())),
+                tokens=tuple(token_texts_of(tokenizer, text.ids.tolist(), text=template.fill(texts[row]))),
                 ids=tuple(text.ids.tolist()),
                 layers=tuple(chosen),
                 states=np.ascontiguousarray(states[:, row, : len(text.ids)]),
@@ -137,7 +139,7 @@ class ModelReader:
 
     def token_texts(self, ids: Iterable[int]) -> list[str]:
         """What vocabulary items look like in a text, blanks included."""
-        return [self.tokenization.tokenizer.decode([int(i)], clean_up_tokenization_spaces=False) for i in ids]
+        return token_texts(self.tokenization.tokenizer, ids)
 
 
 def padding_id(tokenizer: Any, model: nn.Module) -> int:

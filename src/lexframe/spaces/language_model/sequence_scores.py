@@ -189,5 +189,8 @@ def separated_ids(tokenizer: Any, texts: Sequence[str]) -> list[Int[np.ndarray, 
         backend.no_truncation()
         backend.no_padding()
     separator = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
-    start = [] if separator is None else [separator]
-    return [np.array([*start, *encoding.ids], dtype=np.int64) for encoding in backend.encode_batch_fast(texts, add_special_tokens=False)]
+    found = []
+    for encoding in backend.encode_batch_fast(texts, add_special_tokens=False):
+        start = [] if separator is None or encoding.ids[:1] == [separator] else [separator]  # typed already: not twice
+        found.append(np.array([*start, *encoding.ids], dtype=np.int64))
+    return found

@@ -313,7 +313,7 @@ class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, TrainableSpace,
         progress: Progress = iter,
     ) -> list[str]:
         """What the model writes after each prompt; see :meth:`SteerableSpace.generate`."""
-        bare = Tokenization(self.tokenizer, max_length=self.tokenization.max_length, truncation="left")
+        bare = Tokenization(self.tokenizer, max_length=self.tokenization.max_length, truncation="left", open_end=True)
         return write_on(
             self.model,
             self.tokenizer,

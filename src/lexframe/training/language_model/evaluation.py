@@ -16,8 +16,10 @@ from lexframe.exceptions import DataError, InputError
 from lexframe.intervals import ratio_over_items
 from lexframe.provenance import Provenance
 from lexframe.seeding import seeded
+from lexframe.spaces.language_model.generation import as_asked
 from lexframe.spaces.language_model.layers import evaluation_mode
 from lexframe.spaces.language_model.sequence_scores import separated_ids, sequence_log_probabilities
+from lexframe.spaces.token_texts import written_after
 from lexframe.training.language_model.evaluation_result import BitsPerByte, LanguageModelEvaluation
 from lexframe.training.language_model.grammatical_pairs import minimal_pairs
 
@@ -218,7 +220,7 @@ def sample_continuations(
     padding = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     samples = []
     # generate() draws from the global generator and takes no other.
-    with seeded(seed), evaluation_mode(model):
+    with seeded(seed), evaluation_mode(model), as_asked(model):
         for prompt, ids in zip(prompts, separated_ids(tokenizer, prompts), strict=True):
             inputs = torch.from_numpy(ids)[None].to(device)
             output = model.generate(  # type: ignore[operator]
@@ -231,7 +233,7 @@ def sample_continuations(
                 max_new_tokens=max_new_tokens,
                 pad_token_id=padding,
             )
-            continuation = tokenizer.decode(output[0, len(ids) :], skip_special_tokens=True)
+            continuation = written_after(tokenizer, ids.tolist(), output[0, len(ids) :].tolist())
             samples.append({"prompt": prompt, "continuation": continuation})
     return samples
 
