@@ -13,7 +13,6 @@ NOT_TESTED = {"lexframe.typing"}  # names for types, which the checks of the who
 
 # These are reached through the module that the named tests import.
 TESTED_BY = {
-    "lexframe.__main__": "cli/test_verbs.py",
     "lexframe.adaptation.cost": "adaptation/test_comparison.py",
     "lexframe.adaptation.methods.class_mean": "adaptation/test_comparison.py",
     "lexframe.adaptation.methods.extras": "adaptation/methods/test_peft.py",
