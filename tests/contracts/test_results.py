@@ -290,5 +290,5 @@ def test_text_that_could_run_reaches_the_table_escaped():
 
 
 def test_a_choice_that_found_nothing_says_so():
-    assert "No layer and strength moves the model" in choice(False).summary()
+    assert "no layer and strength moves the model" in choice(False).summary()
     assert choice(False).to_dict()["chosen"] is None

@@ -1,6 +1,7 @@
 """Edits of texts whose words are known to follow the coordinates."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,10 +12,18 @@ from lexframe.instruments.directions.direction import Direction
 from lexframe.instruments.edits.attribute_edit import ClassifierGradientEdit, MeanDifferenceEdit
 from lexframe.provenance import Provenance, SpaceFingerprint
 from lexframe.spaces import Decoding
+from lexframe.verdicts import Worth
 from tests.generative.toy_writer import ALL_TEXTS, ToyWriter
 
 LABELS = ["sang" in text for text in ALL_TEXTS]
 SPOKEN = [text for text in ALL_TEXTS if "spoke" in text]
+
+
+CONSTANT = MeanDifferenceEdit().fit(ToyWriter(n_ignored=8).encode(ALL_TEXTS), LABELS)
+
+
+def sings(points):
+    return (points[:, 1] > 0).astype(np.float64)
 
 
 @pytest.fixture(params=["means", "classifier"])
@@ -101,6 +110,30 @@ def test_a_direction_and_a_judge_of_ones_own():
         edit_texts(space, SPOKEN, direction_for("another"))
     with pytest.raises(InputError, match="is zero"):
         edit_texts(space, SPOKEN, 0 * direction_for("toy-4"))
+
+
+def test_an_edit_is_judged_beside_the_random_move():
+    found = edit_texts(ToyWriter(n_ignored=8), ALL_TEXTS, CONSTANT, judge=sings)
+    n = len(ALL_TEXTS)
+    sung, none = np.ones(n), np.zeros(n)
+    better = replace(found, edited_probabilities=sung, control_probabilities=none, probabilities=none)
+    assert better.verdict.worth is Worth.HOLDS
+    assert f"after the edit: {n} of {n} texts" in better.summary()
+    alike = replace(found, edited_probabilities=sung, control_probabilities=sung, probabilities=none)
+    assert alike.verdict.worth is Worth.WORTHLESS
+    assert "Do not use this" in alike.summary()
+    there_before = replace(found, edited_probabilities=sung, control_probabilities=none, probabilities=sung)
+    assert "in the target already" in str(there_before.verdict)
+    assert replace(found, probabilities=np.full(n, np.nan)).verdict is None
+
+
+def test_an_edit_of_one_text_shows_nothing_of_others():
+    found = edit_texts(ToyWriter(n_ignored=8), SPOKEN[:1], CONSTANT, judge=sings)
+    sure = replace(found, edited_probabilities=np.ones(1), control_probabilities=np.zeros(1), probabilities=np.zeros(1))
+    assert sure.verdict.worth is Worth.UNSURE
+    assert "after the edit: 1 of 1 text;" in sure.summary()
+    assert "give 10 or more" in sure.summary()
+    assert sure.to_dict()["verdict"]["worth"] == "unsure"
 
 
 def test_table_and_document(edit):

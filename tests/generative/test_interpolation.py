@@ -1,6 +1,7 @@
 """Interpolation in a latent whose words are known."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from lexframe.exceptions import InputError
 from lexframe.generative.interpolation import interpolate, interpolate_pairs
 from lexframe.spaces import Decoding
+from lexframe.verdicts import Worth
 from tests.generative.toy_writer import ToyWriter, text_of
 
 
@@ -91,6 +93,31 @@ def test_one_text_says_so():
     assert np.isnan([found.monotone_share, found.rank_correlation, found.smoothness, found.largest_step]).all()
     assert found.to_dict()["smoothness"] is None
     assert found.to_dict()["same_ends"] is True
+    assert found.verdict.worth is Worth.WORTHLESS
+    assert "writes one text" in found.summary()
+
+
+def test_ends_that_do_not_come_back_are_said():
+    whole = interpolate(ToyWriter(), LOW, HIGH, n_steps=3)
+    assert whole.ends_kept == (True, True)
+    assert whole.verdict.worth is Worth.HOLDS
+    assert "come back" not in whole.summary()
+
+    class Forgetful(ToyWriter):
+        """Takes every text it has not seen for another one."""
+
+        def encode(self, texts, **options):
+            return super().encode([LOW if text == "the cat slept" else text for text in texts], **options)
+
+    one = interpolate(Forgetful(), "the cat slept", HIGH, n_steps=3)
+    assert one.ends_kept == (False, True)
+    assert one.verdict.worth is Worth.UNSURE
+    assert "'the cat slept' does not come back" in one.summary()
+    both = replace(one, end_text="a dog ran")
+    assert both.ends_kept == (False, False)
+    assert "Do not use this: neither text comes back" in both.summary()
+    assert both.to_dict()["verdict"]["worth"] == "worthless"
+    assert replace(whole, start_text=LOW.upper()).ends_kept == (True, True)
 
 
 def test_different_points_that_are_written_alike_are_no_path_either():

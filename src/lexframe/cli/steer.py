@@ -174,6 +174,9 @@ def _print(texts: Any, direction: Any, choice: Any) -> None:
         "The numbers are perplexities of the texts under the unsteered model. Different word pairs: "
         f"{texts.unsteered_distinct:.0%} without steering, {texts.steered_distinct:.0%} with."
     )
+    verdict = texts.verdict()
+    if verdict.worth == "worthless":
+        printing.note(str(verdict))
     if choice is not None:
         printing.note(choice.summary())
         if choice.slope is not None:

@@ -12,12 +12,14 @@ from lexframe.exceptions import InputError
 from lexframe.generative.texts.word_edits import word_overlap
 from lexframe.instruments.edits.attribute_edit import edit_on
 from lexframe.instruments.edits.point_edit import PointEdit
+from lexframe.intervals import mean_over_items
 from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import DecodableSpace, Progress
 from lexframe.spaces.decoding import Decoding
 from lexframe.text_forms import counted, normalized
 from lexframe.typing import Points
+from lexframe.verdicts import Verdict, Worth, judged
 
 if TYPE_CHECKING:
     import pandas
@@ -88,6 +90,29 @@ class EditedTexts(Result):
             found[f"{name}_in_target"] = float((values > 0.5).mean()) if np.isfinite(values).all() else None
         return found
 
+    @property
+    def verdict(self) -> Verdict | None:
+        """Whether the edit brings more texts into the target than a random move does; None where nobody judges.
+
+        The interval is over texts, of the paired difference; a handful of texts is never enough.
+        """
+        judged_here = (self.edited_probabilities, self.control_probabilities, self.probabilities)
+        if not all(np.isfinite(values).all() for values in judged_here):
+            return None
+        edit, control, before = ((values > 0.5).astype(np.float64) for values in judged_here)
+        figures = (
+            f"In target after the edit: {int(edit.sum())} of {counted(len(edit), 'text')}; after a random move of the same length: "
+            f"{int(control.sum())}; before: {int(before.sum())}."
+        )
+        if before.all():
+            return Verdict(Worth.WORTHLESS, f"{figures} All texts were in the target already, so the edit has nothing to show.")
+        if len(edit) < LEAST_TEXTS:
+            return Verdict(
+                Worth.WORTHLESS if edit.sum() <= control.sum() else Worth.UNSURE,
+                f"{figures} So few texts tell nothing of others: give {LEAST_TEXTS} or more.",
+            )
+        return judged(mean_over_items(edit - control), figures)
+
     def summary(self) -> str:
         """What the edit changes, beside a random move of the same length."""
         rates = self.rates()
@@ -97,15 +122,12 @@ class EditedTexts(Result):
             f"their words; a random move of the same length changes {rates['control_changed']:.0%} and keeps "
             f"{rates['control_content_kept']:.0%}."
         )
-        edit, control = rates["edit_in_target"], rates["control_in_target"]
-        if edit is None or control is None:
-            return text
-        text += f" In target: {edit:.0%} after the edit, {control:.0%} after the random move."
-        return text if edit > control else f"{text} The edit does no more than a random move."
+        return text if self.verdict is None else f"{text} {self.verdict}"
 
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON, without the points."""
         found = {name: plain(getattr(self, name)) for name in (*_TEXTS, *_NUMBERS)}
+        found["verdict"] = None if self.verdict is None else self.verdict.to_dict()
         return found | {"rates": self.rates(), "provenance": self.provenance.to_dict()}
 
     def to_frame(self) -> "pandas.DataFrame":
@@ -115,6 +137,8 @@ class EditedTexts(Result):
         return pd.DataFrame({name: list(getattr(self, name)) for name in (*_TEXTS, *_NUMBERS)})
 
 
+LEAST_TEXTS = 10
+"""Fewer texts say nothing of how an edit does on others."""
 _TEXTS = ("texts", "reconstructions", "edited", "controls")
 _NUMBERS = (
     "shifts",

@@ -17,8 +17,9 @@ from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import DecodableSpace, Progress
 from lexframe.spaces.decoding import Decoding
-from lexframe.text_forms import counted
+from lexframe.text_forms import counted, normalized
 from lexframe.typing import Points
+from lexframe.verdicts import Verdict, Worth
 
 if TYPE_CHECKING:
     import altair
@@ -79,21 +80,43 @@ class Interpolation(Result):
         """Every text once, in the order in which they come."""
         return tuple(dict.fromkeys(self.texts))
 
+    @property
+    def ends_kept(self) -> tuple[bool, bool]:
+        """Whether each end is written as it was read, but for case and blanks."""
+        return normalized(self.texts[0]) == normalized(self.start_text), normalized(self.texts[-1]) == normalized(self.end_text)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the path is one between the two texts that were given: both have to come back, and something has to change."""
+        lost = [text for text, kept in zip((self.start_text, self.end_text), self.ends_kept, strict=True) if not kept]
+        if self.same_ends or len(self.distinct_texts) == 1:
+            return Verdict(Worth.WORTHLESS, "The path writes one text, so it shows nothing of the way between two.")
+        if lost:
+            which = "Neither text comes" if len(lost) == 2 else f"{lost[0][:60]!r} does not come"
+            return Verdict(
+                Worth.WORTHLESS if len(lost) == 2 else Worth.UNSURE,
+                f"{which} back when its own point is written, so the path runs between other texts than those given: the space does "
+                "not hold them. Give texts like those it was trained on.",
+            )
+        return Verdict(Worth.HOLDS, "Both texts come back when their own points are written.")
+
     def summary(self) -> str:
-        """How many texts lie on the path, and how evenly they change."""
+        """How many texts lie on the path, how evenly they change, and whether it is the path that was asked for."""
         text = f"{counted(len(self.distinct_texts), 'different text')} on a {self.path} path of {len(self.texts)} points"
         if self.same_ends or len(self.distinct_texts) == 1:
-            return f"{text}: the path writes one text, so it shows nothing of the way between two."
-        return (
+            return f"{text}. {self.verdict}"
+        found = (
             f"{text}: {self.monotone_share:.0%} of the changes lead away from the start and towards the end, and the largest holds "
             f"{self.largest_step:.0%} of all change."
         )
+        return found if self.verdict.worth is Worth.HOLDS else f"{found} {self.verdict}"
 
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON, without the points."""
         names = ("start_text", "end_text", "path", "same_ends", "fractions", "texts", "distances_to_start", "distances_to_end")
         measures = ("monotone_share", "rank_correlation", "smoothness", "largest_step")
         found = {name: plain(getattr(self, name)) for name in (*names, *measures)}
+        found |= {"ends_kept": list(self.ends_kept), "verdict": self.verdict.to_dict()}
         return found | {"n_distinct": len(self.distinct_texts), "provenance": self.provenance.to_dict()}
 
     def to_frame(self) -> "pandas.DataFrame":

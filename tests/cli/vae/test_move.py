@@ -29,7 +29,7 @@ def test_interpolation(model, capsys):
     assert "have one point" in capsys.readouterr().err
     assert run("vae", "interpolate", model, ends[0], ends[0], "--json") == 0
     assert json.loads(capsys.readouterr().out)["smoothness"] is None
-    assert "linear, spherical" in refused(capsys, "vae", "interpolate", model, *ends, "--path", "straight")
+    assert "not one of 'linear', 'spherical'" in refused(capsys, "vae", "interpolate", model, *ends, "--path", "straight")
     assert run("vae", "interpolate", model, ends[0]) == 2
 
 

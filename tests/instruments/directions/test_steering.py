@@ -5,6 +5,9 @@ import pytest
 
 from lexframe.exceptions import FingerprintMismatch, InputError, VocabularyError
 from lexframe.instruments import GeneratedTextMetric, LabelWordOdds, TargetTexts, find_direction, frame_direction, steer, steered
+from lexframe.instruments.directions.side_effects import SideEffectBudget
+from lexframe.instruments.directions.steering import SteeredTexts
+from lexframe.verdicts import Worth
 from tests.steerable_toy import steerable_toy
 from tests.tiny_models import tiny_space
 
@@ -108,6 +111,31 @@ def test_steered_texts_beside_unsteered_ones(toy, direction):
     assert texts.unsteered == tuple(toy.generate(PROMPTS, max_new_tokens=4))
     assert (texts.steered_perplexity > texts.unsteered_perplexity).all()
     assert np.isclose(texts.steered_distinct, 1 / 3)
+    verdict = texts.verdict()
+    assert verdict.worth is Worth.WORTHLESS  # one word over and over
+    assert "Do not use this: the text breaks" in texts.summary()
     document = texts.to_dict()
+    assert document["verdict"] == verdict.to_dict()
     assert document["texts"][0]["prompt"] == PROMPTS[0]
     assert document["provenance"]["parameters"]["direction"]["method"] == "frame"
+
+
+@pytest.mark.parametrize(
+    ("steered_to", "perplexity", "distinct", "worth", "says"),
+    [
+        ("they sang", 12.0, 0.9, Worth.UNSURE, "stays fluent"),
+        ("they sang", 15.1, 0.9, Worth.WORTHLESS, "1.5 times that without steering"),
+        ("they sang", 12.0, 0.71, Worth.WORTHLESS, "71% of the word pairs"),
+        ("they ran", 10.0, 0.9, Worth.WORTHLESS, "changes none of 1 text"),
+        ("", float("nan"), 0.9, Worth.WORTHLESS, "writes nothing"),
+    ],
+)
+def test_a_text_that_breaks_is_called_so(steered_to, perplexity, distinct, worth, says):
+    perplexities = (np.array([10.0]), np.array([perplexity]))
+    texts = SteeredTexts(("And",), ("they ran",), (steered_to,), 1, 0.3, *perplexities, 0.9, distinct)
+    assert texts.verdict().worth is worth
+    assert says in str(texts.verdict())
+    assert ("Do not use this" in texts.summary()) is (worth is Worth.WORTHLESS)
+    assert texts.verdict(SideEffectBudget(fluency_ratio=None, distinct_ratio=None)).worth is (
+        Worth.WORTHLESS if steered_to != "they sang" else Worth.UNSURE
+    )

@@ -13,6 +13,7 @@ from lexframe.instruments import (
     frame_direction,
     random_direction,
 )
+from lexframe.verdicts import Worth
 from tests.steerable_toy import steerable_toy
 
 PROMPTS = ["one old cat", "the red sun", "two new", "moon dog"]
@@ -58,7 +59,7 @@ def test_side_effects_grow_with_the_strength_and_stop_it(toy, direction):
     assert (result.layer, result.strength) == (1, 0.2)
     assert [point.strength for point in result.stopped] == [0.4, 8.0]
     assert {point.exceeds for point in result.stopped} == {("divergence",)}
-    assert "2 stronger settings were stopped by the budget" in result.summary()
+    assert "2 stronger settings stopped by the budget" in result.summary()
 
 
 def test_a_strength_that_breaks_generation_is_stopped(toy, direction):
@@ -87,7 +88,21 @@ def test_chance_stands_beside_every_point(toy, direction):
         assert point.control_effects.shape == point.control_divergences.shape == (4,)
     assert "more than any of 4 random directions" in result.summary()
     chance = choose(toy, random_direction(direction, seed=9), metric=LabelWordOdds(("good",), ("bad",)), n_controls=20, budget=GENEROUS)
-    assert "do not rely on it" in chance.summary() or chance.chosen is None
+    assert chance.chosen is None or "Do not use this" in chance.summary()
+    assert chance.verdict.worth is Worth.WORTHLESS
+    assert chance.to_dict()["verdict"]["worth"] == "worthless"
+
+
+def test_a_choice_names_its_metric_with_the_unit(toy, direction):
+    result = choose(toy, direction, budget=GENEROUS, n_controls=4, seed=3)
+    assert "moves the log-odds of 'good' over 'bad' as the next token (nats) by" in result.summary()
+    assert result.verdict.worth is Worth.HOLDS
+    own = choose(toy, direction, budget=GENEROUS, metric=GeneratedTextMetric(count_of_good, max_new_tokens=3), strengths=[4.0])
+    assert "count_of_good of the texts written" in own.summary()
+
+
+def count_of_good(texts):
+    return [text.count("good") for text in texts]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +126,7 @@ def test_results_travel(toy, direction):
     assert frame.chosen.sum() == 1
     document = result.to_dict()
     assert document["chosen"]["layer"] == result.layer
-    assert document["provenance"]["parameters"]["metric"] == "LabelWordOdds"
+    assert document["provenance"]["parameters"]["metric"] == "log-odds of 'good' over 'bad' as the next token (nats)"
     assert "<table" in result._repr_html_()
     assert result.chart().to_dict()["hconcat"]
 

@@ -131,6 +131,8 @@ def _print_edits(found: Any) -> None:
             ),
         ],
     )
+    if found.verdict is not None:
+        printing.note(f"\n{found.verdict}")
     judged = (
         " In target: texts that a classifier of the labeled texts takes for the class moved towards, once they are read again."
         if rates["edit_in_target"] is not None

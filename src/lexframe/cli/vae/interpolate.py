@@ -1,7 +1,7 @@
 """``lexframe vae interpolate``: the texts on the way from one text to another."""
 
 import math
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,7 +14,7 @@ def interpolate(
     start: Annotated[str, typer.Argument(metavar="A", help="Text to start from.")],
     end: Annotated[str, typer.Argument(metavar="B", help="Text to end at.")],
     steps: Annotated[int, typer.Option(min=2, help="Points of the path, both ends included.")] = 9,
-    path: Annotated[str, typer.Option(help="linear or spherical.")] = "linear",
+    path: Annotated[Literal["linear", "spherical"], typer.Option(help="The way between the two points.")] = "linear",
     temperature: inputs.Temperature = 0.0,
     top_p: inputs.TopP = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="Of the draws of words.")] = 0,
@@ -47,4 +47,6 @@ def interpolate(
             f"smoothness {found.smoothness:.2f} (1: straight), largest step {found.largest_step:.2f} of the way "
             f"({1 / (steps - 1):.2f}: even), both of the points of these texts, read again."
         )
+    if found.verdict.worth != "holds":
+        printing.note(str(found.verdict))
     printing.note("From start, from end: word edits over the length of the longer text, from the texts of both ends as decoded.")

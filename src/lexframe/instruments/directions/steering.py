@@ -15,11 +15,12 @@ from jaxtyping import Float
 from lexframe.checks import plain
 from lexframe.exceptions import InputError
 from lexframe.instruments.directions.direction import Direction
-from lexframe.instruments.directions.side_effects import continuation_log_loss, distinct_share, head_space
+from lexframe.instruments.directions.side_effects import SideEffectBudget, continuation_log_loss, distinct_share, head_space
 from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import Intervention, Progress, Representation, SteerableSpace
 from lexframe.text_forms import counted
+from lexframe.verdicts import Verdict, Worth
 
 if TYPE_CHECKING:
     import pandas
@@ -67,6 +68,12 @@ EffectMetric = Callable[[SteerableSpace, Sequence[str]], Scores]
 """Scores prompts, higher for the positive pole."""
 
 
+def metric_name(metric: EffectMetric) -> str:
+    """What a metric measures, with its unit where it says so: a `description`, or the name of the function."""
+    described = getattr(metric, "description", None)
+    return described if isinstance(described, str) else getattr(metric, "__name__", type(metric).__name__)
+
+
 @dataclass(frozen=True, slots=True)
 class LabelWordOdds:
     """Log-odds of the poles' words as the next token after each prompt.
@@ -79,6 +86,11 @@ class LabelWordOdds:
 
     positive: tuple[str, ...]
     negative: tuple[str, ...]
+
+    @property
+    def description(self) -> str:
+        """What it measures, and its unit."""
+        return f"log-odds of {_listed(self.positive)} over {_listed(self.negative)} as the next token (nats)"
 
     def __call__(self, space: SteerableSpace, prompts: Sequence[str], /) -> Scores:
         """Log of the summed probability of the positive words over that of the negative ones."""
@@ -108,6 +120,11 @@ class TargetTexts:
 
     positive: tuple[str, ...]
     negative: tuple[str, ...]
+
+    @property
+    def description(self) -> str:
+        """What it measures, and its unit."""
+        return "log-probability of held-out positive texts over that of negative ones (nats a token)"
 
     def __call__(self, space: SteerableSpace, prompts: Sequence[str], /) -> Scores:
         """Difference in nats per token."""
@@ -140,6 +157,11 @@ class GeneratedTextMetric:
     max_new_tokens: int = 24
     temperature: float = 0.8
     seed: int = 0
+
+    @property
+    def description(self) -> str:
+        """What it measures: the name of the function."""
+        return f"{getattr(self.score, '__name__', type(self.score).__name__)} of the texts written"
 
     def __call__(self, space: SteerableSpace, prompts: Sequence[str], /) -> Scores:
         """Scores of what is written after each prompt."""
@@ -183,10 +205,51 @@ class SteeredTexts(Result):
     steered_distinct: float
     provenance: Provenance = field(default_factory=Provenance)
 
+    @property
+    def changed(self) -> int:
+        """Texts that steering changed."""
+        return sum(before != after for before, after in zip(self.unsteered, self.steered, strict=True))
+
+    def verdict(self, budget: SideEffectBudget | None = None) -> Verdict:
+        """Whether what was written is still language, and was changed at all.
+
+        Parameters
+        ----------
+        budget : SideEffectBudget, optional
+            Its limits of fluency and repetition count, as in :func:`choose_steering`. Default: that of ``SideEffectBudget()``.
+
+        Returns
+        -------
+        Verdict
+            ``worthless`` where no text changed, nothing was written, or a limit is broken. What is fluent is ``unsure``: only
+            :func:`choose_steering` says whether it moves towards the pole.
+        """
+        budget = budget or SideEffectBudget()
+        before, after = (_mean_loss(values) for values in (self.unsteered_perplexity, self.steered_perplexity))
+        if not self.changed:
+            return Verdict(Worth.WORTHLESS, f"Steering changes none of {counted(len(self.prompts), 'text')}.")
+        if not np.isfinite(after):
+            return Verdict(Worth.WORTHLESS, "With steering the model writes nothing.")
+        fluency = float(np.exp(after - before))
+        distinct = self.steered_distinct / max(self.unsteered_distinct, np.finfo(float).tiny)
+        broken = budget.exceeded_by(fluency_ratio=fluency, distinct_ratio=distinct)
+        figures = (
+            f"perplexity under the unsteered model is {np.exp(after):,.0f}, {fluency:.1f} times that without steering, "
+            f"and {self.steered_distinct:.0%} of the word pairs are different ({self.unsteered_distinct:.0%} without)"
+        )
+        if broken:
+            return Verdict(Worth.WORTHLESS, f"The text breaks: {figures}. Steer less strongly, or at another layer.")
+        return Verdict(Worth.UNSURE, f"The text stays fluent: {figures}.")
+
     def summary(self) -> str:
-        """How many texts steering changed, and what it costs in perplexity."""
-        changed = sum(before != after for before, after in zip(self.unsteered, self.steered, strict=True))
-        said = f"Steered at layer {self.layer} with strength {self.strength:g}: {changed} of {counted(len(self.prompts), 'text')} changed"
+        """How many texts steering changed, what it costs in perplexity, and whether the text breaks."""
+        verdict = self.verdict()
+        return f"{self._found()} {verdict}" if verdict.worth is Worth.WORTHLESS else self._found()
+
+    def _found(self) -> str:
+        said = (
+            f"Steered at layer {self.layer} with strength {self.strength:g}: {self.changed} of {counted(len(self.prompts), 'text')} changed"
+        )
         found = (self.unsteered_perplexity, self.steered_perplexity)
         if all(np.isfinite(values).any() for values in found):
             before, after = (float(np.nanmedian(values)) for values in found)
@@ -217,8 +280,19 @@ class SteeredTexts(Result):
             "texts": texts,
             "unsteered_distinct": self.unsteered_distinct,
             "steered_distinct": self.steered_distinct,
+            "verdict": self.verdict().to_dict(),
             "provenance": self.provenance.to_dict(),
         }
+
+
+def _mean_loss(perplexities: Float[np.ndarray, " n_prompts"]) -> float:
+    """Mean nats a token over the texts in which something was written; not a number without any."""
+    written = perplexities[np.isfinite(perplexities)]
+    return float(np.log(written).mean()) if len(written) else float("nan")
+
+
+def _listed(words: Sequence[str]) -> str:
+    return ", ".join(map(repr, words))
 
 
 def steer(

@@ -12,11 +12,13 @@ from lexframe.instruments.directions.direction import Direction
 from lexframe.instruments.directions.direction_finding import random_direction
 from lexframe.instruments.directions.neutral_texts import NEUTRAL_PROMPTS, NEUTRAL_TEXTS
 from lexframe.instruments.directions.side_effects import NeutralReading, SideEffectBudget, continuation_log_loss, distinct_share
-from lexframe.instruments.directions.steering import EffectMetric, LabelWordOdds, steered
+from lexframe.instruments.directions.steering import EffectMetric, LabelWordOdds, metric_name, steered
 from lexframe.intervals import Estimate, mean_over_items
 from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import Progress, SteerableSpace, resolve_layer
+from lexframe.text_forms import counted
+from lexframe.verdicts import Verdict, Worth, judged
 
 if TYPE_CHECKING:
     import pandas
@@ -100,6 +102,8 @@ class SteeringChoice(Result):
     n_prompts : int
         Development prompts; nothing is known of others.
     provenance : Provenance
+    metric : str
+        What the effect is of, with its unit.
     """
 
     points: tuple[SteeringPoint, ...]
@@ -110,6 +114,7 @@ class SteeringChoice(Result):
     negative: str
     n_prompts: int
     provenance: Provenance
+    metric: str = "metric"
 
     @property
     def layer(self) -> int:
@@ -127,30 +132,44 @@ class SteeringChoice(Result):
         floor = self.chosen.effect.value if self.chosen else 0.0
         return tuple(point for point in self.points if point.exceeds and point.effect.value > floor)
 
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the chosen setting does more than chance: its interval above the largest effect of a random direction."""
+        if self.chosen is None:
+            return Verdict(
+                Worth.WORTHLESS, f"No layer and strength moves the model from {self.negative} to {self.positive} within the budget."
+            )
+        effect, largest = self.chosen.effect, float(np.abs(self.chosen.control_effects).max(initial=0.0))
+        n_controls = counted(len(self.chosen.control_effects), "random direction")
+        return judged(
+            Estimate(effect.value - largest, effect.low - largest, effect.high - largest),
+            f"The effect is {effect}, and {n_controls} of the same length {'has' if n_controls.startswith('1 ') else 'have'} "
+            f"at most {largest:.2f} either way.",
+        )
+
     def summary(self) -> str:
         """What was found, in two or three sentences."""
-        stopped = f" {len(self.stopped)} stronger settings were stopped by the budget." if self.stopped else ""
+        stopped = f" {counted(len(self.stopped), 'stronger setting')} stopped by the budget." if self.stopped else ""
         if self.chosen is None:
-            return (
-                f"No layer and strength moves the model from {self.negative} to {self.positive} within the budget.{stopped} "
-                "Try smaller strengths, another method or pooling, more examples, or a wider budget."
-            )
+            return f"{self.verdict}{stopped} Try smaller strengths, another method or pooling, more examples, or a wider budget."
         point, largest = self.chosen, float(np.abs(self.chosen.control_effects).max(initial=0.0))
         chance = (
             f"more than any of {len(point.control_effects)} random directions of the same length (at most {largest:.2f} either way)"
             if point.effect.value > largest
-            else f"no more than a random direction of the same length can do ({largest:.2f}): do not rely on it"
+            else f"no more than a random direction of the same length can do ({largest:.2f})"
         )
         return (
-            f"Layer {point.layer} at strength {point.strength:g} moves the metric by {point.effect}, {chance}. It moves "
+            f"Layer {point.layer} at strength {point.strength:g} moves the {self.metric} by {point.effect}, {chance}. It moves "
             f"{point.anti_steered.value:.0%} of the prompts the wrong way and costs {point.divergence.value:.2f} nats per token on neutral "
-            f"texts.{stopped}"
+            f"texts.{stopped}{'' if self.verdict.worth is Worth.HOLDS else f' {self.verdict}'}"
         )
 
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON; intervals as [low, high]."""
         return {
             "summary": self.summary(),
+            "metric": self.metric,
+            "verdict": self.verdict.to_dict(),
             "chosen": self.chosen.to_dict() if self.chosen else None,
             "slope": self.slope.to_dict() if self.slope else None,
             "budget": asdict(self.budget),
@@ -257,7 +276,7 @@ def choose_steering(
     points, chosen = _with_fluency(points, _Writing(space, direction, list(prompts), max_new_tokens, temperature, seed), budget)
     parameters = {
         "direction": direction.to_dict(),
-        "metric": getattr(metric, "__name__", type(metric).__name__),
+        "metric": metric_name(metric),
         "strengths": [float(strength) for strength in strengths],
         "n_controls": n_controls,
         "max_new_tokens": max_new_tokens,
@@ -272,6 +291,7 @@ def choose_steering(
         negative=direction.negative,
         n_prompts=len(prompts),
         provenance=Provenance(space=space.fingerprint, seed=seed, parameters=parameters),
+        metric=metric_name(metric),
     )
 
 
