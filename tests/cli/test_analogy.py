@@ -128,6 +128,30 @@ def test_retrofit_the_words_of_a_model(model, tmp_path, capsys):
     assert set(words) <= set(read_word_vectors(tmp_path / "m.vec").words)
 
 
+def test_words_with_blanks_are_retrofitted_and_written(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    words = ["new york", "boston", "paris", "rome", "oslo", "bonn", "kiev", "riga", "lima", "cairo", "delhi", "tokyo"]
+    lines = [f"{word} {' '.join(f'{number:.3f}' for number in rng.normal(size=4))}" for word in words]
+    (tmp_path / "v.vec").write_text("12 4\n" + "\n".join(lines) + "\n")
+    (tmp_path / "e.tsv").write_text("".join(f"{word}\t{other}\n" for word, other in itertools.pairwise(words)))
+    given = ("retrofit", tmp_path / "e.tsv", "--source", tmp_path / "v.vec", "--out")
+    assert run(*given, tmp_path / "m.vec") == 0
+    assert "1 word with blanks within: gensim cannot read" in capsys.readouterr().err
+    assert set(read_word_vectors(tmp_path / "m.vec").words) == set(words)
+    assert run(*given, tmp_path / "n.vec", "--blanks", "_") == 0
+    models = pytest.importorskip("gensim.models")
+    assert "new_york" in models.KeyedVectors.load_word2vec_format(str(tmp_path / "n.vec")).key_to_index
+
+
+def test_pieces_of_an_unknown_word_are_said(model, capsys):
+    assert run("analogy", "cat", "dog", "caaat", "-m", model) == 0
+    said = capsys.readouterr().err
+    assert "'caaat' is no word of the vocabulary" in said
+    assert "Did you mean cat?" in said
+    assert run("analogy", "CAT", "dog", "mat", "-m", model) == 0
+    assert "no word of the vocabulary" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -138,7 +162,8 @@ def test_retrofit_the_words_of_a_model(model, tmp_path, capsys):
         (("analogies", "nowhere"), "no such file or folder"),
         (("analogies", "{questions}", "--source", "{vectors}", "--methods", "magic"), "no analogy method 'magic'"),
         (("retrofit", "nowhere.tsv", "--out", "x.vec"), "nowhere.tsv: no such file"),
-        (("retrofit", "{questions}", "--out", "x.vec"), "expected a word, a word"),
+        (("retrofit", "{questions}", "--out", "x.vec"), "heads questions of analogies"),
+        (("analogy", "w0", "w0s", "w01", "--source", "{vectors}"), "Did you mean w"),
     ],
 )
 def test_one_line_when_something_is_wrong(arguments, message, vectors, questions, capsys):

@@ -66,9 +66,38 @@ def test_there_and_back(name, tmp_path):
     found = read_word_vectors(write_word_vectors(vectors, tmp_path / name))
     assert found.words == WORDS
     np.testing.assert_array_equal(found.vectors, vectors.vectors)
-    with pytest.raises(InputError, match="The word 'new york' is empty or holds white space"):
-        write_word_vectors(WordVectors(("new york",), VECTORS[:1]), tmp_path / "x.vec")
+    for word in ("", " york", "new  york", "new\tyork", "new\nyork", "new\u2028york"):
+        with pytest.raises(InputError, match="cannot be written into a text file of word vectors"):
+            write_word_vectors(WordVectors((word,), VECTORS[:1]), tmp_path / "x.vec")
     assert not (tmp_path / "x.vec").exists()
+
+
+def test_words_with_blanks_are_written_as_they_are_or_with_another_sign(tmp_path):
+    models = pytest.importorskip("gensim.models")
+    vectors = WordVectors(("new york", ". . .", "2008"), VECTORS[:3])
+    assert read_word_vectors(write_word_vectors(vectors, tmp_path / "a.vec")).words == vectors.words
+    joined = write_word_vectors(vectors, tmp_path / "b.vec", blanks="_")
+    assert read_word_vectors(joined).words == ("new_york", "._._.", "2008")
+    assert list(models.KeyedVectors.load_word2vec_format(str(joined)).key_to_index) == ["new_york", "._._.", "2008"]
+    with pytest.raises(InputError, match="'new york' and 'new_york' would both be written 'new_york'"):
+        write_word_vectors(WordVectors(("new york", "new_york"), VECTORS[:2]), tmp_path / "c.vec", blanks="_")
+
+
+def test_lines_that_begin_with_blanks_and_words_like_numbers(tmp_path):
+    (tmp_path / "v.txt").write_text("  the 1 2\n\t a  3\t4\n  9 9\n2008 5 6\nno\u00a0break 7 8\n")
+    found = read_word_vectors(tmp_path / "v.txt")
+    assert found.words == ("the", "a", "2008", "no\u00a0break")
+    np.testing.assert_array_equal(found.vectors, [[1, 2], [3, 4], [5, 6], [7, 8]])
+    assert found.provenance.parameters["n_without_word"] == 1
+
+
+@pytest.mark.parametrize("first", ["new york", ". . .", "2008", "apollo 11"])
+def test_dimensions_are_what_most_lines_agree_on(first, tmp_path):
+    """Without a first line that says so; `apollo 11` would be three numbers behind a word, were it not for the others."""
+    (tmp_path / "v.txt").write_text(f"{first} 1 2\nb 3 4\nc d 5 6\n")
+    found = read_word_vectors(tmp_path / "v.txt")
+    assert found.words == (first, "b", "c d")
+    np.testing.assert_array_equal(found.vectors, [[1, 2], [3, 4], [5, 6]])
 
 
 def test_words_with_blanks_and_words_that_stand_twice(tmp_path):

@@ -26,7 +26,7 @@ def test_look_up():
     assert vectors.rows(["w3", "w0", "w3"]).tolist() == [3, 0, 3]
     np.testing.assert_array_equal(vectors.of(["w3", "w0"]), vectors.vectors[[3, 0]])
     assert vectors.rows([]).shape == (0,)
-    with pytest.raises(VocabularyError, match=r"No vector for 'x', 'y' among the 6 words of draws"):
+    with pytest.raises(VocabularyError, match=r"No vector for 'x', 'y' among 6 words of draws"):
         vectors.rows(["w1", "x", "y"])
 
 

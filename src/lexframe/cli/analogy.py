@@ -35,5 +35,7 @@ def analogy(
         printing.document({**found.to_dict(), "source": vectors.source, "provenance": vectors.provenance.to_dict()})
         return
     printing.table(["word", method], [[word, f"{score:.3f}"] for word, score in found.ranked])
+    for line in found.notes:
+        printing.note(f"\n{line}")
     left_out = "every word may be the answer" if honest else f"{a}, {a_} and {b} are left out; --honest lets them in"
     printing.note(f"\n{a} : {a_} :: {b} : ?  among {len(vectors):,} words of {vectors.source}; {left_out}.")

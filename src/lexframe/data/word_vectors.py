@@ -4,7 +4,8 @@ Words stand in the order of their frequency, so that a row number is a rank, tie
 first 20,000" means what people mean by it.
 """
 
-from collections.abc import Iterable, Sequence
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -15,6 +16,10 @@ from jaxtyping import Float32, Int
 from lexframe.exceptions import InputError, VocabularyError
 from lexframe.linalg import shrunken_whitening, unit_rows
 from lexframe.provenance import Provenance
+from lexframe.text_forms import counted
+
+MOST_SPELLINGS = 50_000
+"""Words, the most frequent ones, among which a misspelt one is looked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +36,8 @@ class WordVectors:
         For people: a file, or a model and what was taken from it.
     provenance : Provenance
         What made the vectors.
+    pieces : mapping of str to tuple of str
+        Of words that are no item of a model's vocabulary, the items whose mean stands for them.
 
     Raises
     ------
@@ -42,6 +49,7 @@ class WordVectors:
     vectors: Float32[np.ndarray, "n_words n_dims"]
     source: str = ""
     provenance: Provenance = field(default_factory=Provenance)
+    pieces: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.words) != len(self.vectors):
@@ -82,10 +90,22 @@ class WordVectors:
         missing = [word for word in words if word not in self.index]
         if missing:
             raise VocabularyError(
-                f"No vector for {', '.join(map(repr, missing[:5]))} among the {len(self):,} words of {self.source or 'these vectors'}. "
+                f"No vector for {', '.join(map(repr, missing[:5]))} among {counted(len(self), 'word')} of "
+                f"{self.source or 'these vectors'}. {self.similar_spellings(missing[0])}"
                 "Check the spelling and the case, or choose other words."
             )
         return np.array([self.index[word] for word in words], dtype=np.int64)
+
+    def similar_spellings(self, word: str) -> str:
+        """The sentence "Did you mean …? " with known words that are spelt alike; empty where there is none."""
+        near = difflib.get_close_matches(word.casefold(), self._by_spelling, n=3, cutoff=0.75)
+        return f"Did you mean {' or '.join(self._by_spelling[one] for one in near)}? " if near else ""
+
+    @cached_property
+    def _by_spelling(self) -> dict[str, str]:
+        """Whole words by their folded spelling, of those that misspellings are looked for among."""
+        whole = (word for word in self.words[:MOST_SPELLINGS] if word not in self.pieces)
+        return {word.casefold(): word for word in reversed(list(whole))}
 
     def of(self, words: Sequence[str]) -> Float32[np.ndarray, "n n_dims"]:
         """Vectors of `words`, in their order; see :meth:`rows` for words without one."""

@@ -210,7 +210,7 @@ def test_rankings_equal_gensims(keyed, monkeypatch):
     for question in asked:
         given = {"positive": [question.b, question.a_], "negative": [question.a], "topn": 3}
         for method, ranked in (("3cosadd", theirs.most_similar(**given)), ("3cosmul", theirs.most_similar_cosmul(**given))):
-            found = solve_analogy(vectors, question.a, question.a_, question.b, method=method, n=3)
+            found = solve_analogy(vectors, question.a, question.a_, question.b, method=method, n=3, lower=False)
             assert [word for word, _ in found.ranked] == [word for word, _ in ranked]
 
 
@@ -242,8 +242,8 @@ def test_case_is_an_option():
     assert evaluate_analogies(spelt, [question], methods=["3cosadd"]).score("3cosadd").accuracy.value == 1
     assert evaluate_analogies(spelt, [question], methods=["3cosadd"], lower=False).score("3cosadd").n_covered == 0
     # Both spellings of man are left out together.
-    assert [word for word, _ in solve_analogy(spelt, "man", "woman", "king", lower=True).ranked] == ["Queen"]
-    assert [word for word, _ in solve_analogy(spelt, "Man", "woman", "king").ranked] == ["Queen", "man"]
+    assert [word for word, _ in solve_analogy(spelt, "man", "woman", "king").ranked] == ["Queen"]
+    assert [word for word, _ in solve_analogy(spelt, "Man", "woman", "king", lower=False).ranked] == ["Queen", "man"]
 
 
 def test_all_spellings_of_the_question_are_left_out():

@@ -106,14 +106,24 @@ def test_pairs_are_read(tmp_path, name):
     assert read_minimal_pairs(path) == make_pairs()
 
 
+def test_the_names_of_blimps_own_files_are_read_too(tmp_path):
+    rows = [
+        {"sentence_good": "a", "sentence_bad": "b", "UID": "p", "linguistics_term": "t", "field": "syntax"},
+        {"good": "c", "bad": "d", "uid": "q", "term": "t"},
+    ]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert read_minimal_pairs(tmp_path / "pairs.jsonl") == [{"good": "a", "bad": "b", "uid": "p", "term": "t"}, rows[1]]
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
         (
             [{"good": "a", "bad": "b", "uid": "p", "term": "t"}, {"good": "a", "uid": "p", "term": "t"}],
-            "line 2: the field 'bad' is missing",
+            r"line 2: the field 'bad' \(in BLiMP's files 'sentence_bad'\) is missing",
         ),
-        ([{"good": "a", "bad": None, "uid": "p", "term": "t"}], "line 1: the field 'bad' holds NoneType"),
+        ([{"good": "a", "bad": None, "uid": "p", "term": "t"}], "line 1: the field 'bad' .* is missing"),
+        ([{"good": "a", "bad": 3, "uid": "p", "term": "t"}], "line 1: the field 'bad' .* holds int, not text"),
         ([], "holds no minimal pair"),
         (["text"], "line 1: holds str"),
     ],

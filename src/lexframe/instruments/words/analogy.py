@@ -27,6 +27,7 @@ from lexframe.data.word_vectors import WordVectors
 from lexframe.exceptions import InputError, VocabularyError
 from lexframe.provenance import Provenance
 from lexframe.results import Result
+from lexframe.text_forms import counted
 
 if TYPE_CHECKING:
     import pandas
@@ -182,6 +183,8 @@ class Analogy(Result):
     exclude : bool
         Whether a, a' and b were left out.
     provenance : Provenance
+    notes : tuple of str
+        What a reader should know, such as words that the model does not have.
     """
 
     question: AnalogyQuestion
@@ -189,6 +192,7 @@ class Analogy(Result):
     ranked: tuple[tuple[str, float], ...]
     exclude: bool
     provenance: Provenance = field(default_factory=Provenance)
+    notes: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """The question and its answer."""
@@ -196,13 +200,14 @@ class Analogy(Result):
         if not self.ranked:
             return f"{asked} … no word is left to answer."
         word, score = self.ranked[0]
-        return f"{asked} {word} ({self.method}, {score:.3f}){'' if self.exclude else '; every word was allowed'}."
+        found = f"{asked} {word} ({self.method}, {score:.3f}){'' if self.exclude else '; every word was allowed'}."
+        return " ".join([found, *self.notes])
 
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON."""
         asked = {"a": self.question.a, "a_": self.question.a_, "b": self.question.b}
         ranked = [{"word": word, "score": score} for word, score in self.ranked]
-        found = {**asked, "method": self.method, "exclude": self.exclude, "ranked": ranked}
+        found = {**asked, "method": self.method, "exclude": self.exclude, "ranked": ranked, "notes": list(self.notes)}
         return found | {"provenance": self.provenance.to_dict()}
 
     def to_frame(self) -> "pandas.DataFrame":
@@ -213,7 +218,7 @@ class Analogy(Result):
 
 
 def solve_analogy(
-    vectors: WordVectors, a: str, a_: str, b: str, *, method: str = "3cosadd", n: int = 10, exclude: bool = True, lower: bool = False
+    vectors: WordVectors, a: str, a_: str, b: str, *, method: str = "3cosadd", n: int = 10, exclude: bool = True, lower: bool = True
 ) -> Analogy:
     """Words x such that a is to a' as b is to x, the best first.
 
@@ -230,7 +235,7 @@ def solve_analogy(
     exclude : bool
         Leave a, a' and b out, as is usual: without that the answer is often b itself.
     lower : bool
-        Words that differ in case alone are one word.
+        Words that differ in case alone are one word, as in :func:`evaluate_analogies`.
 
     Returns
     -------
@@ -252,8 +257,8 @@ def solve_analogy(
     missing = [word for word in (a, a_, b) if vocabulary.row(word) < 0]
     if missing:
         raise VocabularyError(
-            f"No vector for {', '.join(map(repr, missing))} among the {len(vectors):,} words of {vectors.source or 'these vectors'}. "
-            "Check the spelling and the case, or choose other words."
+            f"No vector for {', '.join(map(repr, missing))} among {counted(len(vectors), 'word')} of {vectors.source or 'these vectors'}. "
+            f"{vectors.similar_spellings(missing[0])}Check the spelling and the case, or choose other words."
         )
     asked = np.array([vocabulary.row(word) for word in (a, a_, b)])
     units = vocabulary.units
@@ -264,7 +269,18 @@ def solve_analogy(
         order = order[~np.isin(order, [row for word in (a, a_, b) for row in vocabulary.rows(word)])]
     ranked = tuple((vectors.words[row], float(scores[row])) for row in order[:n].tolist())
     parameters = {**vectors.provenance.parameters, "source": vectors.source, "lower": lower}
-    return Analogy(AnalogyQuestion(a, a_, b), method, ranked, exclude, Provenance(space=vectors.provenance.space, parameters=parameters))
+    provenance = Provenance(space=vectors.provenance.space, parameters=parameters)
+    notes = tuple(_piece_note(vectors, vectors.words[row]) for row in dict.fromkeys(asked.tolist()) if vectors.words[row] in vectors.pieces)
+    return Analogy(AnalogyQuestion(a, a_, b), method, ranked, exclude, provenance, notes)
+
+
+def _piece_note(vectors: WordVectors, word: str) -> str:
+    """What stands for a word that is no item of the vocabulary, and which known word may have been meant."""
+    pieces = vectors.pieces[word]
+    return (
+        f"{word!r} is no word of the vocabulary: the mean of its pieces {', '.join(map(repr, pieces))} stands for it, and the answer is "
+        f"about these. {vectors.similar_spellings(word)}"
+    ).rstrip()
 
 
 def cosines(

@@ -65,12 +65,14 @@ def vocabulary_vectors(space: VocabularySpace, words: Sequence[str], *, table: s
     ids = {word: _ids(space, word) for word in dict.fromkeys(words)}
     kept = {word: found for word, found in ids.items() if found}
     used = sorted({number for found in kept.values() for number in found})
+    several = {word: found for word, found in kept.items() if len(found) > 1}
     mean = _averaging(list(kept.values()), {number: row for row, number in enumerate(used)})
     return WordVectors(
         tuple(kept),
         np.ascontiguousarray(mean @ _table_rows(space, table, used), dtype=np.float32),
         source=f"{space.fingerprint.model}, {table}",
         provenance=Provenance(space=space.fingerprint, parameters={"table": table}),
+        pieces={word: tuple(space.token_texts(found)) for word, found in several.items()},
     )
 
 

@@ -18,7 +18,8 @@ from lexframe.training.language_model.evaluation_result import MinimalPairs
 
 Progress = Callable[[Iterable[Any]], Iterable[Any]]
 
-PAIR_FIELDS = ("good", "bad", "uid", "term")
+PAIR_FIELDS = {"good": "sentence_good", "bad": "sentence_bad", "uid": "UID", "term": "linguistics_term"}
+"""Fields of a pair, and what BLiMP's own files call them."""
 
 
 def pair_accuracy(good_scores: Float[np.ndarray, " n_pairs"], bad_scores: Float[np.ndarray, " n_pairs"]) -> float:
@@ -114,7 +115,8 @@ def read_minimal_pairs(path: str | Path) -> list[dict[str, str]]:
     Parameters
     ----------
     path : str or Path
-        One JSON object a line with ``good``, ``bad``, ``uid`` and ``term``; other fields are left aside.
+        One JSON object a line with ``good``, ``bad``, ``uid`` (the paradigm) and ``term`` (the phenomenon), or with BLiMP's own names
+        ``sentence_good``, ``sentence_bad``, ``UID`` and ``linguistics_term``; other fields are left aside.
 
     Returns
     -------
@@ -125,15 +127,17 @@ def read_minimal_pairs(path: str | Path) -> list[dict[str, str]]:
     DataError
         If the file cannot be read, holds no pair, or a pair lacks a field.
     """
-    pairs = []
+    pairs: list[dict[str, str]] = []
     for number, row in read_json_lines(path):
-        for name in PAIR_FIELDS:
-            if not isinstance(row.get(name), str):
-                found = f"holds {type(row[name]).__name__}, not text" if name in row else "is missing"
+        pair: dict[str, Any] = {name: row[name] if name in row else row.get(theirs) for name, theirs in PAIR_FIELDS.items()}
+        for name, value in pair.items():
+            if not isinstance(value, str):
+                found = "is missing" if value is None else f"holds {type(value).__name__}, not text"
                 raise DataError(
-                    f"{path}, line {number}: the field {name!r} {found}. A minimal pair has the texts {', '.join(PAIR_FIELDS)}."
+                    f"{path}, line {number}: the field {name!r} (in BLiMP's files {PAIR_FIELDS[name]!r}) {found}. A minimal pair has the "
+                    f"texts {', '.join(PAIR_FIELDS)}."
                 )
-        pairs.append({name: row[name] for name in PAIR_FIELDS})
+        pairs.append(pair)
     if not pairs:
         raise DataError(f"{path} holds no minimal pair. Expected one JSON object a line with {', '.join(PAIR_FIELDS)}.")
     return pairs
