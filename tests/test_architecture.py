@@ -428,3 +428,28 @@ def test_remote_code_is_never_switched_on():
                 if getattr(defaults.get("trust_remote_code"), "value", None) is True:
                     found.append(f"{module}:{node.lineno}")
     assert not found
+
+
+# These are read by nobody but the line that wrote them, and an infinite loss has to come back as it was.
+OWN_JSON = {"lexframe.files", "lexframe.training.checkpoints", "lexframe.adaptation.cells", "lexframe.spaces.text_vae.files"}
+
+
+def json_written(source):
+    """Lines that write JSON by themselves."""
+    for node in ast.walk(ast.parse(source)):
+        if (
+            isinstance(node, ast.Attribute)
+            and node.attr in ("dumps", "dump", "to_json")
+            and getattr(node.value, "id", "") in ("json", "frame", "table")
+        ):
+            yield node.lineno
+        if isinstance(node, ast.ImportFrom) and node.module == "json" and {"dumps", "dump"} & {alias.name for alias in node.names}:
+            yield node.lineno
+
+
+def test_json_is_written_in_one_place():
+    """``files.json_text`` is strict: a bare NaN is no JSON, and other programs refuse the file."""
+    found = [f"{name}:{line}" for module, _, name, source in sources() if module not in OWN_JSON for line in json_written(source)]
+    assert not found, "use lexframe.files.json_text: " + ", ".join(found)
+    assert [*json_written("import json\njson.dumps(1)")] == [2]
+    assert [*json_written("from json import dumps")] == [1]

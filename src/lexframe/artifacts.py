@@ -17,9 +17,8 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from lexframe.checks import plain
 from lexframe.exceptions import DataError, InputError, LexframeError
-from lexframe.files import replacing, write_text
+from lexframe.files import json_text, replacing, write_text
 from lexframe.provenance import Provenance, array_hash
 
 FORMAT = 2
@@ -166,11 +165,11 @@ def _as_json(artifact: Artifact, digest: str) -> str:
         "kind": artifact.kind,
         "version": artifact.version,
         "arrays": digest,
-        "parameters": plain(artifact.parameters),
-        "provenance": plain(artifact.provenance.to_dict()),
+        "parameters": artifact.parameters,
+        "provenance": artifact.provenance.to_dict(),
     }
     try:
-        text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        text = json_text(document, indent=2) + "\n"
         text.encode("utf-8")
     except (TypeError, ValueError) as error:
         raise InputError(

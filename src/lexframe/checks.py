@@ -1,6 +1,7 @@
 """What people hand in, checked before anything is computed with it, and plain values for what they get."""
 
 from collections.abc import Hashable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -130,11 +131,15 @@ def class_number(label: Hashable, classes: Sequence[Any]) -> int:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON knows it: arrays and tuples become lists, at any depth, and what is not finite becomes None."""
+    """A value as JSON knows it: arrays and tuples become lists, dates texts, and what is not finite or missing None, at any depth."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
+    if isinstance(value, date):  # a time too; pandas' NaT, which is one, stands for none
+        return None if is_missing(value) else value.isoformat()
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    return None if not isinstance(value, str | bool | int) and is_missing(value) else value

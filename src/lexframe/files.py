@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
+from lexframe.checks import plain
 from lexframe.exceptions import InputError
 
 _CANNOT_WRITE = (OSError, SafetensorError)  # a full disk is a SafetensorError where weights are written
@@ -89,9 +91,31 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def json_text(value: Any, *, indent: int | None = None, sort_keys: bool = False, ascii_only: bool = False) -> str:
+    """A value as strict JSON, in one line where no indent is given; what is not finite becomes null.
+
+    Whatever leaves the program as JSON is written here: a bare NaN or Infinity is no JSON, and other programs refuse the file.
+
+    Parameters
+    ----------
+    value : object
+        Of plain values, arrays, dates and mappings and sequences; see :func:`lexframe.checks.plain`.
+    indent : int, optional
+        Of a document that people read.
+    sort_keys, ascii_only : bool
+        For hashes, whose text must not depend on an order or an encoding.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it holds what JSON cannot.
+    """
+    return json.dumps(plain(value), indent=indent, sort_keys=sort_keys, ensure_ascii=ascii_only, allow_nan=False)
+
+
 def write_json(path: str | os.PathLike[str], document: Any) -> None:
     """Write `document` as indented JSON, atomically."""
-    write_text(path, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json_text(document, indent=2) + "\n")
 
 
 def _finish(written: Path) -> None:
@@ -109,4 +133,13 @@ def _umask() -> int:
 
 def _cannot_write(path: Path, error: Exception) -> InputError:
     reason = getattr(error, "strerror", None) or str(error)
-    return InputError(f"{path} cannot be written: {reason}. What was there before is kept; free space or name another place.")
+    return InputError(f"{path} cannot be written: {reason}. What was there before is kept. {advice_on_writing(reason)}")
+
+
+def advice_on_writing(reason: str) -> str:
+    """What to do about a file that cannot be written, from what the system says: advice that does not fit sends people astray."""
+    if re.search(r"space|quota|too large", reason, re.IGNORECASE):
+        return "Free space, or name another place."
+    if re.search(r"permi|denied|read-only", reason, re.IGNORECASE):
+        return "Ask for the right to write, or name another place."
+    return "Name another place."

@@ -3,7 +3,6 @@
 import functools
 import hashlib
 import importlib.metadata
-import json
 import platform
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lexframe.exceptions import FingerprintMismatch
+from lexframe.files import json_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class Provenance:
 
 
 def _digest(document: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:12]
+    return hashlib.sha256(json_text(document, sort_keys=True, ascii_only=True).encode()).hexdigest()[:12]
 
 
 def package_versions(names: Iterable[str] = ("lexframe", "numpy", "scikit-learn", "torch", "transformers")) -> dict[str, str]:

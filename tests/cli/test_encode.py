@@ -115,7 +115,7 @@ def test_out_in_delete_restore_and_compact(file, model, tmp_path, capsys):
     assert run("store", "import", tmp_path / "o.parquet", "--out", tmp_path / "mine", "--made-by", "me", "--column", "layer_1_mean") == 0
     assert len(LatentStore(tmp_path / "mine")) == 3
     before = LatentStore(out).version
-    assert run("store", "delete", out, "--where", "year = 2020") == 0
+    assert run("store", "delete", out, "--where", "year = 2020", "--yes") == 0
     assert len(LatentStore(out)) == 5
     capsys.readouterr()
     assert run("store", "versions", out, "--json") == 0
@@ -194,3 +194,35 @@ def test_pairs_of_layers_and_poolings():
     assert asked == [Representation(layer, pooling) for layer in (3, -1) for pooling in ("mean", "last")]
     with pytest.raises(InputError, match="No layer"):
         parse_representations(" , ", "mean")
+
+
+def kept(tmp_path, model, rows, *more):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps({"text": f"cat {number}", **row}) + "\n" for number, row in enumerate(rows)))
+    return run("encode", path, "-m", model, "--out", tmp_path / "kept", "--block-rows", "2", *more)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([1, 2, 3, "high"], "row 4: c is 'high', a text, and 1, a whole number, in"),
+        ([True, False, 4, 5], "row 3: c is 4, a whole number, and true"),
+        ([1, 2, 2**70], "row 3: c is 1180591620717411303424, too large"),
+    ],
+)
+def test_a_column_that_changes_its_type_is_refused_before_anything_is_kept(values, message, model, tmp_path, capsys):
+    assert kept(tmp_path, model, [{"c": value} for value in values], "--keep", "c") == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "rows.jsonl, row" in error
+    assert "--keep-as-text" in error
+    assert not (tmp_path / "kept").exists()
+    assert kept(tmp_path, model, [{"c": value} for value in values], "--keep-as-text", "c") == 0
+    assert LatentStore(tmp_path / "kept").query()["c"].tolist() == [str(value).lower() for value in values]
+
+
+def test_whole_numbers_before_others_are_numbers(model, tmp_path):
+    rows = [{"c": value} for value in (1, 2, None, float("nan"), 0.5)]
+    assert kept(tmp_path, model, rows, "--keep", "c") == 0
+    assert kept(tmp_path, model, [*rows, {"c": 7}], "--keep", "c") == 0
+    assert LatentStore(tmp_path / "kept").dataset.to_table()["c"].to_pylist() == [1, 2, None, None, 0.5, 7]

@@ -294,3 +294,38 @@ def test_a_place_that_cannot_be_written(tmp_path, monkeypatch):
 def test_a_moved_store_opens(store, tmp_path):
     shutil.move(store.path, tmp_path / "elsewhere")
     np.testing.assert_array_equal(LatentStore(tmp_path / "elsewhere").points(), expected_points())
+
+
+@pytest.mark.parametrize("name", ["meta.year", "", "a`b", "_rowid", "a\nb"])
+def test_names_that_no_column_can_have_are_refused_before_anything_is_made(name, tmp_path):
+    with pytest.raises(InputError, match="No column of a store can be named") as caught:
+        LatentStore.create(tmp_path / "s", [COLUMN], metadata={name: pa.string()})
+    assert "space" not in str(caught.value)
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_folder_that_is_no_store_stays_as_it_was(tmp_path):
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(InputError, match=r"is no store and holds notes.txt. Name a new or an empty folder"):
+        LatentStore.create(tmp_path, [COLUMN])
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    with pytest.raises(DataError, match="is no latent store"):
+        LatentStore(tmp_path)
+    (tmp_path / "empty").mkdir()
+    assert len(LatentStore.create(tmp_path / "empty", [COLUMN])) == 0
+
+
+def test_what_fails_before_there_is_a_store_leaves_no_lock(tmp_path, monkeypatch):
+    def fail(*given, **more):
+        raise OSError("LanceError(Schema): something is odd")
+
+    monkeypatch.setattr(lance, "write_dataset", fail)
+    with pytest.raises(InputError, match="something is odd") as caught:
+        LatentStore.create(tmp_path / "s", [COLUMN])
+    assert not {"space", "right"} & set(str(caught.value).lower().replace(",", "").split())
+    assert not (tmp_path / "s").exists()
+
+
+def test_whole_numbers_with_gaps_stay_whole(store):
+    store.append(table_of(["none"], {COLUMN.name: np.zeros((1, 4), np.float32)}, {}, store.schema))
+    assert store.query("id IN ('none', 'row 3')", columns=["year"])["year"].tolist() == [3, None]

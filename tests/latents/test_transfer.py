@@ -161,7 +161,24 @@ def test_out_to_npz(space, texts, tmp_path):
         assert arrays["who"].tolist()[:2] == ["x", ""]
         assert arrays["text"].tolist() == texts
     assert export_store(LatentStore(tmp_path / "s"), tmp_path / "none.npz", where="n > 99") == 0
-    with pytest.raises(InputError, match=r"\.parquet or \.npz"):
-        export_store(LatentStore(tmp_path / "s"), tmp_path / "o.csv")
+    with pytest.raises(InputError, match=r"\.jsonl or \.npz"):
+        export_store(LatentStore(tmp_path / "s"), tmp_path / "o.xml")
     with pytest.raises(InputError, match="no column 'color'"):
         export_store(LatentStore(tmp_path / "s"), tmp_path / "o.npz", columns=["color"])
+
+
+def test_out_to_csv_and_jsonl(tmp_path):
+    points = np.array([[0.1, -2], [3, 4]], np.float32)
+    metadata = {"label": ['a "b", c\nd', None], "year": [2024, None], "cut": [True, False], "score": [float("nan"), 0.5]}
+    store = import_vectors(points, tmp_path / "s", made_by="me", metadata=metadata)
+    assert export_store(store, tmp_path / "o.csv") == 2
+    frame = pd.read_csv(tmp_path / "o.csv", dtype=str, keep_default_na=False)
+    assert [*frame] == ["id", "label", "year", "cut", "score", "vector_0", "vector_1"]
+    assert frame.values.tolist() == [["0", 'a "b", c\nd', "2024", "true", "", "0.1", "-2.0"], ["1", "", "", "false", "0.5", "3.0", "4.0"]]
+    np.testing.assert_array_equal(frame[["vector_0", "vector_1"]].to_numpy().astype(np.float32), points)
+    assert export_store(store, tmp_path / "o.jsonl", columns=["score", "vector", "year"], where="cut") == 1
+    (row,) = (json.loads(line, parse_constant=pytest.fail) for line in (tmp_path / "o.jsonl").read_text().splitlines())
+    assert row == {"score": None, "vector": [pytest.approx(0.1), -2], "year": 2024}
+    assert export_store(store, tmp_path / "one.csv", columns=["id"], limit=1) == 1
+    assert (tmp_path / "one.csv").read_text().split() == ["id", "0"]
+    assert export_store(store, tmp_path / "none.csv", where="year > 3000", columns=["id"]) == 0

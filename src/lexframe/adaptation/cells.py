@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 
 from lexframe.adaptation.metrics import accuracy, calibration_error, log_loss, macro_f1
 from lexframe.exceptions import InputError
-from lexframe.files import replacing
+from lexframe.files import json_text, replacing
 
 FORMAT = 1
 ALL = "all"
@@ -143,5 +143,5 @@ class CellStore:
     def _path(self, key: Mapping[str, Any]) -> Path | None:
         if self.folder is None:
             return None
-        digest = hashlib.sha256(json.dumps({"format": FORMAT, **key}, sort_keys=True).encode()).hexdigest()[:20]
+        digest = hashlib.sha256(json_text({"format": FORMAT, **key}, sort_keys=True, ascii_only=True).encode()).hexdigest()[:20]
         return self.folder / f"{digest}.safetensors"

@@ -27,6 +27,7 @@ def encode(
     pair: options.Pair = None,
     id_column: Annotated[str | None, typer.Option("--id", help="Column of ids. Default: the name of the file and the row.")] = None,
     keep: Annotated[str | None, typer.Option(help="Other columns to keep, comma-separated, such as label,year.")] = None,
+    as_text: Annotated[str | None, typer.Option("--keep-as-text", help="Columns to keep as text, whatever they hold.")] = None,
     name: Annotated[str | None, typer.Option(help="Name for the ids in place of the file's.")] = None,
     model: Annotated[ModelOptions, FieldsOf(ModelOptions, without=("layer", "pooling", "dtype", "batch_size"))],
     layer: Annotated[str | None, typer.Option(help="Layers, comma-separated; -1 (the default) is the last state.")] = None,
@@ -50,8 +51,11 @@ def encode(
     from lexframe.spaces.precision import fastest_precision
     from lexframe.spaces.registry import recognized_kind, space_class
 
-    rows = partial(named_rows, texts, text=text, pair=pair, id_column=id_column, keep=options.comma_separated(keep), name=name)
+    written = options.comma_separated(as_text)
+    columns = tuple(dict.fromkeys([*options.comma_separated(keep), *written]))
+    rows = partial(named_rows, texts, text=text, pair=pair, id_column=id_column, keep=columns, as_text=written, name=name)
     first = first_texts(texts, rows)  # reads the head of the file, so that it fails before the model loads
+    types = kept_types(texts, text=text, pair=pair, keep=columns, as_text=written)
     representations = parse_representations("-1" if layer is None else layer, "last" if pooling is None else pooling)
     first_read = representations[0]
     given: dict[str, Any] = {"layer": first_read.layer if layer else None, "pooling": first_read.pooling if pooling else None}
@@ -77,7 +81,7 @@ def encode(
     counts = [count_rows(path) for path in texts]
     with printing.throughput(None if None in counts else sum(counts)) as watch:
         result = encode_to_store(
-            space, row_blocks(rows(), block_rows=block_rows), out, representations=layered,
+            space, row_blocks(rows(), block_rows=block_rows, types=types), out, representations=layered,
             settings=StoreSettings(store_as, keep_text, facts), workers=Workers(workers, engine), progress=watch,
         )  # fmt: skip
     store = LatentStore(out)
@@ -88,9 +92,16 @@ def encode(
 
 
 def named_rows(
-    files: Sequence[Path], *, text: str, pair: str | None, id_column: str | None, keep: tuple[str, ...], name: str | None
+    files: Sequence[Path],
+    *,
+    text: str,
+    pair: str | None,
+    id_column: str | None,
+    keep: tuple[str, ...],
+    as_text: tuple[str, ...] = (),
+    name: str | None,
 ) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Id, text and kept columns of every row of the files."""
+    """Id, text and kept columns of every row of the files, under the names that the store gives them."""
     from lexframe.data import stream_rows
 
     asked = [*keep, *([id_column] if id_column and id_column not in keep else [])]
@@ -98,7 +109,45 @@ def named_rows(
         for row in stream_rows(path, text=text, pair=pair, columns=asked):
             place = f"{name}/{path.name}" if name and len(files) > 1 else name or path.name
             own = f"{place}:{row.number}" if id_column is None else str(row.columns[id_column])
-            yield own, row.text, {column: row.columns[column] for column in keep}
+            yield own, row.text, dict(_kept(row, keep, as_text))
+
+
+def kept_types(
+    files: Sequence[Path], *, text: str, pair: str | None, keep: tuple[str, ...], as_text: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """What kept columns hold over all rows; a pass over the files before anything is encoded, where columns are kept.
+
+    Raises
+    ------
+    InputError
+        If a column mixes types.
+    """
+    from lexframe.data import stream_rows
+    from lexframe.exceptions import InputError
+    from lexframe.latents import ColumnTypes
+    from lexframe.latents.filter_columns import stored_name
+
+    names = [stored_name(column) for column in keep]
+    if len(set(names)) < len(names):
+        raise InputError(
+            f"Two of the columns {', '.join(keep)} would be kept as {max(names, key=names.count)}. Rename one.", parameter="keep"
+        )
+    types = ColumnTypes(names)
+    for path in files if keep else ():
+        for row in stream_rows(path, text=text, pair=pair, columns=list(keep)):
+            for stored, value in _kept(row, keep, as_text):
+                types.add(stored, value, f"{path}, row {row.number + 1}")
+    return types.types()
+
+
+def _kept(row: Any, keep: tuple[str, ...], as_text: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    """Kept columns of a row under their names in the store."""
+    from lexframe.latents.column_types import as_text as written
+    from lexframe.latents.filter_columns import stored_name
+
+    for column in keep:
+        value = row.columns[column]
+        yield stored_name(column), written(value) if column in as_text else value
 
 
 def first_texts(files: Sequence[Path], rows: Callable[[], Iterator[tuple[str, str, dict[str, Any]]]]) -> list[str]:

@@ -145,7 +145,8 @@ def _fail_usage(error: Any) -> NoReturn:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    sys.stderr.write(" ".join(message.split()) + "\n")
+    sentence, *picture = message.split("\n    ")  # lines that are set in show a place, such as the one in a condition
+    sys.stderr.write("\n    ".join([" ".join(sentence.split()), *picture]) + "\n")
     sys.exit(code)
 
 

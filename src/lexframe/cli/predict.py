@@ -1,12 +1,12 @@
 """``lexframe predict``: use a saved adapter on new texts."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lexframe.cli import options, printing
+from lexframe.files import json_text
 from lexframe.text_forms import counted
 
 
@@ -35,7 +35,7 @@ def predict(
         printing.document(predictions.to_dict())
         return
     lines = [
-        json.dumps({"text": content, "label": label, "probability": round(float(row.max()), 6)}, ensure_ascii=False)
+        json_text({"text": content, "label": label, "probability": round(float(row.max()), 6)})
         for content, label, row in zip(table.texts, predictions.labels, predictions.probabilities, strict=True)
     ]
     if out is None:

@@ -1,11 +1,11 @@
 """How the verbs speak: results on standard output, progress and notes on standard error."""
 
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from lexframe.files import json_text
 from lexframe.text_forms import printable
 
 
@@ -41,7 +41,7 @@ def note(text: str) -> None:
 
 def document(content: Any) -> None:
     """One JSON document on standard output."""
-    sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(json_text(content, indent=2) + "\n")
 
 
 def one_line(text: str) -> str:

@@ -1,5 +1,6 @@
 """``lexframe store``: what a latent store holds, whether it is whole, rows in and out."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +10,7 @@ from lexframe.cli import options, printing
 from lexframe.text_forms import counted
 
 Store = Annotated[str, typer.Argument(metavar="STORE", help="Folder of the store, or an address such as s3://bucket/latents.")]
-Where = Annotated[str | None, typer.Option(help="SQL over the columns, such as \"label = 'late' AND n_tokens > 20\".")]
+Where = Annotated[str | None, typer.Option(help="Condition over the columns, such as \"label = 'late' AND n_tokens > 20\".")]
 
 
 def info(store: Store, as_json: options.Json = False) -> None:
@@ -59,13 +60,18 @@ def query(
     where: Where = None,
     columns: Annotated[str | None, typer.Option(help="Comma-separated. Default: all but the points.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most rows.")] = 20,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write these rows to a CSV file, points of --columns too.")] = None,
     as_json: options.Json = False,
 ) -> None:
     """Rows that meet a condition over the metadata."""
-    from lexframe.latents import LatentStore
+    from lexframe.latents import LatentStore, export_store
 
     opened = LatentStore(store)
     names = None if columns is None else options.comma_separated(columns)
+    if csv is not None:
+        n_rows = export_store(opened, csv, where=where, columns=names or [*opened.metadata], limit=limit)
+        _done({"n_rows": n_rows, "out": str(csv)}, f"{counted(n_rows, 'row')}: {csv}", as_json=as_json)
+        return
     rows = opened.query(where, columns=names, limit=limit)
     if as_json:
         printing.document({"rows": [{name: _plain(value) for name, value in row.items()} for row in rows.to_dict("records")]})
@@ -76,7 +82,7 @@ def query(
 def export_rows(
     store: Store,
     *,
-    out: Annotated[Path, typer.Option(help="File to write: .parquet or .npz.")],
+    out: Annotated[Path, typer.Option(help="File to write: .parquet, .csv, .jsonl or .npz.")],
     where: Where = None,
     columns: Annotated[str | None, typer.Option(help="Comma-separated. Default: all.")] = None,
     as_json: options.Json = False,
@@ -110,12 +116,21 @@ def import_rows(
     )
 
 
-def delete(store: Store, *, where: Annotated[str, typer.Option(help="SQL over the columns.")], as_json: options.Json = False) -> None:
-    """Delete rows; 'restore' brings them back until the store is compacted with --forget."""
+def delete(
+    store: Store,
+    *,
+    where: Annotated[str, typer.Option(help="Condition over the columns: which rows.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Delete rows, after showing how many; 'restore' brings them back until the store is compacted with --forget."""
     from lexframe.latents import LatentStore
 
     opened = LatentStore(store)
-    n_deleted = opened.delete(where)
+    n_taken, n_rows = opened.count(where), len(opened)
+    if n_taken and not yes:
+        _ask(store, n_taken, n_rows)
+    n_deleted = opened.delete(where) if n_taken else 0
     _done(
         {"n_deleted": n_deleted, "n_rows": len(opened), "version": opened.version},
         f"{counted(n_deleted, 'row')} deleted, {len(opened):,} left; version {opened.version}",
@@ -164,6 +179,23 @@ def restore(store: Store, version: Annotated[int, typer.Argument(help="Number, s
         f"{store}: version {opened.version} holds the {len(opened):,} rows of version {version}",
         as_json=as_json,
     )
+
+
+def _ask(store: str, n_taken: int, n_rows: int) -> None:
+    """Ask whether rows are to be deleted; ends the verb if not."""
+    from lexframe.exceptions import InputError
+
+    if not sys.stdin.isatty():
+        what = f"ALL {n_rows:,} rows" if n_taken == n_rows else f"{n_taken:,} of {n_rows:,} rows"
+        raise InputError(f"The condition takes {what} of {store}, and nobody can be asked. Nothing was deleted; say so with --yes.")
+    question = (
+        f"The condition takes ALL {n_rows:,} rows of {store}: nothing will be left. Delete every row?"
+        if n_taken == n_rows
+        else f"The condition takes {n_taken:,} of {n_rows:,} rows of {store}. Delete them?"
+    )
+    if not typer.confirm(question, err=True):
+        printing.note("Nothing was deleted.")
+        raise typer.Exit
 
 
 def _done(facts: dict[str, Any], line: str, *, as_json: bool) -> None:

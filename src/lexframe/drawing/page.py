@@ -4,14 +4,13 @@ Its content security policy forbids every script, and all text goes through the 
 people's data can run. A page's template stands beside the module that fills it; the frame that they share stands here.
 """
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from lexframe.files import write_text
+from lexframe.files import json_text, write_text
 
 _FRAME = Path(__file__).parent / "templates"
 _LABELED_MARK = re.compile(r"<path aria-label=\"([^\"]*)\"([^>]*?)(?:></path>|/>)")
@@ -51,4 +50,4 @@ def write_page(path: str | Path, template: Path, **content: Any) -> Path:
 
 def as_json(provenance: Any) -> str:
     """Provenance as a page shows it."""
-    return json.dumps(provenance.to_dict(), indent=2, ensure_ascii=False)
+    return json_text(provenance.to_dict(), indent=2)

@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
         "blocks": ["TextBlock", "row_blocks", "text_blocks"],
+        "column_types": ["ColumnTypes"],
         "encoding": ["EncodingResult", "StoreSettings", "Workers", "encode_to_store"],
         "neighbors": ["NeighborIndex", "Neighbors", "store_index"],
         "schema": ["VectorColumn"],

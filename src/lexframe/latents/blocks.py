@@ -1,6 +1,6 @@
 """Blocks of texts: what is encoded and committed together, and how one block becomes files of a store."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from itertools import count, islice, zip_longest
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from lexframe.exceptions import InputError
+from lexframe.latents.column_types import column_types
 from lexframe.latents.files import write_fragment
 from lexframe.latents.rows import table_of
 from lexframe.latents.schema import TEXT, VectorColumn
@@ -29,11 +30,14 @@ class TextBlock:
     texts : tuple of str
     metadata : dict of str to sequence
         Other columns, by name.
+    types : dict of str to pyarrow.DataType or None
+        What these columns hold over all blocks, as far as it is known; None where every value is missing.
     """
 
     ids: tuple[str, ...]
     texts: tuple[str, ...]
     metadata: dict[str, Sequence[Any]] = field(default_factory=dict)
+    types: Mapping[str, pa.DataType | None] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -44,6 +48,7 @@ class TextBlock:
             tuple(self.ids[row] for row in rows),
             tuple(self.texts[row] for row in rows),
             {name: [values[row] for row in rows] for name, values in self.metadata.items()},
+            self.types,
         )
 
 
@@ -63,7 +68,7 @@ def text_blocks(
     ids : iterable of str, optional
         One a text. Default: `source` and the number of the text.
     metadata : mapping of str to iterable, optional
-        Other columns, a value a text.
+        Other columns, a value a text. The type of one that is held whole is decided over all its values, of others over the first block.
     source : str
         Where the texts come from, for the ids.
     block_rows : int
@@ -72,8 +77,9 @@ def text_blocks(
     Raises
     ------
     InputError
-        If there are fewer or more ids or values than texts.
+        If there are fewer or more ids or values than texts, or a column mixes types.
     """
+    types = column_types({name: values for name, values in (metadata or {}).items() if isinstance(values, Sized)})
     numbers = count()
     given = [texts, *([] if ids is None else [ids]), *(metadata or {}).values()]
     for part in _chunks(zip_longest(*given, fillvalue=_MISSING), block_rows):
@@ -81,10 +87,15 @@ def text_blocks(
             raise InputError("There are not as many ids or values of metadata as texts. Give one a text.")
         columns = list(zip(*part, strict=True))
         own = tuple(f"{source}:{next(numbers)}" for _ in part) if ids is None else columns.pop(1)
-        yield TextBlock(own, columns[0], dict(zip(metadata or {}, columns[1:], strict=True)))
+        yield TextBlock(own, columns[0], dict(zip(metadata or {}, columns[1:], strict=True)), types)
 
 
-def row_blocks(rows: Iterable[tuple[str, str, Mapping[str, Any]]], *, block_rows: int = BLOCK_ROWS) -> Iterator[TextBlock]:
+def row_blocks(
+    rows: Iterable[tuple[str, str, Mapping[str, Any]]],
+    *,
+    block_rows: int = BLOCK_ROWS,
+    types: Mapping[str, pa.DataType | None] | None = None,
+) -> Iterator[TextBlock]:
     """Cut rows into blocks, without holding more than one of them.
 
     Parameters
@@ -93,10 +104,12 @@ def row_blocks(rows: Iterable[tuple[str, str, Mapping[str, Any]]], *, block_rows
         Id, text, and the other columns by name, which are the same for every row.
     block_rows : int
         Texts of a block.
+    types : mapping of str to pyarrow.DataType or None, optional
+        What the columns hold over all rows, see :class:`~lexframe.latents.column_types.ColumnTypes`. Default: what the first block holds.
     """
     for part in _chunks(rows, block_rows):
         ids, texts, columns = zip(*part, strict=True)
-        yield TextBlock(ids, texts, {name: [found[name] for found in columns] for name in columns[0]})
+        yield TextBlock(ids, texts, {name: [found[name] for found in columns] for name in columns[0]}, types or {})
 
 
 def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

@@ -15,6 +15,7 @@ import pyarrow as pa
 from lexframe.checks import plain
 from lexframe.exceptions import InputError
 from lexframe.latents.blocks import N_TOKENS, TRUNCATED, BlockResult, Recipe, TextBlock, encode_block, vector_columns
+from lexframe.latents.column_types import column_types, holds
 from lexframe.latents.missing_texts import MissingTexts
 from lexframe.latents.schema import CHECKSUM, ID, TEXT, VectorColumn, store_schema
 from lexframe.latents.store import LatentStore
@@ -290,7 +291,10 @@ def _opened(
     settings: StoreSettings,
 ) -> LatentStore:
     facts, storage_options = settings.facts or {}, settings.storage_options
-    wanted = {} if first is None else metadata_types(first.metadata)
+    found: dict[str, pa.DataType | None] = {}
+    if first is not None:
+        found = {**column_types({name: values for name, values in first.metadata.items() if name not in first.types}), **first.types}
+    wanted = {name: pa.string() if kind is None else kind for name, kind in found.items()}
     taken = {ID, TEXT, N_TOKENS, TRUNCATED, CHECKSUM}.intersection(wanted)
     if taken:
         raise InputError(f"The store has a column {sorted(taken)[0]!r} of its own. Rename that column of metadata.")
@@ -312,16 +316,11 @@ def _opened(
             f"{path} holds the columns {', '.join(sorted(own))}; this run writes {', '.join(sorted(wanted))}: {differing[0]!r} differs."
             " Keep the same columns, or use another store."
         )
+    for name, kind in found.items():
+        stored = store.metadata[name]
+        if not holds(stored, kind):
+            raise InputError(
+                f"{path} holds {stored} in the column {name!r}, and the values of this run are {kind}. Keep what the store holds, "
+                "leave the column out, or use another store."
+            )
     return store
-
-
-def metadata_types(metadata: Mapping[str, Sequence[Any]]) -> dict[str, pa.DataType]:
-    """Arrow types of columns by their first values; a column of nothing, or of mixed types, is text."""
-    found = {}
-    for name, values in metadata.items():
-        try:
-            kind = pa.array(values).type
-        except (pa.ArrowException, TypeError, ValueError, OverflowError):
-            kind = pa.string()
-        found[name] = pa.string() if pa.types.is_null(kind) else kind
-    return found

@@ -1,7 +1,6 @@
 """Files of a store: one writer at a time, data files that no version holds yet, and what to say when writing fails."""
 
 import fcntl
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from lexframe.exceptions import InputError
+from lexframe.files import advice_on_writing, json_text
 
 LOCK_NAME = ".writer.lock"
 UNFINISHED = (LOCK_NAME, "_transactions", "data")
@@ -33,34 +33,44 @@ def write_fragment(path: str, rows: pa.Table, schema: pa.Schema, *, storage_opti
         (fragment,) = write_fragments(rows, path, schema=schema, mode="append", storage_options=dict(storage_options or {}) or None)
     except OSError as error:
         raise cannot_write(path, error) from error
-    return json.dumps(fragment.to_json())
+    return json_text(fragment.to_json())
 
 
 def cannot_write(path: str | Path, error: Exception) -> InputError:
     """What to tell a person whose store cannot be written."""
-    return InputError(
-        f"{path} cannot be written: {getattr(error, 'strerror', None) or first_line(error)}. "
-        "What was there before is kept; free space, ask for the right to write, or name another place."
-    )
+    reason = getattr(error, "strerror", None) or first_line(error)
+    return InputError(f"{path} cannot be written: {reason}. What was there before is kept. {advice_on_writing(reason)}")
 
 
 @contextmanager
 def held_for_writing(path: str | Path) -> Iterator[None]:
-    """Hold a local store for writing; the system lets go of it however the process ends."""
+    """Hold a local store for writing; the system lets go of it however the process ends.
+
+    Where it was made for nothing, because what was to be written was refused, the lock goes, and the folder if it is empty.
+    """
     if is_remote(path):
         yield
         return
+    folder = Path(path)
+    was_there, was_held = folder.exists(), (folder / LOCK_NAME).exists()
     try:
-        Path(path).mkdir(parents=True, exist_ok=True)
-        handle = os.open(Path(path) / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o666)
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise cannot_write(path, error) from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            was_held = True  # by that process, whose lock it is
             raise InputError(f"{path} is being written by another process. Wait until it is done, then try again.") from error
         yield
+    except BaseException:
+        if not was_held:
+            (folder / LOCK_NAME).unlink(missing_ok=True)
+            if not was_there and is_empty(folder):
+                folder.rmdir()
+        raise
     finally:
         os.close(handle)
 

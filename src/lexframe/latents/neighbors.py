@@ -343,7 +343,7 @@ def nearest_rows(store: LatentStore, index: NeighborIndex, query: Points, k: int
     query : ndarray of shape (1, n_dims), float32
     k : int
     where : str, optional
-        SQL over the metadata: only rows that meet it count.
+        A condition over the metadata: only rows that meet it count.
     """
     among = None if where is None else store.row_numbers(where)
     found = index.search(query, k, among=among)

@@ -1,4 +1,4 @@
-"""What can be read of the rows of a store: points, metadata, and SQL conditions over them."""
+"""What can be read of the rows of a store: points, metadata, and conditions over them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -10,6 +10,8 @@ from jaxtyping import Int64
 
 from lexframe.exceptions import DataError, InputError
 from lexframe.latents.files import first_line
+from lexframe.latents.filter_columns import stored_name
+from lexframe.latents.filter_rendering import canonical
 from lexframe.latents.rows import ROWS_AT_ONCE, vectors_of
 from lexframe.latents.schema import CHECKSUM, ID, VectorColumn
 from lexframe.typing import Points
@@ -53,10 +55,10 @@ class StoredRows:
         column : str, optional
             Needed where the store has several.
         where : str, optional
-            SQL over the other columns, such as ``label = 'late' AND year > 2020``.
+            A condition over the other columns, such as ``label = 'late' AND year > 2020``.
         """
         chosen = self.column(column)
-        n_rows = len(self) if where is None else int(self._guarded(lambda: self._dataset.count_rows(filter=where)))
+        n_rows = self.count(where)
         found = np.empty((n_rows, chosen.n_dims), dtype=np.float32)
         start = 0
         for batch in self.batches([chosen.name], where=where):
@@ -64,6 +66,11 @@ class StoredRows:
             found[start : start + len(part)] = part
             start += len(part)
         return found
+
+    def count(self, where: str | None = None) -> int:
+        """How many rows meet a condition; all of them without one."""
+        condition = self._condition(where)
+        return int(self._guarded(lambda: self._dataset.count_rows(filter=condition)))
 
     def take(self, rows: Sequence[int] | np.ndarray, column: str | None = None) -> Points:
         """Points of rows by number, counted in the order in which they were written."""
@@ -79,8 +86,9 @@ class StoredRows:
         return self._guarded(lambda: self._dataset.take(numbers, columns=[*self.metadata])).to_pylist()
 
     def row_numbers(self, where: str) -> Int64[np.ndarray, " n"]:
-        """Numbers of the rows that meet an SQL condition, as :meth:`take` counts them."""
-        meets = self._guarded(lambda: self._dataset.to_table(columns=[ID], filter=where, with_row_address=True, scan_in_order=True))
+        """Numbers of the rows that meet a condition, as :meth:`take` counts them."""
+        condition = self._condition(where)
+        meets = self._guarded(lambda: self._dataset.to_table(columns=[ID], filter=condition, with_row_address=True, scan_in_order=True))
         every = self._guarded(lambda: self._dataset.to_table(columns=[ID], with_row_address=True, scan_in_order=True))
         addresses = every.column("_rowaddr").to_numpy()
         return np.flatnonzero(np.isin(addresses, meets.column("_rowaddr").to_numpy())).astype(np.int64)
@@ -91,7 +99,7 @@ class StoredRows:
         Parameters
         ----------
         where : str, optional
-            SQL over the columns, such as ``label = 'late' AND text LIKE '%train%'``.
+            A condition over the columns, such as ``label = 'late' AND text LIKE '%train%'``; see :mod:`lexframe.latents.filters`.
         columns : sequence of str, optional
             Default: the id and all metadata.
         limit : int, optional
@@ -102,18 +110,32 @@ class StoredRows:
         InputError
             If the condition or a column is not understood.
         """
-        wanted = [*self.metadata] if columns is None else list(columns)
-        unknown = [name for name in wanted if name not in self.schema.names]
+        wanted = self.named_columns(columns, [*self.metadata])
+        condition = self._condition(where)
+        table = self._guarded(lambda: self._dataset.to_table(columns=wanted, filter=condition, limit=limit))
+        return table.to_pandas(integer_object_nulls=True)  # beside missing ones, floats would lose digits
+
+    def named_columns(self, names: Sequence[str] | None, default: Sequence[str]) -> list[str]:
+        """Columns by the names that people write; `default` where none is named.
+
+        Raises
+        ------
+        InputError
+            If there is no such column.
+        """
+        known = self.schema.names
+        wanted = list(default) if names is None else [name if name in known else stored_name(name) for name in names]
+        unknown = [name for name, found in zip(names or (), wanted, strict=False) if found not in known]
         if unknown:
-            raise InputError(f"{self.path} has no column {unknown[0]!r}; it has {', '.join(self.schema.names)}.")
-        table = self._guarded(lambda: self._dataset.to_table(columns=wanted, filter=where, limit=limit))
-        return table.to_pandas()
+            raise InputError(f"{self.path} has no column {unknown[0]!r}; it has {', '.join(known)}.", parameter="columns")
+        return list(dict.fromkeys(wanted))
 
     def batches(
         self, columns: Sequence[str] | None = None, *, where: str | None = None, n_rows: int = ROWS_AT_ONCE
     ) -> Iterator[pa.RecordBatch]:
         """Rows in the order in which they were written, `n_rows` or fewer at a time."""
-        scanner = self._guarded(lambda: self._dataset.scanner(columns=columns, filter=where, batch_size=n_rows, scan_in_order=True))
+        condition = self._condition(where)
+        scanner = self._guarded(lambda: self._dataset.scanner(columns=columns, filter=condition, batch_size=n_rows, scan_in_order=True))
         reader = iter(scanner.to_batches())
         while True:
             batch = self._guarded(lambda: next(reader, None))
@@ -135,6 +157,10 @@ class StoredRows:
             asked = "no column was named" if name is None else f"there is no column {name!r}"
             raise InputError(f"{self.path}: {asked}; the columns of points are {', '.join(self.vectors)}.")
         return self.vectors[name]
+
+    def _condition(self, where: str | None) -> str | None:
+        """A condition in the words of Lance, once it is known to be one."""
+        return None if where is None else canonical(where, self.schema)
 
     def _guarded(self, read: Callable[[], Read]) -> Read:
         """Run something that Lance does, and say in one line what it could not do."""

@@ -8,11 +8,19 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float32
 
+from lexframe.checks import is_missing
 from lexframe.exceptions import InputError
 from lexframe.latents.files import first_line
 from lexframe.latents.schema import CHECKSUM, ID
 
 ROWS_AT_ONCE = 8192
+_EXACT = 2**53  # whole numbers up to here are numbers without a loss
+_ACCEPTED = (
+    (pa.types.is_string, "text"),
+    (pa.types.is_boolean, "truth"),
+    (pa.types.is_integer, "whole"),
+    (pa.types.is_floating, "number"),
+)
 
 
 def table_of(
@@ -69,16 +77,35 @@ def _vector_array(values: np.ndarray, item: pa.Field) -> pa.Array:
 
 
 def metadata_array(values: Any, item: pa.Field, n_rows: int) -> pa.Array:
-    """A column of metadata: in a column of text anything is written out, in others what does not fit whole is refused."""
+    """A column of metadata; NaN and the like are missing, and what is not of the column's type is refused: nothing is made to fit."""
     if values is None:
         return pa.nulls(n_rows, item.type)
-    if pa.types.is_string(item.type):
-        values = [value if value is None or isinstance(value, str) else str(value) for value in values]
+    kept = [None if is_missing(value) else value for value in values]
+    wanted = next((kinds for test, kinds in _ACCEPTED if test(item.type)), None)
+    wrong = [] if wanted is None else [value for value in kept if value is not None and not _is_of(value, wanted)]
+    if wrong:
+        raise InputError(
+            f"Column {item.name!r} holds {item.type}, and a value does not fit: {wrong[0]!r:.60}, a {type(wrong[0]).__name__}."
+        )
     try:
-        inferred = pa.array(values)  # first by itself: a type that is given would cut fractions off without a word
-        return inferred.cast(item.type, safe=True)
+        if wanted is None:
+            return pa.array(kept).cast(item.type, safe=True)  # first by itself: a type that is given would cut fractions off without a word
+        if pa.types.is_integer(item.type):
+            kept = [value if value is None else int(value) for value in kept]
+        return pa.array(kept, item.type)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"Column {item.name!r} holds {item.type}, and a value does not fit: {first_line(error)}.") from error
+
+
+def _is_of(value: Any, wanted: str) -> bool:
+    is_truth = isinstance(value, bool | np.bool_)
+    if wanted == "text":
+        return isinstance(value, str)
+    if wanted == "truth" or is_truth:
+        return wanted == "truth" and is_truth
+    if isinstance(value, int | np.integer):
+        return wanted == "whole" or abs(int(value)) <= _EXACT or int(float(value)) == value
+    return isinstance(value, float | np.floating) and (wanted == "number" or float(value).is_integer())
 
 
 def checksums(batch: pa.RecordBatch | pa.Table, vectors: Mapping[str, Any]) -> np.ndarray:

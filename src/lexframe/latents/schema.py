@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from lexframe.exceptions import DataError, InputError
+from lexframe.files import json_text
 from lexframe.latents.files import first_line
 from lexframe.provenance import SpaceFingerprint, package_versions
 
@@ -71,6 +72,12 @@ def store_schema(vectors: Sequence[VectorColumn], metadata: Mapping[str, pa.Data
         raise InputError(
             f"The name {twice[0]!r} would stand for two columns. Rename the column of metadata; {ID} and {CHECKSUM} are taken."
         )
+    odd = next((name for name in names if not _can_be_named(name)), None)
+    if odd is not None:
+        raise InputError(
+            f"No column of a store can be named {odd!r}: names are not empty, do not begin with _row, and hold no dots, back quotes or "
+            "characters that cannot be printed. Rename that column."
+        )
     unknown = [column.precision for column in vectors if column.precision not in PRECISIONS]
     if unknown:
         raise InputError(f"precision is {unknown[0]!r}; expected one of {', '.join(PRECISIONS)}.")
@@ -84,7 +91,12 @@ def store_schema(vectors: Sequence[VectorColumn], metadata: Mapping[str, pa.Data
     fields += [pa.field(name, kind) for name, kind in metadata.items() if name != ID]
     fields += [pa.field(column.name, column.type) for column in vectors]
     fields.append(pa.field(CHECKSUM, pa.uint64(), nullable=False))
-    return pa.schema(fields, metadata={METADATA_KEY: json.dumps(document).encode()})
+    return pa.schema(fields, metadata={METADATA_KEY: json_text(document, ascii_only=True).encode()})
+
+
+def _can_be_named(name: str) -> bool:
+    """Whether Lance takes a name, and conditions can ask for it."""
+    return bool(name) and name.isprintable() and not {".", "`"} & set(name) and not name.startswith("_row")
 
 
 def read_document(schema: pa.Schema, path: str) -> dict[str, Any]:

@@ -139,12 +139,10 @@ class LatentStore(StoredRows):
         import lance
 
         schema = store_schema(vectors, metadata or {}, facts or {})
-        if not is_remote(path) and Path(path).is_file():
-            raise InputError(f"{path} exists already and is a file. Name another place.")
+        _require_free(path)
         try:
             with held_for_writing(path):
-                if not is_remote(path) and any(found.name not in UNFINISHED for found in Path(path).iterdir() if not is_empty(found)):
-                    raise InputError(f"{path} exists already. Open it to add rows, or name another place.")
+                _require_free(path)
                 lance.write_dataset(schema.empty_table(), str(path), mode="create", storage_options=dict(storage_options or {}) or None)
         except OSError as error:
             raise cannot_write(path, error) from error
@@ -275,11 +273,11 @@ class LatentStore(StoredRows):
             yield commit
 
     def delete(self, where: str) -> int:
-        """Delete the rows that meet an SQL condition; returns how many. :meth:`restore` brings them back."""
+        """Delete the rows that meet a condition; returns how many. :meth:`restore` brings them back."""
         with held_for_writing(self.path):
             self._dataset = self._open(None)
-            before = len(self)
-            self._guarded(lambda: self._dataset.delete(where))
+            before, condition = len(self), self._condition(where)
+            self._guarded(lambda: self._dataset.delete(condition))
             self._dataset = self._open(None)
         return before - len(self)
 
@@ -353,11 +351,27 @@ class LatentStore(StoredRows):
     def _open(self, version: int | None) -> Any:
         import lance
 
-        if not is_remote(self.path) and not Path(self.path).is_dir():
-            raise DataError(f"{self.path}: no such store. Make one with 'lexframe encode' or 'lexframe store import'.")
+        make_one = "Make one with 'lexframe encode' or 'lexframe store import'"
+        if not is_remote(self.path) and not Path(self.path).exists():
+            raise DataError(f"{self.path}: no such store. {make_one}.")
+        if not is_remote(self.path) and not (Path(self.path) / "_versions").is_dir():
+            raise DataError(f"{self.path} is no latent store. Name the folder of one. {make_one}.")
         try:
             return lance.dataset(self.path, version=version, storage_options=self._options)
         except (OSError, ValueError) as error:
             if version is not None:
                 raise InputError(f"{self.path} has no version {version} that can be opened ({first_line(error)}).") from error
             raise DataError(f"{self.path} cannot be opened as a store: {first_line(error)}. Check that the folder is whole.") from error
+
+
+def _require_free(path: str | Path) -> None:
+    """Raise unless a store can be made at a place: where nothing is, in an empty folder, or where a run was killed before it had one."""
+    if is_remote(path) or not Path(path).exists():
+        return
+    if not Path(path).is_dir():
+        raise InputError(f"{path} exists already and is a file. Name a folder for the store, a new or an empty one.")
+    if (Path(path) / "_versions").exists():
+        raise InputError(f"{path} exists already. Open it to add rows, or name another place.")
+    others = sorted(found.name for found in Path(path).iterdir() if found.name not in UNFINISHED and not is_empty(found))
+    if others:
+        raise InputError(f"{path} exists already, is no store and holds {others[0]}. Name a new or an empty folder for the store.")

@@ -1,6 +1,7 @@
 """People's own vectors into a store, and a store's rows out to files that everybody reads."""
 
-from collections.abc import Mapping, Sequence
+import csv
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from lexframe.exceptions import DataError, InputError
-from lexframe.files import replacing
-from lexframe.latents.encoding import metadata_types
+from lexframe.files import json_text, replacing
+from lexframe.latents.column_types import as_text, column_types
 from lexframe.latents.files import write_fragment
 from lexframe.latents.rows import ROWS_AT_ONCE, table_of, vectors_of
 from lexframe.latents.schema import CHECKSUM, ID, VectorColumn
@@ -83,7 +84,8 @@ def import_vectors(
         if again:
             raise InputError(f"{path} holds a row with the id {again[0]!r} already. Give other ids, or delete those rows first.")
     else:
-        store = LatentStore.create(path, [vectors], metadata=metadata_types(columns))
+        types = {name: pa.string() if kind is None else kind for name, kind in column_types(columns).items()}
+        store = LatentStore.create(path, [vectors], metadata=types)
     fragments = []
     with store.writer() as write:
         if len(store) != len(known):
@@ -206,18 +208,28 @@ def _ids(ids: Sequence[str] | str | None, columns: dict[str, list[Any]], n_rows:
     return found
 
 
-def export_store(store: LatentStore, path: str | Path, *, where: str | None = None, columns: Sequence[str] | None = None) -> int:
+def export_store(
+    store: LatentStore,
+    path: str | Path,
+    *,
+    where: str | None = None,
+    columns: Sequence[str] | None = None,
+    limit: int | None = None,
+) -> int:
     """Write the rows of a store to one file.
 
     Parameters
     ----------
     store : LatentStore
     path : str or Path
-        ``.parquet``, written a batch at a time, or ``.npz``: an array a column, points as float32.
+        ``.parquet``, ``.csv`` (a column a dimension, such as ``points_0``) or ``.jsonl`` (points as lists), written a batch at a time, or
+        ``.npz``: an array a column, points as float32.
     where : str, optional
-        SQL over the columns.
+        A condition over the columns, see :mod:`lexframe.latents.filters`.
     columns : sequence of str, optional
         Default: all but the checksums.
+    limit : int, optional
+        Most rows.
 
     Returns
     -------
@@ -225,33 +237,81 @@ def export_store(store: LatentStore, path: str | Path, *, where: str | None = No
         Rows written.
     """
     path = Path(path)
-    names = list(columns) if columns is not None else [name for name in store.schema.names if name != CHECKSUM]
-    unknown = [name for name in names if name not in store.schema.names]
-    if unknown:
-        raise InputError(f"{store.path} has no column {unknown[0]!r}; it has {', '.join(store.schema.names)}.")
-    if path.suffix.lower() == ".parquet":
-        return _export_parquet(store, path, where, names)
-    if path.suffix.lower() == ".npz":
-        taken = {"file", "allow_pickle"}.intersection(names)
-        if taken:
-            raise InputError(f"{path}: numpy cannot write a column named {sorted(taken)[0]!r} to .npz. Export to .parquet.")
-        return _export_npz(store, path, where, names)
-    raise InputError(f"{path}: a store is exported to .parquet or .npz.")
+    names = store.named_columns(columns, [name for name in store.schema.names if name != CHECKSUM])
+    kind = path.suffix.lower()
+    if kind not in (".parquet", ".csv", ".jsonl", ".npz"):
+        raise InputError(f"{path}: a store is exported to .parquet, .csv, .jsonl or .npz.")
+    batches = _first(store.batches(names, where=where), limit)
+    if kind == ".parquet":
+        return _export_parquet(store, path, batches, names)
+    if kind == ".csv":
+        return _export_csv(store, path, batches, names)
+    if kind == ".jsonl":
+        return _export_jsonl(path, batches)
+    taken = {"file", "allow_pickle"}.intersection(names)
+    if taken:
+        raise InputError(f"{path}: numpy cannot write a column named {sorted(taken)[0]!r} to .npz. Export to .parquet.")
+    return _export_npz(store, path, batches, names)
 
 
-def _export_parquet(store: LatentStore, path: Path, where: str | None, names: list[str]) -> int:
+def _first(batches: Iterator[pa.RecordBatch], limit: int | None) -> Iterator[pa.RecordBatch]:
+    """Batches up to a number of rows."""
+    left = limit
+    for batch in batches:
+        part = batch if left is None else batch.slice(0, left)
+        if part.num_rows:
+            yield part
+        if left is not None:
+            left -= part.num_rows
+            if not left:
+                return
+
+
+def _export_csv(store: LatentStore, path: Path, batches: Iterator[pa.RecordBatch], names: list[str]) -> int:
+    header = [
+        title
+        for name in names
+        for title in ([f"{name}_{number}" for number in range(store.vectors[name].n_dims)] if name in store.vectors else [name])
+    ]
+    n_rows = 0
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        for batch in batches:
+            columns = [vectors_of(batch, name) if name in store.vectors else batch.column(name).to_pylist() for name in names]
+            for row in range(batch.num_rows):
+                cells: list[str | None] = []
+                for values in columns:
+                    found = values[row]
+                    cells += [str(value) for value in found] if isinstance(found, np.ndarray) else [as_text(found)]
+                writer.writerow(cells)
+            n_rows += batch.num_rows
+    return n_rows
+
+
+def _export_jsonl(path: Path, batches: Iterator[pa.RecordBatch]) -> int:
+    n_rows = 0
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        for batch in batches:
+            for row in batch.to_pylist():
+                file.write(json_text(row) + "\n")
+            n_rows += batch.num_rows
+    return n_rows
+
+
+def _export_parquet(store: LatentStore, path: Path, batches: Iterator[pa.RecordBatch], names: list[str]) -> int:
     schema = pa.schema([store.schema.field(name) for name in names], metadata=store.schema.metadata)
     n_rows = 0
     with replacing(path) as temporary, pyarrow.parquet.ParquetWriter(temporary, schema) as writer:
-        for batch in store.batches(names, where=where, n_rows=ROWS_AT_ONCE):
+        for batch in batches:
             writer.write_batch(pa.record_batch(batch.columns, schema=schema))
             n_rows += batch.num_rows
     return n_rows
 
 
-def _export_npz(store: LatentStore, path: Path, where: str | None, names: list[str]) -> int:
+def _export_npz(store: LatentStore, path: Path, batches: Iterator[pa.RecordBatch], names: list[str]) -> int:
     held: dict[str, list[Any]] = {name: [] for name in names}
-    for batch in store.batches(names, where=where):
+    for batch in batches:
         for name in names:
             held[name].append(vectors_of(batch, name) if name in store.vectors else batch.column(name).to_pylist())
     arrays = {name: _array(parts, store.vectors.get(name)) for name, parts in held.items()}

@@ -28,7 +28,7 @@ from lexframe.adaptation.task import reader_of
 from lexframe.checks import plain
 from lexframe.data.readers import Table, read_table
 from lexframe.exceptions import DataError
-from lexframe.files import replacing
+from lexframe.files import json_text, replacing
 from lexframe.instruments.classifiers.semantic_calibration import SemanticCalibration
 from lexframe.instruments.frame.vocabulary_frame import VocabularyFrame
 from lexframe.provenance import Provenance
@@ -243,7 +243,7 @@ def cluster_quality(
     }
     if path is not None:
         with replacing(path) as temporary:
-            temporary.write_text(json.dumps(quality), encoding="utf-8")
+            temporary.write_text(json_text(quality), encoding="utf-8")
     return quality
 
 

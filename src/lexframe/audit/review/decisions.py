@@ -12,7 +12,7 @@ from jaxtyping import Int64, Shaped
 
 from lexframe.data.readers import text_lines
 from lexframe.exceptions import DataError, InputError
-from lexframe.files import replacing
+from lexframe.files import json_text, replacing
 
 VERDICTS = ("keep", "move", "add", "remove", "nowhere", "skip")
 NAMING = ("move", "add")  # the verdicts that name a category
@@ -139,7 +139,7 @@ def append_decisions(path: str | os.PathLike[str], decisions: Decisions, *, data
         before = target.read_bytes() if target.exists() else b""
     except OSError as error:
         raise DataError(f"{target} cannot be read: {error.strerror or error}. Name another file for the decisions.") from error
-    lines = [json.dumps(dict(zip(_FIELDS, record, strict=True)) | {"data": data}, ensure_ascii=False) for record in decisions._records()]
+    lines = [json_text(dict(zip(_FIELDS, record, strict=True)) | {"data": data}) for record in decisions._records()]
     with replacing(target) as temporary:
         gap = b"\n" if before and not before.endswith(b"\n") else b""
         temporary.write_bytes(before + gap + "".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))

@@ -8,6 +8,7 @@ import numpy as np
 from lexframe.drawing.plane import map_coordinates
 from lexframe.drawing.theme import INK, MUTED, PALETTE, themed
 from lexframe.exceptions import InputError
+from lexframe.files import json_text
 from lexframe.text_forms import printable
 
 if TYPE_CHECKING:
@@ -67,9 +68,7 @@ def trace_chart(trace: Any, statistic: str = "entropy") -> "alt.LayerChart":
 
 def _labels(names: Sequence[str]) -> str:
     """A Vega expression that looks labels up; people's text enters it as a JSON list and nothing else."""
-    import json
-
-    return f"{json.dumps(list(names))}[datum.value]"
+    return f"{json_text(list(names), ascii_only=True)}[datum.value]"
 
 
 def visible(token: str) -> str:

@@ -1,11 +1,11 @@
 """The page of analogies."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from lexframe.drawing.page import svg, write_page
+from lexframe.files import json_text
 from lexframe.instruments.words.charts import analogy_chart
 
 
@@ -32,5 +32,5 @@ def analogy_report(results: Sequence[Any], path: str | Path, *, title: str = "An
         title=title,
         results=results,
         charts=[svg(analogy_chart(result)) for result in results],
-        provenance=json.dumps([result.provenance.to_dict() for result in results], indent=2, ensure_ascii=False),
+        provenance=json_text([result.provenance.to_dict() for result in results], indent=2),
     )

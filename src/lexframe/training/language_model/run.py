@@ -4,7 +4,6 @@ The order of the data depends on the seed and on the number of tokens seen, neve
 the length of the sequences, so a run that stops and resumes sees the same batches and has the same losses.
 """
 
-import json
 import math
 import time
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lexframe.exceptions import InputError, InterruptedRunError, MissingExtraError
-from lexframe.files import replacing_files, write_json
+from lexframe.files import json_text, replacing_files, write_json
 from lexframe.spaces.precision import fastest_precision
 from lexframe.training.checkpoints import checkpoint_tensors, load_optimizer_state, noticing_signals, read_facts, save_tensors
 from lexframe.training.language_model.blocks import batch_of_blocks
@@ -206,7 +205,7 @@ class Pretraining:
 
     def _log(self, progress: TrainingProgress) -> None:
         with (self.out / "log.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps(asdict(progress)) + "\n")
+            log.write(json_text(asdict(progress)) + "\n")
 
     def save_checkpoint(self) -> None:
         """Write weights and optimiser state; the previous checkpoint stays until the new one is whole."""

@@ -4,7 +4,6 @@ The order of the texts, the noise and the dropped words of a step depend on the 
 stopped and goes on sees what it would have seen.
 """
 
-import json
 import math
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from lexframe.exceptions import DataError, InputError, InterruptedRunError
+from lexframe.files import json_text
 from lexframe.seeding import seeded
 from lexframe.spaces.language_model.layers import evaluation_mode
 from lexframe.spaces.precision import fastest_precision
@@ -294,7 +294,7 @@ class TextVAETraining:
 
     def _log(self, progress: TextVAEProgress) -> None:
         with (self.out / "log.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps(asdict(progress)) + "\n")
+            log.write(json_text(asdict(progress)) + "\n")
 
     def save_checkpoint(self) -> None:
         """Write weights and optimiser state; the previous checkpoint stays until the new one is whole."""
