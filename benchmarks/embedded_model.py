@@ -58,7 +58,7 @@ def main() -> None:
     crows = preference(model, tokenizer, SHARED / "data" / "crows_pairs" / "pairs.jsonl.gz", "more", "less", "bias_type", step)
     wino = preference(model, tokenizer, SHARED / "data" / "winobias" / "pairs.jsonl.gz", "pro", "anti", "type", step)
     for name, found in (("CrowS-Pairs", crows), ("WinoBias", wino)):
-        print(f"{name}: stereotype preferred in {found.accuracy:.4f} {found.interval} of {found.n_pairs} pairs")
+        print(f"{name}: stereotype preferred in {found.accuracy} of {found.n_pairs} pairs")
         for kind, value in found.by_phenomenon.items():
             print(f"  {kind:32s} {value:.3f}")
     of_blimp, of_control = (t_interval(list(one.by_paradigm.values()), unit="paradigms") for one in (blimp, control))

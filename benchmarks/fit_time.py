@@ -50,7 +50,8 @@ def main() -> None:
         width = sum(block.shape[1] for block in encoded.blocks())
         print(f"posterior on {len(order):,} x {width}: {found[name].mean():.2f} s (encoding {encoded.encode_seconds:.1f} s)", flush=True)
     claims: list[Statement] = []
-    trained = {method.name: np.array([train_seconds(method, problem) for _ in range(3)]) for method in (LoRA(), IA3())}
+    n_runs, n_steps = (2, 5) if options.quick else (3, TIMED_STEPS)
+    trained = {method.name: np.array([train_seconds(method, problem, n_steps) for _ in range(n_runs)]) for method in (LoRA(), IA3())}
     for name in ("its own points", "six representations"):
         title, lora = f"posterior calibration, {n_rows} labeled texts, {name}, seconds to fit", t_interval(trained["lora"], unit="runs")
         claims += judged(title, t_interval(found[name], unit="runs"), Goal(at_most=1), Control("LoRA, every text once", lora))
@@ -62,13 +63,13 @@ def main() -> None:
     finish(claims, keep_as=None if options.quick else "fit_time")
 
 
-def train_seconds(method: WeightMethod, problem: Problem) -> float:
+def train_seconds(method: WeightMethod, problem: Problem, most_steps: int) -> float:
     """One pass over the labeled texts at the middle rate, told from the first steps of it."""
     readout = label_readout(problem)
     method.open_weights(readout)
     texts = readout.network.tokenize(problem.texts(problem.rows))
     n_steps = math.ceil(len(texts) / method.batch_size)
-    n_timed = min(TIMED_STEPS, n_steps)
+    n_timed = min(most_steps, n_steps)
     course = Course(method.learning_rates[1], n_steps, n_timed, method.batch_size, 0.0, 0)
     return timed(lambda: list(optimize(readout, texts, problem.y, course))) * n_steps / n_timed
 

@@ -3,6 +3,8 @@
 Every configuration draws a family of transformers, a tokenizer setting, poolings, modules behind them, prompts, a cut and a layout of the
 folder. The control reads the same transformer with mean pooling alone, without prompt: what is left of an encoder whose configuration
 is not looked at.
+
+    python benchmarks/sentence_encoders.py [--quick] [--configurations 100]
 """
 
 import argparse
@@ -12,11 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from tests.sentence_folders import TEXTS, UNSUPPORTED, library_points, random_encoder, write_encoder, write_module
-
-from common import Control, Exact, Figure, Goal, finish
+from common import Control, Exact, Figure, Goal, finish, peer
 from lexframe.exceptions import ModelError
 from lexframe.spaces import open_space
 
@@ -24,12 +22,19 @@ TOLERANCE = 1e-5
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="ten configurations")
     parser.add_argument("--configurations", type=int, default=100)
     parser.add_argument("--first", type=int, default=1000, help="Number of the first; the tests use numbers below.")
     arguments = parser.parse_args()
+    n_configurations = 10 if arguments.quick else arguments.configurations
+    if peer("sentence_transformers") is None:
+        return
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from tests.sentence_folders import TEXTS, UNSUPPORTED, library_points, random_encoder
+
     largest, control, not_finite = [], [], 0
-    for number in range(arguments.first, arguments.first + arguments.configurations):
+    for number in range(arguments.first, arguments.first + n_configurations):
         with tempfile.TemporaryDirectory() as folder:
             configuration = random_encoder(Path(folder), number)
             expected = library_points(configuration)
@@ -58,12 +63,14 @@ def main() -> None:
                   Goal(at_least=1), Control("a supported module, Dropout", refused_by_name("sentence_transformers.models.Dropout"))),
             Figure("configurations left out, because the library gives no finite points", not_finite),
         ],
-        keep_as="sentence_encoders",
+        keep_as=None if arguments.quick else "sentence_encoders",
     )  # fmt: skip
 
 
 def refused_by_name(kind: str) -> bool:
     """Whether an encoder with one more module of that kind is refused in a line that names it."""
+    from tests.sentence_folders import write_encoder, write_module
+
     with tempfile.TemporaryDirectory() as folder:
         encoder = write_encoder(Path(folder), "bert", pooling=("mean",))
         write_module(encoder, kind)

@@ -4,7 +4,9 @@ import ast
 import importlib
 import importlib.abc
 import json
+import re
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -170,6 +172,57 @@ def test_times_and_growth(common):
     assert common.on_others([1.0, 2.0, 6.0]).value.value == pytest.approx(0)
 
 
+def test_a_peer_that_the_extra_lacks_says_why(common, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "hnswlib", None)  # importing it fails
+    assert common.peer("hnswlib") is None
+    assert capsys.readouterr().err.startswith("hnswlib is not installed: pip install hnswlib (it needs a compiler); what")
+
+
+def test_the_extra_has_every_peer(common):
+    listed = {
+        re.split(r"[\[<>=]", one)[0]
+        for one in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["bench"]
+    }
+    asked = set()
+    for path in FOLDER.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "peer":
+                asked.add(node.args[0].value.split(".")[0])
+    names = {common.DISTRIBUTIONS.get(module, module) for module in asked}
+    assert {"cleanlab", "gensim", "nnsight"} <= names
+    assert names <= listed | set(common.APART)
+
+
+def test_every_mutant_still_applies_and_names_tests(common):
+    table = importlib.import_module("mutants").mutants()
+    assert len(table) >= 30
+    assert len({each.about for each in table}) == len(table)
+    for each in table:
+        text = (ROOT / "src" / "lexframe" / each.path).read_text()
+        ast.parse(each.applied(text))
+        assert all((ROOT / test.split("::")[0]).is_file() for test in each.tests), each.about
+
+
+@pytest.mark.parametrize(("text", "times"), [("a = 2\n", 0), ("a = 1\na = 1\n", 2)])
+def test_a_mutant_whose_text_is_gone_says_so(common, text, times):
+    mutants = importlib.import_module("mutants")
+    mutant = mutants.Mutant("one for two", "some.py", "a = 1", "a = 2", ("tests/test_benchmarks.py",))
+    assert mutant.applied("a = 1\n") == "a = 2\n"
+    with pytest.raises(mutants.StaleMutantError, match=f"'one for two'.*stands {times} times in src/lexframe/some.py"):
+        mutant.applied(text)
+
+
+def test_kept_claims_are_counted_where_they_stand(common, made, monkeypatch, tmp_path):
+    monkeypatch.setattr(common, "RESULTS", tmp_path)
+    missed = made | {"goal": common.Goal(above=2)}
+    common.keep([common.Claim(**made), common.Claim(**missed), common.Figure("minutes", 3.5)], "new")
+    (tmp_path / "old.csv").write_text("claim,value,interval,goal,holds,machine,versions\nx,1,,> 0,True,m,v\n")
+    (tmp_path / "scores.csv").write_text("set,accuracy\ntrec,1\n")
+    found = importlib.import_module("evidence").table(tmp_path).splitlines()
+    assert found[2:5] == ["| new | 1 | 1 | 1 |  |", "| old |  |  |  | 1 |", "| **all** | **1** | **1** | **1** | **1** |"]
+    assert found[-1] == "- new: ours minus theirs: 1.1 [0.852, 1.35] over 3 sets, goal > 2; shuffled labels: 0.0167"
+
+
 class _Absent(importlib.abc.MetaPathFinder):
     """As if no peer were installed."""
 
@@ -204,10 +257,10 @@ def test_every_script_says_how_it_is_run_without_any_peer(scripts, name, monkeyp
     assert stopped.value.code == 0
     said = capsys.readouterr().out
     assert f"python benchmarks/{name}.py" in said
-    assert "--quick" in said or name in {"text_vae_peer", "text_vae_picture", "mutants"}
+    assert "--quick" in said or name in {"text_vae_peer", "text_vae_picture", "mutants", "evidence"}
 
 
-CLAIMING = [name for name in SCRIPTS if name not in ELSEWHERE | {"text_vae_picture", "mutants"}]
+CLAIMING = [name for name in SCRIPTS if name not in ELSEWHERE | {"text_vae_picture", "mutants", "evidence"}]
 
 
 @pytest.mark.parametrize("name", CLAIMING)

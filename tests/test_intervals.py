@@ -167,6 +167,7 @@ def test_texts_of_one_set_are_no_units_of_their_own(rng):
 def test_every_set_counts_the_same():
     found = mean_over_sets([0.0, 0.0, 0.0, 4.0], ["long", "long", "long", "short"])
     assert found == t_interval([0.0, 4.0])
+    assert mean_over_sets([1.0, 3.0, 5.0], ["a", "a", "b"]) == t_interval([2.0, 5.0])
     assert found.over == "2 sets"
     with pytest.raises(DataError, match="4 values and 3 names of sets"):
         mean_over_sets([1.0] * 4, list("abc"))

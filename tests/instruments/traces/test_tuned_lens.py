@@ -110,6 +110,31 @@ def test_steps_go_on_from_a_ridge_that_is_too_strong(monkeypatch):
     assert {fit.chosen for fit in lens.fits} == {"trained"}
 
 
+def test_what_is_kept_is_the_mean_of_the_last_third_of_the_steps(monkeypatch):
+    """Of six steps the maps after the fifth and the sixth; earlier ones are far from the end, since the rate falls to zero."""
+    train, before, ends, kept = lens_fitting._train, [], [], []
+
+    class Recorded(lens_fitting._Maps):
+        def moves(self, layer, x):
+            ends.append(self.matrices)  # which the steps change in place
+            if layer == 0 and self.matrices is ends[0]:
+                before.append(self.matrices.copy())  # as the step finds them
+            return super().moves(layer, x)
+
+    def recorded(*given, **settings):
+        with monkeypatch.context() as patch:
+            patch.setattr(lens_fitting, "_Maps", Recorded)
+            kept.append(train(*given, **settings))
+        return kept[-1]
+
+    monkeypatch.setattr(lens_fitting, "_train", recorded)
+    monkeypatch.setattr(lens_fitting, "RIDGES", (1.0,))  # a start that the steps leave
+    fit_tuned_lens(tiny_space("llama"), texts(60), n_steps=6)
+    assert len(before) == 6
+    assert np.abs(before[5] - before[0]).max() > 1e-3
+    np.testing.assert_allclose(kept[0].matrices, (before[5] + ends[0]) / 2, atol=1e-12)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_the_pullback_is_the_gradient(family, precision, rng):

@@ -47,6 +47,12 @@ def test_the_reparameterised_gradient_is_the_finite_difference():
     assert torch.autograd.gradcheck(value, (mean, log_variance))
 
 
+def test_free_bits_look_at_the_mean_of_the_batch_not_at_each_text():
+    kl = torch.tensor([[0.0, 0.2], [1.0, 0.4]])  # means of 0.5 and 0.3
+    assert free_bits(kl, 0.5).item() == pytest.approx(0.5 + 0.5)  # text by text the first would come to 0.75
+    assert free_bits(kl, 0.0).item() == pytest.approx(0.8)
+
+
 def test_free_bits_have_no_gradient_below_the_threshold_and_all_of_it_above():
     mean = torch.tensor([[0.1, 2.0], [-0.1, -2.0]], requires_grad=True)
     log_variance = torch.zeros(2, 2, requires_grad=True)
