@@ -19,6 +19,7 @@ SRC = ROOT / "src"
 LEVELS = [
     [
         "artifacts",
+        "best_of_many",
         "checks",
         "exceptions",
         "files",

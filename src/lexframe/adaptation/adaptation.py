@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
 from lexframe.adaptation.adapter import Adapter
+from lexframe.adaptation.advice import NGRAMS, verdict_on
 from lexframe.adaptation.cells import ALL, Cell
 from lexframe.adaptation.draws import Draws, cut_texts, hold_out, shared_first_tokens
 from lexframe.adaptation.methods.registry import competing, make_methods
@@ -23,6 +24,7 @@ from lexframe.latents.text_reader import TextReader
 from lexframe.linalg import metric_root
 from lexframe.provenance import Provenance
 from lexframe.spaces.base import Progress, Space, VocabularySpace
+from lexframe.verdicts import Verdict, Worth
 
 if TYPE_CHECKING:
     import altair
@@ -51,6 +53,10 @@ class MethodResult:
     macro_f1: Estimate
     difference: Estimate
     probabilities: np.ndarray
+
+    def right(self, truth: np.ndarray) -> np.ndarray:
+        """1 for every test text that was classified rightly, shape (1, n_test)."""
+        return (self.cell.predicted == truth).astype(float)[np.newaxis]
 
     @property
     def fit_seconds(self) -> float:
@@ -85,6 +91,8 @@ class AdaptationResult(MethodsResult):
         Sorted; class numbers index it.
     truth : ndarray of int, shape (n_test,)
         Class numbers of the test texts.
+    majority : int
+        Class number of the most frequent label in training.
     about : tuple of Method
         The methods that were asked for: what each is.
     left_out : dict of str to str
@@ -106,6 +114,8 @@ class AdaptationResult(MethodsResult):
         Test points in the metric of the frame: as encoded, and as moved by semantic calibration.
     bases : ndarray of shape (n_labels, n_dims) or None
         Label bases in the same metric; None in a space without a vocabulary.
+    ngrams : MethodResult
+        n-grams and logistic regression on the same labels, whether they were asked for or not.
     """
 
     label_words: dict[str, list[dict[str, Any]]]
@@ -116,6 +126,18 @@ class AdaptationResult(MethodsResult):
     points: np.ndarray
     moved_points: np.ndarray
     bases: np.ndarray | None
+    ngrams: MethodResult
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the chosen method beats always giving one answer, guessing, and n-grams."""
+        chosen, ngrams = (result.right(self.truth) for result in (self.methods[self.chosen], self.ngrams))
+        return verdict_on(chosen, self._controls(ngrams), is_ngrams=self.chosen == NGRAMS)
+
+    @property
+    def recommended(self) -> str | None:
+        """The chosen method, unless it is not to be used."""
+        return None if self.verdict.worth is Worth.WORTHLESS else self.chosen
 
     @property
     def controls(self) -> tuple[str, ...]:
@@ -142,13 +164,17 @@ class AdaptationResult(MethodsResult):
         best, families = self.methods[self.chosen].accuracy, self.families
         bare = [found for name, found in self.methods.items() if families[name] == VOCABULARY]
         where = "" if families[self.chosen] in (TEXTS, "prompts", "weights") else " on the frozen model's points"
+        n_train, n_test = (f"{self.counts[part]:,}" for part in ("train", "test"))
         text = (
-            f"With {self.counts['train']:,} labels, {self.descriptions[self.chosen].split(':')[0]}{where} reaches "
-            f"{best.value:.1%} [{best.low:.1%}, {best.high:.1%}] on {self.counts['test']:,} test texts"
+            f"With {n_train} labeled texts, {self.descriptions[self.chosen].split(':')[0]}{where} reaches "
+            f"{best.value:.1%} [{best.low:.1%}, {best.high:.1%}] on {n_test} test text{'s' if n_test != '1' else ''}"
         )
         if bare:
             text += f"; the vocabulary alone, without a label, reaches {max(found.accuracy.value for found in bare):.1%}"
-        return f"{text}; always giving the most frequent label, {self.chance:.1%}."
+        if self.verdict.worth is Worth.HOLDS:
+            most = f"always answering {self.labels[self.majority]!r}, {self.majority_accuracy:.1%}"
+            return f"{text}; {most}; n-grams without the model, {self.ngrams.accuracy.value:.1%}."
+        return f"{text}. {self.verdict}"
 
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON."""
@@ -158,6 +184,8 @@ class AdaptationResult(MethodsResult):
             "label_words": self.label_words,
             "methods": {name: result.to_dict() for name, result in self.methods.items()},
             "chosen": self.chosen,
+            "verdict": self.verdict.to_dict(),
+            "n_grams": self.ngrams.to_dict(),
             "chosen_accuracy_in_training": self.chosen_accuracy_in_training,
             "encode_seconds": round(self.encode_seconds, 3),
         }
@@ -235,6 +263,8 @@ def adapt(
     problem = task.problem(encoded, ALL, seed, readout=readout)
     bases = problem.label_bases() if isinstance(model, VocabularySpace) else None
     found = {method.name: evaluate(method, task, problem, ALL) for method in progress(able)}
+    references = found if NGRAMS in found else {**found, NGRAMS: evaluate(make_methods(NGRAMS)[0], task, problem, ALL)}
+    compared = _method_results(able, references, task.truth, seed)
     rivals = competing(able)
     scores = {method.name: held_out_accuracy(method, problem) for method in rivals if method.learns}
     chosen = max(scores, key=scores.__getitem__) if scores else rivals[0].name
@@ -244,6 +274,7 @@ def adapt(
     result = AdaptationResult(
         labels=task.labels,
         truth=task.truth,
+        majority=task.majority,
         about=tuple(made),
         left_out=left_out,
         notes=(*task.notes, *shared_first_tokens(model, task.label_words), *cut_texts(model, encoded.texts)),
@@ -259,16 +290,19 @@ def adapt(
             parameters={"readout": readout, "methods": [method.name for method in able], "train": train.source, "test": test.source},
         ),
         label_words=_word_facts(model, task.label_words),
-        methods=_method_results(able, found, task.truth, seed),
+        methods={name: compared[name] for name in found},
         chosen=chosen,
         chosen_accuracy_in_training=scores.get(chosen),
         test_texts=test.texts,
         points=_in_metric(points, bases),
         moved_points=_in_metric(moved, bases),
         bases=_in_metric(bases.vectors, bases) if bases else None,
+        ngrams=compared[NGRAMS],
     )
     classifier = found[chosen].classifier
-    return result, Adapter.of(model, classifier.fitted()) if isinstance(classifier, SavableClassifier) else None
+    if not isinstance(classifier, SavableClassifier):
+        return result, None
+    return result, replace(Adapter.of(model, classifier.fitted()), facts={"verdict": result.verdict.to_dict()})
 
 
 def held_out_accuracy(method: Method, problem: Problem) -> float:

@@ -16,6 +16,7 @@ from lexframe.provenance import Provenance, SpaceFingerprint
 from lexframe.results import Result
 from lexframe.spaces.base import Progress, Space
 from lexframe.spaces.registry import reopen_space
+from lexframe.verdicts import Verdict, Worth
 
 if TYPE_CHECKING:
     import pandas
@@ -33,19 +34,24 @@ class Predictions(Result):
     classes : tuple of str
         Columns of `probabilities`.
     provenance : Provenance
+    verdict : Verdict, optional
+        What the adapter was found to be worth when it was fitted.
     """
 
     labels: tuple[str, ...]
     probabilities: np.ndarray
     classes: tuple[str, ...]
     provenance: Provenance
+    verdict: Verdict | None = None
 
     def summary(self) -> str:
         """How often each label was given."""
         if not self.labels:
             return "No text was given, so there is no label."
         counts = ", ".join(f"{label} {number:,}" for label, number in Counter(self.labels).most_common(8))
-        return f"{len(self.labels):,} texts: {counts}; {self.probabilities.max(axis=1).mean():.0%} sure on average."
+        n_texts = f"{len(self.labels):,} text{'s' if len(self.labels) != 1 else ''}"
+        text = f"{n_texts}: {counts}; {self.probabilities.max(axis=1).mean():.0%} sure on average."
+        return text if self.verdict is None or self.verdict.worth is Worth.HOLDS else f"{text} {self.verdict}"
 
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON."""
@@ -53,7 +59,8 @@ class Predictions(Result):
             {"label": label, "probability": float(row.max()), "probabilities": dict(zip(self.classes, row.tolist(), strict=True))}
             for label, row in zip(self.labels, self.probabilities, strict=True)
         ]
-        return {"predictions": rows, "provenance": self.provenance.to_dict()}
+        verdict = None if self.verdict is None else self.verdict.to_dict()
+        return {"predictions": rows, "verdict": verdict, "provenance": self.provenance.to_dict()}
 
     def to_frame(self) -> "pandas.DataFrame":
         """A pandas table, a row a text: label and the probability of each class."""
@@ -87,6 +94,12 @@ class Adapter(Persistent):
     label_words: Mapping[str, Sequence[str]] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def verdict(self) -> Verdict | None:
+        """What it was found to be worth when it was fitted; None where that is not known."""
+        known = self.facts.get("verdict")
+        return None if known is None else Verdict(Worth(known["worth"]), str(known["reason"]))
+
     @classmethod
     def of(cls, space: Space, fitted: Fitted) -> "Adapter":
         """What a method has fitted, with its space."""
@@ -99,9 +112,10 @@ class Adapter(Persistent):
         classes = tuple(str(label) for label in self.instrument.classes_)
         provenance = Provenance(space=self.space.fingerprint, parameters={"instrument": type(self.instrument).__name__})
         if not len(encoded):
-            return Predictions((), np.zeros((0, len(classes))), classes, provenance)
+            return Predictions((), np.zeros((0, len(classes))), classes, provenance, self.verdict)
         probabilities = self.instrument.predict_proba(self._columns(encoded))
-        return Predictions(tuple(classes[column] for column in probabilities.argmax(axis=1)), probabilities, classes, provenance)
+        labels = tuple(classes[column] for column in probabilities.argmax(axis=1))
+        return Predictions(labels, probabilities, classes, provenance, self.verdict)
 
     def _columns(self, encoded: EncodedTexts) -> np.ndarray:
         """What the instrument reads of texts: their points, after the zero-shot scores of the label words if there are any."""

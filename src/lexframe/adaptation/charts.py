@@ -21,7 +21,7 @@ _CURVES_HEIGHT, _COST_HEIGHT = 400, 320
 
 
 def method_chart(result: Any) -> "alt.LayerChart":
-    """Accuracy of each method with its 95% interval, and the share of the most frequent label as a dashed line.
+    """Accuracy of each method with its 95% interval, and the accuracy of always giving the most frequent training label as a dashed line.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def method_chart(result: Any) -> "alt.LayerChart":
             "accuracy": method.accuracy.value,
             "low": method.accuracy.low,
             "high": method.accuracy.high,
-            "kind": "saved" if name == result.chosen else "other",
+            "kind": "saved" if name == result.recommended else "other",
             "label": f"{method.accuracy.value:.3f}",
         }
         for name, method in result.methods.items()
@@ -53,7 +53,9 @@ def method_chart(result: Any) -> "alt.LayerChart":
     intervals = base.mark_rule(strokeWidth=3, opacity=0.45).encode(x=x, x2="high:Q", color=color)
     points = base.mark_point(filled=True, size=110, opacity=1).encode(x="accuracy:Q", color=color)
     labels = base.mark_text(align="left", dx=12, fontSize=13, color=INK).encode(x="high:Q", text="label:N")
-    chance = alt.Chart(alt.Data(values=[{"chance": result.chance}])).mark_rule(strokeDash=[4, 4], color=MUTED).encode(x="chance:Q")
+    chance = (
+        alt.Chart(alt.Data(values=[{"chance": result.majority_accuracy}])).mark_rule(strokeDash=[4, 4], color=MUTED).encode(x="chance:Q")
+    )
     return themed((chance + intervals + points + labels).properties(width=560, height=34 * len(rows)))
 
 
@@ -163,7 +165,7 @@ def _padded(values: np.ndarray) -> list[float]:
 
 
 def learning_curves(result: Any, *, model: str | None = None) -> "alt.LayerChart":
-    """Accuracy against labels a class, a line a method with its 95% band, and the most frequent label as a dashed line.
+    """Accuracy against labels a class, a line a method with its 95% band, and a constant answer dashed.
 
     Parameters
     ----------
@@ -183,7 +185,7 @@ def learning_curves(result: Any, *, model: str | None = None) -> "alt.LayerChart
         for found in [result.accuracy(model, method, shots)]
     ]
     methods = list(dict.fromkeys(row["method"] for row in rows))
-    low = min([row["low"] for row in rows] + [result.chance])
+    low = min([row["low"] for row in rows] + [result.majority_accuracy])
     bottom, top = max(0.0, low - 0.05), min(1.0, max(row["high"] for row in rows) + 0.03)
     y = alt.Scale(domain=[bottom, top], nice=False)
     color = alt.Color("method:N", scale=alt.Scale(domain=methods, range=PALETTE[: len(methods)]), legend=None)
@@ -204,7 +206,7 @@ def learning_curves(result: Any, *, model: str | None = None) -> "alt.LayerChart
         .encode(x=alt.X("shots:O", sort=order), y=alt.Y("place:Q", scale=y), text="method:N", color=color)
     )
     chance = (
-        alt.Chart(alt.Data(values=[{"chance": result.chance}]))
+        alt.Chart(alt.Data(values=[{"chance": result.majority_accuracy}]))
         .mark_rule(strokeDash=[4, 4], color=MUTED)
         .encode(y=alt.Y("chance:Q", scale=y))
     )

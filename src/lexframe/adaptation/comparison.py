@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from lexframe.adaptation.cells import ALL, Cell, CellStore, Shots
+from lexframe.adaptation.advice import NGRAMS, Advice, advise
+from lexframe.adaptation.cells import Cell, CellStore, Shots
 from lexframe.adaptation.draws import Draws, content_digest, cut_texts, shared_first_tokens, shots_order
 from lexframe.adaptation.methods.registry import make_methods
 from lexframe.adaptation.problem import Method
@@ -21,9 +22,6 @@ from lexframe.latents.text_reader import TextReader
 from lexframe.provenance import Provenance
 from lexframe.spaces.base import Progress, Space
 
-QUICK_SECONDS = 2.0
-"""Fits that are shorter differ in nothing that a person would notice."""
-
 
 @dataclass(frozen=True, slots=True)
 class ComparisonResult(MethodsResult):
@@ -35,6 +33,8 @@ class ComparisonResult(MethodsResult):
         Sorted; class numbers index it.
     truth : ndarray of int, shape (n_test,)
         Class numbers of the test texts.
+    majority : int
+        Class number of the most frequent label in training.
     about : tuple of Method
         The methods that were asked for: what each is.
     left_out : dict of str to str
@@ -46,9 +46,12 @@ class ComparisonResult(MethodsResult):
     provenance : Provenance
     cells : tuple of Cell
         By model, method, shots and seed.
+    references : tuple of Cell
+        Those of n-grams, fitted on the same draws whether they were asked for or not.
     """
 
     cells: tuple[Cell, ...]
+    references: tuple[Cell, ...] = ()
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -85,23 +88,26 @@ class ComparisonResult(MethodsResult):
     def summary(self) -> str:
         """What to use at each number of labels, a line each: the cheapest method that the best one does not surely beat.
 
-        Methods that fit within two seconds count as equally cheap, and the most accurate of them is named.
+        Methods that fit within two seconds count as equally cheap, and the most accurate of them is named. "Surely" holds for all
+        pairs of methods at once, and the accuracy is that of texts and draws which had no part in picking the method.
         """
-        return "\n".join(self._advice(model, shots) for model in self.models for shots in self.shots)
+        found = [self.recommendation(model, shots) for model in self.models for shots in self.shots if self._present(model, shots)]
+        return "\n".join(one.sentence() if len(self.models) == 1 else f"{one.model}. {one.sentence()}" for one in found)
 
-    def _advice(self, model: str, shots: Shots) -> str:
+    def recommendation(self, model: str, shots: Shots) -> Advice:
+        """What to use with a model and so many labels a class, and whether it is worth using."""
         offered = [method for method in self._present(model, shots) if method not in self.variants] or self._present(model, shots)
-        accuracies = {method: self.accuracy(model, method, shots).value for method in offered}
-        best = max(offered, key=accuracies.__getitem__)
-        equal = [method for method in offered if method == best or self.difference(model, best, method, shots).low <= 0]
-        pick = min(equal, key=lambda method: (max(self.fit_seconds(model, method, shots), QUICK_SECONDS), -accuracies[method]))
-        accuracy = self.accuracy(model, pick, shots)
-        labels = {0: "Without labels", ALL: "With all labels"}.get(shots, f"With {shots} label{'s' if shots != 1 else ''} a class")
-        text = f"{labels}: {pick}, {accuracy.value:.1%} [{accuracy.low:.1%}, {accuracy.high:.1%}]"
-        if pick != best:
-            gap = self.difference(model, best, pick, shots)
-            text += f"; {best} is {gap.value:.1%} higher [{gap.low:.1%}, {gap.high:.1%}], which may be chance, and takes longer to fit"
-        return f"{text}." if len(self.models) == 1 else f"{model}. {text}."
+        right = {method: self.right(model, method, shots) for method in offered}
+        seeds = [seed for seed in next(iter(right.values())) if all(seed in tables for tables in right.values())]
+        cells = {cell.seed: cell for cell in self.references if (cell.model, cell.shots) == (model, shots)}
+        known = bool(cells) and all(seed in cells for seed in seeds)
+        return advise(
+            {method: np.stack([tables[seed] for seed in seeds]) for method, tables in right.items()},
+            {method: self.fit_seconds(model, method, shots) for method in offered},
+            self._controls(np.stack([(cells[seed].predicted == self.truth).astype(float) for seed in seeds]) if known else None),
+            model=model,
+            shots=shots,
+        )
 
     def fit_seconds(self, model: str, method: str, shots: Shots) -> float:
         """Mean over seeds of the time to fit, on encoded texts."""
@@ -128,6 +134,7 @@ class ComparisonResult(MethodsResult):
         return {
             "summary": self.summary(),
             **self._shared(),
+            "recommended": [self.recommendation(model, shots).to_dict() for model in self.models for shots in self.shots],
             "accuracy": accuracies,
             "cells": [cell.to_dict() for cell in self.cells],
         }
@@ -194,6 +201,8 @@ def compare(
     task = Task.of(train, test, draws, label_words)
     notes = [*task.notes]
     cells: list[Cell] = []
+    references: list[Cell] = []
+    (ngrams,) = make_methods(NGRAMS)
     left_out: dict[str, str] = {}
     store = CellStore(folder)
     for name, given in spaces.items():
@@ -210,13 +219,19 @@ def compare(
             "representations": list(encoded.block_names),
         }
         jobs = [(method, shots, seed) for shots, seed in draws.each() for method in able if shots_order(shots) >= method.least_shots]
+        if NGRAMS not in {method.name for method in able}:
+            jobs += [(ngrams, shots, seed) for shots, seed in draws.each() if shots != 0]
         for method, shots, seed in progress(jobs):
             key = {**basis, "method": method.key(), "shots": shots, "seed": seed}
             cell = store.get(key)
             if cell is None:
                 cell = evaluate(method, task, task.problem(encoded, shots, seed), shots, model=name).cell
                 store.put(key, cell)
-            cells.append(replace(cell, model=name))  # the same model may have had another name when the cell was kept
+            cell = replace(cell, model=name)  # the same model may have had another name when the cell was kept
+            if method is not ngrams:
+                cells.append(cell)
+            if method.name == NGRAMS:
+                references.append(cell)
     if not cells:
         raise InputError("No method can work here: " + "; ".join(f"{method}: {why}" for method, why in left_out.items()))
     order = {method.name: number for number, method in enumerate(made)}
@@ -226,6 +241,7 @@ def compare(
     return ComparisonResult(
         labels=task.labels,
         truth=task.truth,
+        majority=task.majority,
         about=tuple(made),
         left_out=left_out,
         notes=tuple(notes),
@@ -241,4 +257,5 @@ def compare(
             },
         ),
         cells=tuple(cells),
+        references=tuple(references),
     )

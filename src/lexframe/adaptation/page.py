@@ -83,13 +83,13 @@ def comparison_report(result: Any, path: str | Path, *, title: str = "Ways to ad
 
 
 def accuracy_table(result: Any, model: str) -> list[dict[str, Any]]:
-    """A row a method, a cell a number of labels: accuracy and whether it is the highest of its column; None where not measured."""
-    best = {shots: result.best(model, shots) for shots in result.shots}
+    """A row a method, a cell a number of labels: accuracy and whether it is recommended there; None where not measured."""
+    picked = {shots: result.recommendation(model, shots).recommended for shots in result.shots}
     return [
         {
             "method": method,
             "cells": [
-                {"accuracy": result.accuracy(model, method, shots), "best": best[shots] == method}
+                {"accuracy": result.accuracy(model, method, shots), "recommended": picked[shots] == method}
                 if result.select(model, method, shots)
                 else None
                 for shots in result.shots

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from lexframe.adaptation.advice import Controls
 from lexframe.adaptation.problem import Method
 from lexframe.provenance import Provenance
 from lexframe.results import Result
@@ -23,6 +24,8 @@ class MethodsResult(Result):
         Sorted; class numbers index it.
     truth : ndarray of int, shape (n_test,)
         Class numbers of the test texts.
+    majority : int
+        Class number of the most frequent label in training; the first of equal ones.
     about : tuple of Method
         The methods that were asked for: what each is.
     left_out : dict of str to str
@@ -36,6 +39,7 @@ class MethodsResult(Result):
 
     labels: tuple[str, ...]
     truth: np.ndarray
+    majority: int
     about: tuple[Method, ...]
     left_out: dict[str, str]
     notes: tuple[str, ...]
@@ -44,8 +48,17 @@ class MethodsResult(Result):
 
     @property
     def chance(self) -> float:
-        """Accuracy of always giving the most frequent test label."""
-        return float(np.bincount(self.truth).max() / len(self.truth))
+        """Accuracy of guessing."""
+        return 1 / len(self.labels)
+
+    @property
+    def majority_accuracy(self) -> float:
+        """Accuracy of always giving the label that is most frequent in training."""
+        return float(np.mean(self.truth == self.majority))
+
+    def _controls(self, ngrams: np.ndarray | None) -> Controls:
+        constant = (self.truth == self.majority).astype(float)[np.newaxis]
+        return Controls(self.labels[self.majority], constant, len(self.labels), ngrams)
 
     @property
     def descriptions(self) -> dict[str, str]:
@@ -66,6 +79,7 @@ class MethodsResult(Result):
         return {
             "labels": list(self.labels),
             "chance": self.chance,
+            "majority": {"label": self.labels[self.majority], "accuracy": self.majority_accuracy},
             "counts": self.counts,
             "notes": list(self.notes),
             "left_out": self.left_out,

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
+from lexframe.adaptation.advice import few_tests
 from lexframe.adaptation.cells import Cell, Shots, measured
 from lexframe.adaptation.cost import peak_memory
 from lexframe.adaptation.draws import Draws, draw_labels, label_numbers, part_of_table, require_distinct, short_classes, without_duplicates
@@ -67,11 +68,16 @@ class Task:
         labels, y, truth = label_numbers(train, test)
         words = {label: list(label_words[label]) if label_words else [label] for label in labels}
         require_distinct(words)
-        return cls(train, test, labels, words, y, truth, (*notes, *short_classes(labels, y, draws.shots)))
+        return cls(train, test, labels, words, y, truth, (*few_tests(len(test)), *notes, *short_classes(labels, y, draws.shots)))
 
     def encoded(self, reader: TextReader, *, progress: Progress = iter) -> EncodedTexts:
         """All texts with their points, those of training first."""
         return EncodedTexts(reader, [*self.train.texts, *self.test.texts], progress=progress)
+
+    @property
+    def majority(self) -> int:
+        """Class number of the most frequent label in training."""
+        return int(np.bincount(self.y).argmax())
 
     @property
     def test_rows(self) -> Rows:

@@ -66,7 +66,7 @@ def adapt_and_show(
     reader = TextReader(space, Reading.thirds(space), batch_size=batch_size)
     result, adapter = fit_all(reader, *tables, label_words=words, methods=methods, progress=printing.progress("adapting"), **settings)
     if out is not None and adapter is not None:
-        replace(adapter, facts={"result": result.to_dict()}).save(out)
+        replace(adapter, facts={**adapter.facts, "result": result.to_dict()}).save(out)
     if report is not None:
         from lexframe.adaptation.page import adaptation_report
 
@@ -83,7 +83,7 @@ def _print(result: Any, out: Path | None, report: Path | None) -> None:
 
     rows = [
         [
-            ("* " if name == result.chosen else "  ") + name,
+            ("* " if name == result.recommended else "  ") + name,
             with_interval(method.accuracy),
             with_interval(method.macro_f1),
             f"{method.fit_seconds:.2f} s",
@@ -93,7 +93,7 @@ def _print(result: Any, out: Path | None, report: Path | None) -> None:
     printing.table(["  method", "accuracy  95% interval", "macro-F1  95% interval", "fit"], rows)
     counts = result.counts
     printing.note(
-        f"\n{result.summary()}\n* {'saved' if out else 'best'}: chosen on held-out training labels. "
+        f"\n{result.summary()}\n{_chosen(result, out)}"
         f"Encoding {counts['train'] + counts['test']:,} texts took {result.encode_seconds:.1f} s."
     )
     for number, what in ((counts["blank"], "blank rows left out"), (counts["truncated"], "texts cut to the context of the model")):
@@ -103,6 +103,13 @@ def _print(result: Any, out: Path | None, report: Path | None) -> None:
         printing.note(f"note: {note}")
     for method, why in result.left_out.items():
         printing.note(f"left out: {method}: {why}")
-    for path, what in ((out, "adapter"), (report, "report")):
-        if path is not None:
-            printing.note(f"{what}: {path}")
+    if report is not None:
+        printing.note(f"report: {report}")
+    if out is not None:
+        printing.note(f"adapter: {out}" + ("" if result.recommended else ". It was saved as asked, with its verdict: do not use it."))
+
+
+def _chosen(result: Any, out: Path | None) -> str:
+    if result.recommended is None:
+        return f"No method is starred: {result.chosen}, chosen on held-out training labels, is not to be used. "
+    return f"* {'saved' if out else 'best'}: chosen on held-out training labels. "

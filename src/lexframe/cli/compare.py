@@ -102,14 +102,18 @@ def _print(result: Any) -> None:
     for model in result.models:
         if len(result.models) > 1:
             printing.note(f"\n{model}")
+        picked = {n: result.recommendation(model, n).recommended for n in result.shots}
         rows = []
         for method in result.methods:
             found = [result.accuracy(model, method, n) if result.select(model, method, n) else None for n in result.shots]
             seconds = [result.fit_seconds(model, method, n) for n in result.shots if result.select(model, method, n)]
-            cells = [f"{accuracy.value:.3f} ±{(accuracy.high - accuracy.low) / 2:.3f}" if accuracy else "" for accuracy in found]
+            cells = [
+                f"{'* ' if picked[n] == method else ''}{accuracy.value:.3f} ±{(accuracy.high - accuracy.low) / 2:.3f}" if accuracy else ""
+                for n, accuracy in zip(result.shots, found, strict=True)
+            ]
             rows.append([method, *cells, f"{seconds[-1]:.2f} s" if seconds else ""])
         printing.table(["method", *(f"{n} a class" if n != "all" else "all labels" for n in result.shots), "last fit"], rows)
-    printing.note("")
+    printing.note("\n* recommended with so many labels")
     printing.note(result.summary())
     for line in result.notes:
         printing.note(f"note: {line}")

@@ -31,6 +31,8 @@ def predict(
     predictions = load_adapter(adapter, model=model, device=device).predict(
         table.texts, batch_size=batch_size, progress=printing.progress("encoding")
     )
+    if predictions.verdict is not None and predictions.verdict.worth != "holds":
+        printing.note(f"{adapter}: {predictions.verdict}")
     if as_json:
         printing.document(predictions.to_dict())
         return
