@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from lexframe.cli.main import main
-from lexframe.latents import LatentStore, import_vectors
+from lexframe.latents import LatentStore, VectorColumn, import_vectors
+from lexframe.latents.rows import table_of
+from lexframe.provenance import SpaceFingerprint
 
 
 def run(*arguments):
@@ -99,3 +101,27 @@ def test_a_folder_that_is_no_store(tmp_path, capsys):
     assert run("store", "import", tmp_path / "v.npy", "--out", tmp_path, "--made-by", "me") == 2
     assert "Name a new or an empty folder" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt", "v.npy"]
+
+
+def test_states_of_a_language_model_are_standardized_unless_asked_otherwise(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    points = (100 + rng.normal(size=(40, 3)) * [1, 1, 30]).astype(np.float32)
+    points[7] = points[0] + np.float32([0.01, 0.01, 40])  # near, but for the dimension that spreads
+    column = VectorColumn("layer_last_last", 3, SpaceFingerprint(kind="language-model", model="m", weights="w"))
+    made = LatentStore.create(tmp_path / "s", [column])
+    made.append(table_of([str(row) for row in range(40)], {column.name: points}, {}, made.schema))
+    assert run("neighbors", tmp_path / "s", "--row", "0", "--limit", "99", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    moved = (points - points.mean(0)) / points.std(0)
+    moved /= np.linalg.norm(moved, axis=1, keepdims=True)
+    assert found["metric"] == "standardized"
+    assert [row["id"] for row in found["rows"]] == [str(row) for row in np.argsort(-(moved @ moved[0]))]
+    assert run("neighbors", tmp_path / "s", "--row", "0") == 0
+    assert "one cone" in capsys.readouterr().err
+    assert run("neighbors", tmp_path / "s", "--row", "0", "--metric", "cosine") == 0
+    shown = capsys.readouterr()
+    assert "one cone" not in shown.err
+    assert shown.out.split()[0] == "cosine"
+    np.testing.assert_array_equal(made.points(), points)  # the store keeps what was put in
+    assert run("neighbors", tmp_path / "s", " ") == 2
+    assert "TEXT is empty" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lexframe.artifacts import write_artifact
 from lexframe.exceptions import DataError, InputError
 from lexframe.latents import LatentStore, NeighborIndex, encode_to_store, store_index, text_blocks
-from lexframe.latents.neighbors import METRICS, nearest_rows
+from lexframe.latents.neighbors import METRICS, nearest_rows, suited_metric
 from lexframe.linalg import shrunken_whitening
 
 
@@ -22,6 +22,11 @@ def scores_of(metric, queries, points):
     if metric == "cosine":
         lengths = [np.linalg.norm(x, axis=1, keepdims=True) for x in (q, p)]
         return (q / np.where(lengths[0] > 0, lengths[0], 1)) @ (p / np.where(lengths[1] > 0, lengths[1], 1)).T
+    if metric == "standardized":
+        spread = p.std(axis=0)
+        told = spread > 1e-6 * np.abs(p).max()
+        scale = np.where(told, 1 / np.where(told, spread, 1), 0)
+        return scores_of("cosine", (q - p.mean(axis=0)) * scale, (p - p.mean(axis=0)) * scale)
     if metric == "whitened":
         center, whitening = shrunken_whitening(points)
         q, p = (q - center) @ whitening.astype(np.float64), (p - center) @ whitening.astype(np.float64)
@@ -206,3 +211,38 @@ def test_the_index_of_a_store_is_kept_and_built_anew_when_rows_change(space, tex
     assert all(row["n"] >= 30 for row in rows)
     assert [row["score"] for row in rows] == sorted((row["score"] for row in rows), reverse=True)
     assert store.verify().holds  # the folder of indexes does not disturb
+
+
+def test_states_in_a_cone_are_told_apart_when_standardized(rng):
+    """A direction that all points share and one dimension of great spread drown what tells classes apart."""
+    classes = np.repeat(np.arange(4), 30)
+    meaning = np.eye(4)[classes] + 0.1 * rng.normal(size=(120, 4))
+    points = np.column_stack([meaning, 50 + rng.normal(size=120), 20 * rng.normal(size=120)]).astype(np.float32)
+    order = rng.permutation(120)
+    indexed, asked = order[:100], order[100:]
+    right = {}
+    for metric in ("cosine", "standardized"):
+        found = NeighborIndex(metric=metric).fit(points[indexed]).search(points[asked], 5).rows
+        right[metric] = float((classes[indexed][found] == classes[asked][:, None]).mean())
+    assert right["standardized"] > 0.8 > 0.5 > right["cosine"]
+
+
+def test_the_metric_that_is_not_named_suits_the_points(space, texts, tmp_path):
+    encode_to_store(space, text_blocks(texts), tmp_path / "s")
+    store = LatentStore(tmp_path / "s")
+    assert store_index(store).metric == "cosine"
+    column = store.column()
+    states = replace(column, fingerprint=replace(column.fingerprint, kind="language-model"))
+    assert suited_metric(states, 50) == "standardized"
+    assert suited_metric(states, 3) == "cosine"  # three rows do not tell how far dimensions spread
+    assert suited_metric(replace(column, fingerprint=replace(column.fingerprint, kind="sentence-encoder")), 50) == "cosine"
+
+
+def test_a_dimension_in_which_all_are_equal_counts_for_nothing(rng):
+    points = np.column_stack([rng.normal(size=(50, 3)), np.full(50, 0.1)]).astype(np.float32)
+    index = NeighborIndex(metric="standardized").fit(points)
+    far = points[:5].copy()
+    far[:, 3] = 1e6
+    np.testing.assert_array_equal(index.search(far, 9).rows, index.search(points[:5], 9).rows)
+    scaled = NeighborIndex(metric="standardized").fit(points * np.float32(8) + np.float32(2))
+    np.testing.assert_array_equal(scaled.search(points[:5] * 8 + 2, 9).rows, index.search(points[:5], 9).rows)

@@ -7,7 +7,7 @@ import typer
 from lexframe.cli import options, printing
 from lexframe.cli.store import Store, Where, short
 
-Metric = Literal["cosine", "inner-product", "euclidean", "whitened"]
+Metric = Literal["cosine", "standardized", "inner-product", "euclidean", "whitened"]
 
 
 def neighbors(
@@ -18,7 +18,7 @@ def neighbors(
     limit: Annotated[int, typer.Option(min=1, help="Rows to show.")] = 10,
     where: Where = None,
     column: Annotated[str | None, typer.Option(help="Column of points; needed where there are several.")] = None,
-    metric: Annotated[Metric, typer.Option(help="What near means.")] = "cosine",
+    metric: Annotated[Metric | None, typer.Option(help="What near means. Default: what suits the points.")] = None,
     model: options.ModelNow = None,
     recall: Annotated[bool, typer.Option("--recall", help="Measure how many true neighbors the index finds.")] = False,
     as_json: options.Json = False,
@@ -30,6 +30,8 @@ def neighbors(
 
     if (text is None) == (row is None):
         raise InputError("Name one of TEXT and --row: what to look near.")
+    if text is not None and not text.strip():
+        raise InputError("TEXT is empty. Write what to look near.")
     opened = LatentStore(store)
     chosen = opened.column(column)
     if text is not None:
@@ -46,13 +48,19 @@ def neighbors(
     found = nearest_rows(opened, index, query_point[:1], limit, where=where)
     measured = index.recall(opened.points(chosen.name)[:1000], limit) if recall else None
     if as_json:
-        printing.document({"metric": metric, "exact": index.is_exact_, "recall": measured, "rows": found})
+        printing.document({"metric": index.metric, "exact": index.is_exact_, "recall": measured, "rows": found})
         return
     if not found:
-        printing.note(f"No row of {store} meets the condition.")
+        printing.note(f"No row of {store} meets the condition." if len(opened) else f"{store} holds no rows.")
         return
     names = [name for name in found[0] if name != "score"]
-    printing.table([metric, *names], [[f"{each['score']:.4f}", *(short(each[name]) for name in names)] for each in found])
+    printing.table([index.metric, *names], [[f"{each['score']:.4f}", *(short(each[name]) for name in names)] for each in found])
+    if metric is None and index.metric == "standardized":
+        printing.note(
+            "\nStates of a language model lie in one cone, where plain cosines tell little: these are cosines after the mean of the rows "
+            "is taken off and every dimension has one spread (--metric cosine: plain). For nearness of meaning, --pooling mean of a middle "
+            "layer is better than the last token, and a sentence encoder better than both."
+        )
     if measured is not None:
         printing.note(
             f"\nrecall of {limit} neighbors over up to 1,000 rows: {measured:.4f} ({'exact' if index.is_exact_ else 'graph'} index)"

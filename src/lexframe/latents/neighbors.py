@@ -10,13 +10,16 @@ from jaxtyping import Bool, Float32, Int, Int64
 
 from lexframe.artifacts import Artifact, Persistent, read_document
 from lexframe.exceptions import DataError, InputError
+from lexframe.latents.schema import VectorColumn
 from lexframe.latents.store import LatentStore
 from lexframe.linalg import shrunken_whitening
 from lexframe.provenance import Provenance
 from lexframe.typing import Points
 
-METRICS = ("cosine", "inner-product", "euclidean", "whitened")
+METRICS = ("cosine", "standardized", "inner-product", "euclidean", "whitened")
 MOST_EXACT_ROWS = 20_000
+LEAST_TO_STANDARDIZE = 32
+"""Rows that tell how far the dimensions of a space spread."""
 WIDTHS = (64, 96, 128, 192, 256, 384, 512, 768, 1024)
 RECALL_AIMED_AT, QUERIES_TO_CHOOSE = 0.993, 500
 _SETTINGS = ("metric", "kind", "n_links", "build_width", "search_width")
@@ -45,7 +48,9 @@ class NeighborIndex(Persistent):
 
     Parameters
     ----------
-    metric : {"cosine", "inner-product", "euclidean", "whitened"}
+    metric : {"cosine", "standardized", "inner-product", "euclidean", "whitened"}
+        ``standardized`` is the cosine after the mean of the points has been taken off and every dimension brought to one spread: in the
+        states of language models a direction that all texts share and a few large dimensions make every plain cosine about the same.
         ``whitened`` is the Euclidean distance after the points' own covariance, drawn towards a sphere (Ledoit and Wolf), has
         been made the identity: Mahalanobis distance. The cosine of a zero vector with anything is 0.
     kind : {"auto", "exact", "graph"}
@@ -101,6 +106,8 @@ class NeighborIndex(Persistent):
         self._center, self._whitening = np.zeros(self.n_dims_, np.float32), None
         if self.metric == "whitened":
             self._center, self._whitening = shrunken_whitening(points)
+        if self.metric == "standardized":
+            self._center, self._whitening = _standard(points)
         measure = faiss.METRIC_L2 if self._is_distance else faiss.METRIC_INNER_PRODUCT
         self._index: Any
         if self.is_exact_:
@@ -200,7 +207,7 @@ class NeighborIndex(Persistent):
         index.search_width_, index.source = known["width_found"], known["source"]
         index._index, index._rows = faiss.deserialize_index(arrays["index"]), arrays.get("rows")
         index._center, index._whitening = np.zeros(index.n_dims_, np.float32), None
-        if index.metric == "whitened":
+        if index.metric in ("whitened", "standardized"):
             index._center, index._whitening = arrays["center"], arrays["whitening"]
         if (index._index.ntotal, index._index.d) != (index.n_rows_, index.n_dims_):
             raise ValueError(f"the index has {index._index.ntotal} rows, its facts say {index.n_rows_}")
@@ -234,6 +241,9 @@ class NeighborIndex(Persistent):
         """Where the index sees `points`."""
         if self.metric == "cosine":
             return unit_length(points)
+        if self.metric == "standardized":
+            assert self._whitening is not None
+            return unit_length((points - self._center) * self._whitening)
         if self._whitening is not None:
             return np.ascontiguousarray((points - self._center) @ self._whitening)
         return np.ascontiguousarray(points)
@@ -278,6 +288,24 @@ class NeighborIndex(Persistent):
         return np.where(rows < 0, np.float32(np.nan), found).astype(np.float32)
 
 
+def _standard(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean, and what brings every dimension to one spread; one in which all points are equal counts for nothing."""
+    if not len(points):
+        return np.zeros(points.shape[1], np.float32), np.ones(points.shape[1], np.float32)
+    center, spread = points.mean(axis=0, dtype=np.float64), points.std(axis=0, dtype=np.float64)
+    least = 1e-6 * max(float(np.abs(points).max()), 1e-30)  # what is left where a dimension is constant is rounding
+    return center.astype(np.float32), np.where(spread > least, 1 / np.maximum(spread, least), 0).astype(np.float32)
+
+
+def suited_metric(column: VectorColumn, n_rows: int) -> str:
+    """The metric that suits the points of a column: ``standardized`` for the states of a language model, ``cosine`` for all others.
+
+    Measured in ``benchmarks/neighbor_metrics.py``: sentence encoders are trained for plain cosines and gain nothing.
+    """
+    is_read = column.fingerprint.kind == "language-model" and n_rows >= LEAST_TO_STANDARDIZE
+    return "standardized" if is_read else "cosine"
+
+
 def unit_length(points: np.ndarray) -> np.ndarray:
     """Rows scaled to length one, in float32: `linalg.unit_rows` would hold a large table in float64 twice. A zero row stays zero."""
     lengths = np.linalg.norm(points, axis=1, keepdims=True)
@@ -295,7 +323,7 @@ def _checked(points: Any, name: str) -> np.ndarray:
 
 
 def store_index(
-    store: LatentStore, column: str | None = None, *, metric: str = "cosine", folder: str | Path | None = None
+    store: LatentStore, column: str | None = None, *, metric: str | None = None, folder: str | Path | None = None
 ) -> NeighborIndex:
     """The index of a column of a store: the one kept beside it, or a new one if rows have come, gone or changed since.
 
@@ -304,13 +332,14 @@ def store_index(
     store : LatentStore
     column : str, optional
         Needed where the store has several columns of points.
-    metric : str
-        See :class:`NeighborIndex`.
+    metric : str, optional
+        See :class:`NeighborIndex`. Default: what suits the points, see :func:`suited_metric`.
     folder : str or Path, optional
         Where indexes are kept. Default: ``_neighbors`` in a local store. A store that cannot be written, or on an object store,
         has its index built each time unless a folder is given.
     """
-    name = store.column(column).name
+    chosen = store.column(column)
+    name, metric = chosen.name, metric or suited_metric(chosen, len(store))
     local = "://" not in store.path
     home = Path(folder) if folder is not None else Path(store.path) / "_neighbors" if local else None
     digest = store.digest(name)
