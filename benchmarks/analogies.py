@@ -23,7 +23,7 @@ from scipy.stats import spearmanr
 
 from common import AGAIN, SHARED, Control, Exact, Figure, Goal, Statement, every_pair, exponent, finish, judged, over, peer, race, times
 from lexframe.data import AnalogyQuestion, AnalogyQuestions, Edge, WordVectors, read_questions
-from lexframe.data.readers import text_lines
+from lexframe.data.tables.encodings import text_lines
 from lexframe.files import write_text
 from lexframe.instruments import Retrofitting, evaluate_analogies, space_vectors, state_vectors
 from lexframe.instruments.words.analogy_result import AnalogyEvaluation

@@ -13,7 +13,8 @@ from audit_bench import FIRST, KINDS, PLANTED, RATES, Bench, Data, plant
 from audit_scores import ablation_scores, cleanlab_scores, datalab_score, dense, error_in_bins, logistic_probabilities, measured, ours
 from common import SHARED, Control, Figure, Goal, Statement, judged, peer
 from lexframe.audit.neighbor_votes import choose_neighborhood
-from lexframe.data.readers import stream_rows, text_lines
+from lexframe.data.readers import stream_rows
+from lexframe.data.tables.encodings import text_lines
 from lexframe.files import write_text
 from lexframe.intervals import mean_over_sets, t_interval
 

@@ -142,9 +142,10 @@ def test_several_categories_in_one_field(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("content", "options", "message"),
     [
-        ('{"text": "a", "label": "x"}\n{"text": "b"}\n', (), "no field 'label'"),
-        ('{"text": "a", "label": ""}\n{"text": "b", "label": "x"}\n', (), "no category, the first is row 1"),
-        ("", (), "holds no rows"),
+        ('{"text": "a", "label": "x"}\n{"text": "b"}\n', (), "line 2: the field 'label' is empty"),
+        ('{"text": "a"}\n{"text": "b"}\n', (), "no field 'label'"),
+        ('{"text": "a", "label": ""}\n{"text": "b", "label": "x"}\n', (), "line 1: the field 'label' is empty (1 row of 2)"),
+        ("", (), "holds no text"),
         ('{"text": "a", "label": "x"}\n' * 5, (), "all items are in 'x'"),
         ('{"text": "a", "label": "x"}\n' * 3 + '{"text": "a", "label": "y"}\n' * 3, (), "All points are equal"),
     ],

@@ -9,7 +9,7 @@ import pytest
 
 from lexframe.adaptation import make_methods
 from lexframe.cli.main import main
-from lexframe.data import desk
+from lexframe.data import desk, read_table
 from tests.planted import planted_table
 from tests.tiny_models import tiny_model, tiny_tokenizer
 
@@ -49,6 +49,30 @@ def test_adapt_save_predict(files, model, tmp_path, capsys):
     assert set(rows[0]) == {"text", "label", "probability"}
     assert run("predict", tmp_path / "adapter", test, "--text", "message", "--out", tmp_path / "p.jsonl") == 0
     assert len((tmp_path / "p.jsonl").read_text().splitlines()) == 18
+
+
+def test_predict_remembers_columns_and_writes_what_the_name_says(files, model, tmp_path, capsys):
+    train, test = files
+    assert run("adapt", train, *COLUMNS, "-m", model, "--methods", "lda", "--out", tmp_path / "adapter") == 0
+    capsys.readouterr()
+    assert run("predict", tmp_path / "adapter", test, "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    asked = read_table(test, text="message", label=None).texts
+    assert [row["text"] for row in document["predictions"]] == list(asked)
+    wanted = [row["label"] for row in document["predictions"]]
+    for name in ("p.jsonl", "p.csv", "p.tsv", "p.parquet"):
+        assert run("predict", tmp_path / "adapter", test, "--out", tmp_path / name) == 0
+        written = read_table(tmp_path / name)
+        assert (written.texts, list(written.labels)) == (asked, wanted)
+    assert (tmp_path / "p.csv").read_text().startswith('"text","label","probability"\n')
+    assert run("predict", tmp_path / "adapter", test, "--out", tmp_path / "p.doc") == 2
+    assert "Name it .jsonl, .csv, .tsv or .parquet" in capsys.readouterr().err
+    (tmp_path / "other.csv").write_text("text,label\na,b\n")
+    assert run("predict", tmp_path / "adapter", tmp_path / "other.csv") == 2
+    error = capsys.readouterr().err
+    assert "no field 'message'; there are 'text', 'label'" in error
+    assert "the adapter was trained on 'message' (--text)" in error
+    assert run("predict", tmp_path / "adapter", tmp_path / "other.csv", "--text", "text") == 0
 
 
 def test_json_is_one_document(files, model, capsys):

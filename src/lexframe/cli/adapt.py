@@ -6,18 +6,20 @@ from typing import Annotated, Any
 
 import typer
 
-from lexframe.cli import options, printing
+from lexframe.cli import options, printing, table_options
 from lexframe.cli.model_options import DEFAULT_TEMPLATE, Reading
+from lexframe.text_forms import counted
 
 
 def adapt(
-    train: Annotated[Path, typer.Argument(help="Labeled texts: .jsonl(.gz), .csv, .tsv or .parquet.")],
+    train: Annotated[Path, typer.Argument(help=table_options.LABELED)],
     *,
     test: Annotated[Path | None, typer.Option(help="Labeled texts to test on. Default: a fifth of TRAIN is held out.")] = None,
     text: options.Text = "text",
     pair: options.Pair = None,
     label: options.Label = "label",
     label_words: options.LabelWords = None,
+    files: table_options.Labeled,
     methods: Annotated[str, typer.Option(metavar="NAMES", help="Comma-separated names, or 'default', 'quick', 'all'.")] = "default",
     model: Reading,
     readout: options.Readout = "invariant",
@@ -27,14 +29,15 @@ def adapt(
     as_json: options.Json = False,
 ) -> None:
     """Adapt a frozen model to labeled texts: fit every method on the same labels, compare, and save the best."""
-    from lexframe.data import label_words_from, read_table
+    from lexframe.data import label_words_from
 
-    tables = [read_table(path, text=text, pair=pair, label=label) for path in (train, test) if path is not None]
+    tables = [files.read(path, text=text, pair=pair, label=label) for path in (train, test) if path is not None]
     words = label_words_from(label_words or [], tables[0].labels or ())
     made = methods_for(methods, out)
     space = model.open(prompt=DEFAULT_TEMPLATE)
     settings: dict[str, Any] = {"readout": readout, "seed": seed, "batch_size": model.batch_size}
-    adapt_and_show(space, tables, words, made, out=out, report=report, as_json=as_json, **settings)
+    columns = {"text": text, "pair": pair, "label": label}
+    adapt_and_show(space, tables, words, made, out=out, report=report, as_json=as_json, columns=columns, **settings)
 
 
 def methods_for(names: str, out: Path | None) -> list[Any]:
@@ -56,6 +59,7 @@ def adapt_and_show(
     out: Path | None,
     report: Path | None,
     as_json: bool,
+    columns: dict[str, str | None] | None = None,
     batch_size: int | None = None,
     **settings: Any,
 ) -> None:
@@ -66,7 +70,7 @@ def adapt_and_show(
     reader = TextReader(space, Reading.thirds(space), batch_size=batch_size)
     result, adapter = fit_all(reader, *tables, label_words=words, methods=methods, progress=printing.progress("adapting"), **settings)
     if out is not None and adapter is not None:
-        replace(adapter, facts={**adapter.facts, "result": result.to_dict()}).save(out)
+        replace(adapter, facts={**adapter.facts, "result": result.to_dict(), "columns": columns or {}}).save(out)
     if report is not None:
         from lexframe.adaptation.page import adaptation_report
 
@@ -96,9 +100,8 @@ def _print(result: Any, out: Path | None, report: Path | None) -> None:
         f"\n{result.summary()}\n{_chosen(result, out)}"
         f"Encoding {counts['train'] + counts['test']:,} texts took {result.encode_seconds:.1f} s."
     )
-    for number, what in ((counts["blank"], "blank rows left out"), (counts["truncated"], "texts cut to the context of the model")):
-        if number:
-            printing.note(f"{number:,} {what}.")
+    if counts["truncated"]:  # rows that are left out are named when the files are read
+        printing.note(f"{counted(counts['truncated'], 'text')} cut to the context of the model.")
     for note in result.notes:
         printing.note(f"note: {note}")
     for method, why in result.left_out.items():

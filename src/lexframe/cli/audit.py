@@ -5,9 +5,11 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from lexframe.cli import options, printing
+from lexframe.cli import options, printing, table_options
 from lexframe.cli.bundles import FieldsOf
 from lexframe.cli.model_options import ModelOptions
+from lexframe.data.tables.values import label_of, text_of
+from lexframe.text_forms import counted
 
 SAMPLE, WORDS_SHOWN = 48, 24
 ITEMS_SHOWN, SHEET_ROWS = 15, 100
@@ -18,11 +20,12 @@ MapMethod = Literal["auto", "umap", "pca", "none"]
 def audit(
     items: Annotated[
         Path,
-        typer.Argument(help="Labeled texts: .jsonl(.gz), .csv, .tsv or .parquet; or the folder of a latent store, or of a saved audit."),
+        typer.Argument(help=f"{table_options.LABELED} Or the folder of a latent store, or of a saved audit."),
     ],
     *,
     text: options.Text = "text",
     label: Annotated[str, typer.Option("--label", help="Column that holds the category.")] = "label",
+    files: table_options.Labeled,
     separator: Annotated[str | None, typer.Option(help="What parts several categories in one field, such as ';'.")] = None,
     parent: Annotated[str | None, typer.Option(help="Column of the parent category.")] = None,
     tree: Annotated[Path | None, typer.Option(help="File with columns category and parent, instead of --parent.")] = None,
@@ -55,7 +58,7 @@ def audit(
     if separator is not None:
         _only_single({"--parent": parent, "--tree": tree, "--decisions": decisions, "--reviews": reviews, "--csv": csv,
                       "--report": report, "--out": out, "--check": check or None})  # fmt: skip
-    table = _read(items, text, label, parent, column, may_be_blank=separator is not None)
+    table = _read(items, files, (text, label, parent), column, may_be_blank=separator is not None)
     points, encoder = table["points"], None
     if vectors is not None:
         points = _vectors(vectors, len(table["labels"]))
@@ -124,40 +127,56 @@ def _only_single(options: dict[str, Any]) -> None:
         )
 
 
-def _read(items: Path, text: str, label: str, parent: str | None, column: str | None, *, may_be_blank: bool) -> dict[str, Any]:
-    """Texts, labels, parents and points (of a store) of the items; rows count as in the file, so no row may be left out."""
+def _read(
+    items: Path, files: table_options.LabeledTables, names: tuple[str, str, str | None], column: str | None, *, may_be_blank: bool
+) -> dict[str, Any]:
+    """Texts, labels, parents and points (of a store) of the items. Rows with a blank text stay, since rows count as in the file."""
+    text, label, parent = names
+    if _is_store(items):
+        return _read_store(items, files, names, column, may_be_blank=may_be_blank)
+    table = files.read(items, text=text, label=label, keep_blank=True, **({"unlabelled": "keep"} if may_be_blank else {}))
+    above: list[str | None] | None = None
+    if parent is not None:
+        every = [row.columns[parent] for row in files.stream(items, text=text, columns=[parent], keep_blank=True)]
+        above = [label_of(every[row]) or None for row in table.rows]
+    return {"texts": list(table.texts), "labels": list(table.labels or ()), "parents": above, "points": None}
+
+
+def _is_store(items: Path) -> bool:
+    from lexframe.latents import LatentStore
+
+    return items.is_dir() and LatentStore.exists(str(items))
+
+
+def _read_store(
+    items: Path, files: table_options.LabeledTables, names: tuple[str, str, str | None], column: str | None, *, may_be_blank: bool
+) -> dict[str, Any]:
     from lexframe.exceptions import DataError
+    from lexframe.latents import LatentStore
 
-    if items.is_dir():
-        from lexframe.latents import LatentStore
-
-        store = LatentStore(items)
-        wanted = [name for name in (text, label, parent) if name is not None and name in store.metadata]
-        for name, option in ((label, "--label"), (parent, "--parent")):
-            if name is not None and name not in wanted:
-                raise DataError(f"{items} has no column {name!r}; there are {', '.join(store.metadata)}. Name the column with {option}.")
-        rows = store.query(columns=wanted)
-        labels = [str(value) for value in rows[label]]
-        texts = [str(value) for value in rows[text]] if text in wanted else None
-        above: list[str | None] | None = [str(value) for value in rows[parent]] if parent else None
-        return {"texts": texts, "labels": labels, "parents": above, "points": store.points(column)}
-    from lexframe.data.readers import stream_rows
-
-    listed = list(stream_rows(items, text=text, columns=[label, *([parent] if parent else [])], keep_blank=True))
-    if not listed:
-        raise DataError(f"{items} holds no rows. Give a file with texts and categories.")
-    labels = ["" if row.columns[label] is None else str(row.columns[label]) for row in listed]
-    blank = [row.number + 1 for row, given in zip(listed, labels, strict=True) if not given.strip()]
-    if blank and not may_be_blank:
+    text, label, parent = names
+    store = LatentStore(items)
+    wanted = [name for name in names if name is not None and name in store.metadata]
+    for name, option in ((label, "--label"), (parent, "--parent")):
+        if name is not None and name not in wanted:
+            raise DataError(f"{items} has no column {name!r}; there are {', '.join(store.metadata)}. Name the column with {option}.")
+    rows = store.query(columns=wanted)
+    labels = [label_of(value) for value in rows[label]]
+    kept = [row for row, name in enumerate(labels) if name or may_be_blank]
+    n_bare = len(labels) - len(kept)
+    if n_bare and not files.skip_unlabelled:
+        first = next(row for row, name in enumerate(labels) if not name)
         raise DataError(
-            f"{items}: {len(blank)} rows have no category, the first is row {blank[0]}. Give every row one, or leave these rows out."
+            f"{items}: {counted(n_bare, 'row has', 'rows have')} no label in {label!r}, the first is row {first + 1}. Give every row one, "
+            "or leave these rows out with --skip-unlabelled."
         )
-    parents = [None if row.columns[parent] is None else str(row.columns[parent]) for row in listed] if parent else None
+    if n_bare:
+        printing.note(f"note: {items} has {counted(n_bare, 'row')} without a label, left out.")
     return {
-        "texts": [row.text for row in listed],
-        "labels": labels,
-        "parents": parents,
-        "points": None,
+        "texts": [text_of(rows[text][row]) for row in kept] if text in wanted else None,
+        "labels": [labels[row] for row in kept],
+        "parents": [label_of(rows[parent][row]) or None for row in kept] if parent else None,
+        "points": store.points(column)[kept],
     }
 
 

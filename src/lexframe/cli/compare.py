@@ -6,20 +6,21 @@ from typing import Annotated, Any
 
 import typer
 
-from lexframe.cli import options, printing
+from lexframe.cli import options, printing, table_options
 from lexframe.cli.bundles import FieldsOf
 from lexframe.cli.model_options import DEFAULT_TEMPLATE, ModelOptions
 from lexframe.exceptions import InputError
 
 
 def compare(
-    train: Annotated[Path, typer.Argument(help="Labeled texts: .jsonl(.gz), .csv, .tsv or .parquet.")],
+    train: Annotated[Path, typer.Argument(help=table_options.LABELED)],
     *,
     test: Annotated[Path | None, typer.Option(help="Labeled texts to test on. Default: a fifth of TRAIN is held out.")] = None,
     text: options.Text = "text",
     pair: options.Pair = None,
     label: options.Label = "label",
     label_words: options.LabelWords = None,
+    files: table_options.Labeled,
     methods: Annotated[
         str, typer.Option(metavar="NAMES", help="Comma-separated, or 'all', or 'quick' (points and vocabulary alone).")
     ] = "all",
@@ -45,12 +46,12 @@ def compare(
     from lexframe.adaptation import Draws, make_methods
     from lexframe.adaptation import compare as run
     from lexframe.adaptation.draws import hold_out
-    from lexframe.data import label_words_from, read_table
+    from lexframe.data import label_words_from
     from lexframe.files import write_text
     from lexframe.latents import Reading, TextReader
     from lexframe.spaces.base import Representation
 
-    tables = [read_table(path, text=text, pair=pair, label=label) for path in (train, test) if path is not None]
+    tables = [files.read(path, text=text, pair=pair, label=label) for path in (train, test) if path is not None]
     train_table, test_table = tables if len(tables) == 2 else hold_out(tables[0], seed)
     words = label_words_from(label_words or [], tables[0].labels or ())
     chosen = make_methods(methods)

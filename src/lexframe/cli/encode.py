@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from lexframe.cli import options, printing
+from lexframe.cli import options, printing, table_options
 from lexframe.cli.bundles import FieldsOf
 from lexframe.cli.model_options import ModelOptions
 from lexframe.text_forms import counted
@@ -20,11 +20,12 @@ Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 def encode(
-    texts: Annotated[list[Path], typer.Argument(help="Texts: .jsonl(.gz), .csv, .tsv, .parquet or .txt; one file or several.")],
+    texts: Annotated[list[Path], typer.Argument(help=f"{table_options.TEXTS} One or several.")],
     *,
     out: Annotated[str, typer.Option(help="Folder of the store, or an address such as s3://bucket/latents. Goes on where it was.")],
     text: options.Text = "text",
     pair: options.Pair = None,
+    files: table_options.Texts,
     id_column: Annotated[str | None, typer.Option("--id", help="Column of ids. Default: the name of the file and the row.")] = None,
     keep: Annotated[str | None, typer.Option(help="Other columns to keep, comma-separated, such as label,year.")] = None,
     as_text: Annotated[str | None, typer.Option("--keep-as-text", help="Columns to keep as text, whatever they hold.")] = None,
@@ -52,10 +53,11 @@ def encode(
     from lexframe.spaces.registry import recognized_kind, space_class
 
     written = options.comma_separated(as_text)
-    columns = tuple(dict.fromkeys([*options.comma_separated(keep), *written]))
-    rows = partial(named_rows, texts, text=text, pair=pair, id_column=id_column, keep=columns, as_text=written, name=name)
+    kept_columns = tuple(dict.fromkeys([*options.comma_separated(keep), *written]))
+    columns = {"text": text, "pair": pair}
+    rows = partial(named_rows, texts, files, columns, id_column=id_column, keep=kept_columns, as_text=written, name=name)
     first = first_texts(texts, rows)  # reads the head of the file, so that it fails before the model loads
-    types = kept_types(texts, text=text, pair=pair, keep=columns, as_text=written)
+    types = kept_types(texts, files, columns, keep=kept_columns, as_text=written)
     representations = parse_representations("-1" if layer is None else layer, "last" if pooling is None else pooling)
     first_read = representations[0]
     given: dict[str, Any] = {"layer": first_read.layer if layer else None, "pooling": first_read.pooling if pooling else None}
@@ -74,7 +76,7 @@ def encode(
         facts["deviation_from_float32"] = precision_deviation(space, exact, first, layered)
         del exact
     if workers is None:
-        long = sum(path.stat().st_size for path in texts) >= LEAST_BYTES_FOR_WORKERS
+        long = sum(map(n_bytes, texts)) >= LEAST_BYTES_FOR_WORKERS
         workers = (os.cpu_count() or 1) if long and not space.on_gpu else 0
     if not space.networks():  # nothing that other processes could share
         workers = 0
@@ -92,28 +94,42 @@ def encode(
 
 
 def named_rows(
-    files: Sequence[Path],
+    paths: Sequence[Path],
+    files: table_options.TextTables,
+    columns: dict[str, str | None],
     *,
-    text: str,
-    pair: str | None,
     id_column: str | None,
     keep: tuple[str, ...],
     as_text: tuple[str, ...] = (),
     name: str | None,
 ) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Id, text and kept columns of every row of the files, under the names that the store gives them."""
-    from lexframe.data import stream_rows
+    """Id, text and kept columns of every row of the files, under the names that the store gives them.
+
+    Raises
+    ------
+    DataError
+        If a row has no id.
+    """
+    from lexframe.exceptions import DataError
 
     asked = [*keep, *([id_column] if id_column and id_column not in keep else [])]
-    for path in files:
-        for row in stream_rows(path, text=text, pair=pair, columns=asked):
-            place = f"{name}/{path.name}" if name and len(files) > 1 else name or path.name
-            own = f"{place}:{row.number}" if id_column is None else str(row.columns[id_column])
-            yield own, row.text, dict(_kept(row, keep, as_text))
+    for path in paths:
+        own_name = "stdin" if str(path) == "-" else path.name or path.resolve().name
+        place = f"{name}/{own_name}" if name and len(paths) > 1 else name or own_name
+        for row in files.stream(path, **columns, columns=asked):
+            own = f"{place}:{row.number}" if id_column is None else row.columns[id_column]
+            if own is None:
+                raise DataError(f"{path}, row {row.number + 1}: the field {id_column!r} is empty. Give every row an id, or leave --id out.")
+            yield str(own), row.text, dict(_kept(row, keep, as_text))
 
 
 def kept_types(
-    files: Sequence[Path], *, text: str, pair: str | None, keep: tuple[str, ...], as_text: tuple[str, ...] = ()
+    paths: Sequence[Path],
+    files: table_options.TextTables,
+    columns: dict[str, str | None],
+    *,
+    keep: tuple[str, ...],
+    as_text: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """What kept columns hold over all rows; a pass over the files before anything is encoded, where columns are kept.
 
@@ -122,7 +138,6 @@ def kept_types(
     InputError
         If a column mixes types.
     """
-    from lexframe.data import stream_rows
     from lexframe.exceptions import InputError
     from lexframe.latents import ColumnTypes
     from lexframe.latents.filter_columns import stored_name
@@ -133,8 +148,8 @@ def kept_types(
             f"Two of the columns {', '.join(keep)} would be kept as {max(names, key=names.count)}. Rename one.", parameter="keep"
         )
     types = ColumnTypes(names)
-    for path in files if keep else ():
-        for row in stream_rows(path, text=text, pair=pair, columns=list(keep)):
+    for path in paths if keep else ():
+        for row in files.stream(path, **columns, columns=list(keep)):
             for stored, value in _kept(row, keep, as_text):
                 types.add(stored, value, f"{path}, row {row.number + 1}")
     return types.types()
@@ -162,13 +177,20 @@ def first_texts(files: Sequence[Path], rows: Callable[[], Iterator[tuple[str, st
 
     from lexframe.exceptions import DataError
 
-    absent = [path for path in files if not path.is_file()]
+    absent = [path for path in files if not path.exists() and str(path) != "-"]
     if absent:
         raise DataError(f"{absent[0]}: no such file. Name files of texts.")
     first = [found[1] for found in islice(rows(), TEXTS_TO_COMPARE)]
     if not first:
         raise DataError(f"{', '.join(map(str, files))} holds no text. Give a file with at least one row of text.")
     return first
+
+
+def n_bytes(path: Path) -> int:
+    """How much there is to read, about; what is piped in counts as much."""
+    if path.is_dir():
+        return sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
+    return path.stat().st_size if path.is_file() else LEAST_BYTES_FOR_WORKERS
 
 
 def parse_representations(layers: str, poolings: str) -> list[Any]:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from lexframe.cli import options, printing
+from lexframe.cli import options, printing, table_options
 from lexframe.cli.model_options import Weights
 
 LensType = Annotated[
@@ -15,11 +15,12 @@ LensType = Annotated[
 
 
 def fit(
-    texts: Annotated[Path, typer.Argument(help="Texts of any kind: .jsonl(.gz), .csv, .tsv, .parquet or .txt.")],
+    texts: Annotated[Path, typer.Argument(help=table_options.TEXTS)],
     *,
     out: Annotated[Path, typer.Option(help="Folder to write, such as lens/.")],
     model: Weights,
     text: options.Text = "text",
+    files: table_options.Texts,
     steps: Annotated[int, typer.Option(min=0, help="Steps after the closed form; 0 leaves it at that.")] = 100,
     max_tokens: Annotated[int, typer.Option(min=64, help="Tokens to read at most.")] = 100_000,
     lens_dtype: LensType = "auto",
@@ -29,11 +30,10 @@ def fit(
     """Fit a tuned lens: an affine map a layer, in closed form and then by natural gradient."""
     from dataclasses import asdict
 
-    from lexframe.data import read_table
     from lexframe.instruments.traces.lens_fitting import fit_tuned_lens
     from lexframe.spaces.base import LensSpace
 
-    table = read_table(texts, text=text, label=None)
+    table = files.read(texts, text=text, label=None)
     space = model.open(needs=LensSpace)
     found = fit_tuned_lens(
         space,

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from lexframe.cli import options, printing
+from lexframe.cli import options, printing, table_options
 from lexframe.cli.model_options import Weights
 
 Method = Literal["mean_difference", "whitened", "pca", "probe"]
@@ -16,7 +16,7 @@ Method = Literal["mean_difference", "whitened", "pca", "probe"]
 def steer(
     prompts: Annotated[list[str], typer.Argument(help="Beginnings to write on from.")],
     *,
-    positive: Annotated[Path | None, typer.Option(help="Texts of the positive pole: .txt, .jsonl(.gz), .csv, .tsv or .parquet.")] = None,
+    positive: Annotated[Path | None, typer.Option(help=f"Texts of the positive pole. {table_options.TEXTS}")] = None,
     negative: Annotated[Path | None, typer.Option(help="Texts of the negative pole.")] = None,
     words: Annotated[
         str | None, typer.Option(metavar="WORDS", help="Words of the positive pole, comma-separated, instead of texts.")
@@ -26,6 +26,7 @@ def steer(
     method: Annotated[Method, typer.Option(help="How texts give the direction.")] = "mean_difference",
     paired: Annotated[bool, typer.Option("--paired", help="Text i of both files belongs together.")] = False,
     text: options.Text = "text",
+    tables: table_options.Texts,
     pooling: Annotated[Literal["last", "mean", "first", "span"], typer.Option(help="How token states become one point.")] = "mean",
     layer: Annotated[
         str, typer.Option(metavar="LAYER", help="auto, or 0 (embedding output), k (output of block k), -1 (last state).")
@@ -47,7 +48,7 @@ def steer(
     from lexframe.spaces.base import SteerableSpace
 
     # What is wrong with files and numbers shows before the model is opened.
-    source = _source((positive, negative), (words, against), direction, text, paired=paired)
+    source = _source((positive, negative), (words, against), direction, (text, tables), paired=paired)
     asked_layer = None if layer == "auto" else int(_number("--layer", layer))
     asked_strength = None if strength == "auto" else _number("--strength", strength)
     space = model.open(needs=SteerableSpace)
@@ -78,7 +79,12 @@ def steer(
 
 
 def _source(
-    files: tuple[Path | None, Path | None], words: tuple[str | None, str | None], saved: Path | None, column: str, *, paired: bool
+    files: tuple[Path | None, Path | None],
+    words: tuple[str | None, str | None],
+    saved: Path | None,
+    column: tuple[str, Any],
+    *,
+    paired: bool,
 ) -> Callable[..., tuple[Any, Any]]:
     """What gives, on a space, the direction and the metric that layer and strength are chosen by: texts left out, or the words."""
     from lexframe.exceptions import InputError
@@ -105,12 +111,12 @@ def _source(
     return lambda space, **settings: (find_direction(space, *found, poles=names, **settings), TargetTexts(*left_out))
 
 
-def _split(paths: list[Path], column: str, *, paired: bool) -> tuple[list[list[str]], list[tuple[str, ...]]]:
+def _split(paths: list[Path], column: tuple[str, Any], *, paired: bool) -> tuple[list[list[str]], list[tuple[str, ...]]]:
     """Texts to find the direction on, and every fifth, up to sixteen, to choose layer and strength by; pairs stay together."""
-    from lexframe.data import read_table
     from lexframe.exceptions import InputError
 
-    tables = [read_table(path, text=column, label=None) for path in paths]
+    name, reader = column
+    tables = [reader.read(path, text=name, label=None) for path in paths]
     if paired and len({table.rows for table in tables}) > 1:
         raise InputError(
             f"{paths[0]} and {paths[1]} have texts in different rows, so they do not pair. "

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lexframe.data.readers import text_lines
+from lexframe.data.tables.encodings import text_lines
 from lexframe.exceptions import DataError
 
 FORMATS = (

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from lexframe.data.readers import text_lines
+from lexframe.data.tables.encodings import text_lines
 from lexframe.exceptions import DataError
 from lexframe.text_forms import counted
 

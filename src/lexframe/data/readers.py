@@ -1,23 +1,26 @@
-"""People's files: texts, with labels or without, from .jsonl, .csv, .tsv, .parquet and .txt.
+"""People's tables: texts, with labels or without, from whatever kind of file they have.
 
-Every reader gives the same :class:`Table`. What cannot be used is said with the file, the line and what to do.
+Every reader gives the same :class:`Table`. What cannot be used is said with the file, the line and what to do; what was assumed is said in
+its notes.
 """
 
-import csv
-import gzip
-import io
-import json
-import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from lexframe.exceptions import DataError
+from lexframe.data.tables.kinds import DELIMITED, LINES, SUFFIXES, records_of
+from lexframe.data.tables.records import Form, no_field
+from lexframe.data.tables.values import OddValueError, plain_of, text_of
+from lexframe.exceptions import DataError, InputError
+from lexframe.text_forms import counted
 
-_LONGEST_FIELD = 1 << 30
-SUFFIXES = (".jsonl", ".jsonl.gz", ".csv", ".tsv", ".parquet", ".txt")
+__all__ = ["SUFFIXES", "RowStream", "Table", "TextRow", "count_rows", "label_words_from", "read_table", "stream_rows"]
+
+UNLABELLED = ("refuse", "skip", "keep")
+PAIR_SEPARATOR = " / "
+_PLACES_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +35,13 @@ class Table:
     source : str
         The file, for messages and reports.
     n_blank : int
-        Rows left out because their text was empty or white space.
+        Rows left out because their text was missing, empty or white space.
     rows : tuple of int
         Row of the file (from 0) that each text stood in.
+    n_unlabelled : int
+        Rows left out because they had no label.
+    notes : tuple of str
+        What was assumed and what was left out, each a line that goes on from the name of the file.
     """
 
     texts: tuple[str, ...]
@@ -42,12 +49,11 @@ class Table:
     source: str
     n_blank: int
     rows: tuple[int, ...]
+    n_unlabelled: int = 0
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     def __len__(self) -> int:
         return len(self.texts)
-
-
-PAIR_SEPARATOR = " / "
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +63,10 @@ class TextRow:
     Attributes
     ----------
     number : int
-        In the file, from 0.
+        In the file, from 0; blank lines do not count.
     text : str
     columns : dict of str to value
-        The other columns that were asked for, as the file gives them: text from .csv and .tsv, typed from .jsonl and .parquet.
+        The other columns that were asked for, as the file gives them: text from .csv and .tsv, typed from the other kinds.
     """
 
     number: int
@@ -68,10 +74,39 @@ class TextRow:
     columns: dict[str, Any] = field(default_factory=dict)
 
 
+class RowStream(Iterator[TextRow]):
+    """Rows of a file, one after another.
+
+    Attributes
+    ----------
+    notes : list of str
+        What was assumed; complete when the rows have been read.
+    """
+
+    def __init__(self, rows: Iterator[TextRow], notes: list[str]):
+        self._rows, self.notes = rows, notes
+
+    def __iter__(self) -> Iterator[TextRow]:
+        return self._rows
+
+    def __next__(self) -> TextRow:
+        return next(self._rows)
+
+
 def stream_rows(
-    path: str | Path, *, text: str = "text", pair: str | None = None, columns: Sequence[str] = (), keep_blank: bool = False
-) -> Iterator[TextRow]:
+    path: str | Path,
+    *,
+    text: str = "text",
+    pair: str | None = None,
+    columns: Sequence[str] = (),
+    keep_blank: bool = False,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    quotes: str | bool = "auto",
+) -> RowStream:
     """Read a file row by row, however long it is; see :func:`read_table` for the rest.
+
+    Workbooks and documents of JSON are held in memory.
 
     Parameters
     ----------
@@ -79,27 +114,43 @@ def stream_rows(
         As for :func:`read_table`.
     columns : sequence of str
         Other columns to read; plain values only.
-    keep_blank : bool
+    keep_blank, encoding, delimiter, quotes
         As for :func:`read_table`.
 
-    Yields
-    ------
-    TextRow
+    Returns
+    -------
+    RowStream
     """
-    for number, value, row, where in _texts(Path(path), text, pair):
-        if keep_blank or value.strip():
-            yield TextRow(number, value, {name: _plain(row, name, where) for name in columns})
+    records = _Found(path, columns, text, pair, None, Form.checked(encoding, delimiter, quotes))
+
+    def rows() -> Iterator[TextRow]:
+        for number, value, row, place in records.texts():
+            if keep_blank or value.strip():
+                yield TextRow(number, value, {name: records.value(row, name, place, plain_of) for name in columns})
+
+    return RowStream(rows(), records.notes)
 
 
 def read_table(
-    path: str | Path, *, text: str = "text", pair: str | None = None, label: str | None = "label", keep_blank: bool = False
+    path: str | Path,
+    *,
+    text: str = "text",
+    pair: str | None = None,
+    label: str | None = "label",
+    keep_blank: bool = False,
+    unlabelled: str = "refuse",
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    quotes: str | bool = "auto",
 ) -> Table:
     """Read texts and labels.
 
     Parameters
     ----------
     path : str or Path
-        ``.jsonl`` (also ``.gz``), ``.csv``, ``.tsv``, ``.parquet``, or ``.txt`` with a text a line.
+        ``.csv``, ``.tsv``, ``.jsonl``, ``.ndjson``, ``.json``, ``.parquet``, ``.xlsx``, or ``.txt`` with a text a line; packed with gzip,
+        bzip2, xz, or alone in a zip; a folder with a sub-folder of ``.txt`` files for each category, or with the parts of one table; ``-``
+        for the standard input.
     text : str
         Column of the texts.
     pair : str, optional
@@ -108,6 +159,16 @@ def read_table(
         Column of the labels; None reads texts alone.
     keep_blank : bool
         Keep rows whose text is empty or white space, for predictions that must line up with the file.
+    unlabelled : str
+        What is done with rows that have a text and no label: ``"refuse"``, ``"skip"`` (left out and counted) or ``"keep"`` (the label is
+        empty).
+    encoding : str, optional
+        Default: by the byte-order mark, else UTF-8, else Windows-1252, with a note.
+    delimiter : str, optional
+        Between fields: a character, or comma, semicolon, tab or bar. Default: found from the header and the first rows.
+    quotes : str or bool
+        ``"double"`` or True: a field may stand in quotes, and quotes in it are doubled. ``"backslash"``: they have a backslash before them.
+        ``"text"`` or False: quotes are letters. ``"auto"``: found; what could be read in two ways is refused.
 
     Returns
     -------
@@ -116,26 +177,47 @@ def read_table(
     Raises
     ------
     DataError
-        If the file is missing, unreadable, not UTF-8, holds NUL bytes, lacks a column, has a row without a label, or
-        has no text at all.
+        If the file is missing, unreadable, lacks a column, has a row without a label, or has no text at all.
     """
-    texts, labels, rows, n_blank = [], [], [], 0
-    for number, value, row, where in _texts(Path(path), text, pair):
+    if unlabelled not in UNLABELLED:
+        raise InputError(f"unlabelled is {unlabelled!r}; expected {', '.join(UNLABELLED)}.", parameter="unlabelled")
+    records = _Found(path, (), text, pair, label, Form.checked(encoding, delimiter, quotes))
+    texts, labels, rows = list[str](), list[str](), list[int]()
+    blank, bare, trimmed = list[int | str](), list[int | str](), list[int | str]()
+    for number, value, row, place in records.texts():
         if not keep_blank and not value.strip():
-            n_blank += 1
+            blank.append(place)
             continue
         if label is not None:
-            name = _field(row, label, where, "label").strip()
-            if not name:
-                raise DataError(f"{where}: the field {label!r} is empty. Give every row a label, or remove the row.")
+            written = records.value(row, label, place, text_of)
+            name = written.strip()
+            if not name and unlabelled != "keep":
+                bare.append(place)
+                continue
+            if name != written:
+                trimmed.append(place)
             labels.append(name)
         texts.append(value)
         rows.append(number)
-    if not texts:
+    if bare and unlabelled == "refuse":
         raise DataError(
-            f"{path} holds no text{f' ({n_blank} rows are blank)' if n_blank else ''}. Give a file with at least one row of text."
+            f"{records.name}, {records.at(bare)}: the field {label!r} is empty ({counted(len(bare), 'row')} of "
+            f"{len(bare) + len(texts):,}). Give every row a label, or leave these rows out with unlabelled='skip'.",
+            parameter="unlabelled",
         )
-    return Table(tuple(texts), tuple(labels) if label is not None else None, str(path), n_blank, tuple(rows))
+    if not texts:
+        left_out = [f"{counted(len(blank), 'row is', 'rows are')} blank"] if blank else []
+        left_out += [f"{counted(len(bare), 'row has', 'rows have')} no label"] if bare else []
+        why = f" ({', '.join(left_out)})" if left_out else ""
+        raise DataError(f"{records.name} holds no text{why}. Give a file with at least one row of text.")
+    for places, what in ((blank, "without a text"), (bare, "without a label")):
+        if places:
+            records.notes.append(f"has {counted(len(places), 'row')} {what} ({records.at(places)}), left out")
+    if trimmed:
+        records.notes.append(f"has {counted(len(trimmed), 'label')} with blanks around ({records.at(trimmed)}); they were taken off")
+    return Table(
+        tuple(texts), tuple(labels) if label is not None else None, records.name, len(blank), tuple(rows), len(bare), tuple(records.notes)
+    )
 
 
 def count_rows(path: str | Path) -> int | None:
@@ -158,7 +240,7 @@ def count_rows(path: str | Path) -> int | None:
             import pyarrow.parquet
 
             return int(pyarrow.parquet.read_metadata(path).num_rows)
-        if name.endswith(".gz"):
+        if not path.is_file() or not name.endswith((*LINES, ".txt", *DELIMITED)):
             return None
         with path.open("rb") as file:
             return sum(part.count(b"\n") for part in iter(lambda: file.read(1 << 20), b""))
@@ -166,132 +248,46 @@ def count_rows(path: str | Path) -> int | None:
         return None
 
 
-def _texts(path: Path, text: str, pair: str | None) -> Iterator[tuple[int, str, dict[str, Any], str]]:
-    """Number, text and fields of every row, and what to call it in a message."""
-    for number, row in enumerate(_records(path, text)):
-        where = f"{path}, row {number + 1}"
-        value = _field(row, text, where, "text")
-        if pair is not None:
-            value = f"{value}{PAIR_SEPARATOR}{_field(row, pair, where, 'pair')}"
-        yield number, value, row, where
+class _Found:
+    """The rows of a path, by texts."""
 
+    def __init__(self, path: str | Path, columns: Sequence[str], text: str, pair: str | None, label: str | None, form: Form):
+        self.text, self.pair = text, pair
+        wanted: dict[str, str | tuple[str, ...]] = {text: "text"}
+        for name, parameter in ((pair, "pair"), (label, "label")):
+            if name is not None:
+                wanted.setdefault(name, parameter)
+        self._parameters = wanted | {name: () for name in columns if name not in wanted}
+        self._records = records_of(Path(path), self._parameters, text=text, label=label, form=form)
+        self.name, self.notes = self._records.name, self._records.notes
+        self._known: dict[str, bool] = {}
 
-def _plain(row: dict[str, Any], name: str, where: str) -> Any:
-    """A value that fits a column: numbers and truth values as they are, anything else as text that can be written."""
-    value = row.get(name)
-    if value is None and name in row:
-        return None
-    return value if isinstance(value, (bool, int, float)) else _field(row, name, where)
+    def texts(self) -> Iterator[tuple[int, str, Mapping[str, Any], int | str]]:
+        """Number, text, fields and place of every row."""
+        for number, (place, row) in enumerate(self._records.rows):
+            value = self.value(row, self.text, place, text_of)
+            if self.pair is not None:
+                value = f"{value}{PAIR_SEPARATOR}{self.value(row, self.pair, place, text_of)}"
+            yield number, value, row, place
 
-
-def _field(row: dict[str, Any], name: str, where: str, parameter: str | tuple[str, ...] = ()) -> str:
-    if name not in row:
-        raise DataError(
-            f"{where}: no field {name!r}; there are {', '.join(map(repr, [*row][:8])) or 'none'}. Name the column that is meant.",
-            parameter=parameter,
-        )
-    value = row[name]
-    if value is None:
-        return ""
-    if isinstance(value, (dict, list, bytes)):
-        raise DataError(f"{where}: the field {name!r} holds {type(value).__name__}, not text.")
-    value = str(value)
-    if "\0" in value:
-        raise DataError(f"{where}: the field {name!r} holds a NUL byte. The file may be binary or damaged; remove the byte.")
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise DataError(f"{where}: the field {name!r} holds half of a surrogate pair, which is no text. Write the character whole.")
-    return value
-
-
-def _records(path: Path, text: str) -> Iterator[dict[str, Any]]:
-    name = path.name.lower()
-    if path.is_dir():
-        raise DataError(f"{path} is a folder. Name a file ({', '.join(SUFFIXES)}).")
-    if not path.exists():
-        raise DataError(f"{path}: no such file. Name a file ({', '.join(SUFFIXES)}).")
-    if name.endswith(".parquet"):
-        return _parquet(path)
-    if name.endswith((".jsonl", ".jsonl.gz")):
-        return _jsonl(path)
-    if name.endswith(".csv"):
-        return _delimited(path, ",")
-    if name.endswith(".tsv"):
-        return _delimited(path, "\t")
-    if name.endswith(".txt"):
-        return ({text: line.removesuffix("\n").removesuffix("\r")} for line in text_lines(path))
-    raise DataError(f"{path}: unknown kind of file. Expected one of {', '.join(SUFFIXES)}.")
-
-
-@contextmanager
-def _opened(path: Path, newline: str) -> Iterator[IO[str]]:
-    """A file as text, unpacked, and what is wrong with it in one line."""
-    try:
-        with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as raw:
-            yield io.TextIOWrapper(raw, encoding="utf-8-sig", newline=newline)
-    except UnicodeDecodeError as error:
-        raise _not_utf8(path) from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(
-            f"{path} cannot be read: {getattr(error, 'strerror', None) or error}. Check that the file is whole and readable."
-        ) from error
-
-
-def _not_utf8(path: Path) -> DataError:
-    """Which line it is: read again, because a text stream tells no place."""
-    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as raw:
-        for number, line in enumerate(raw, start=1):
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                return DataError(f"{path}, line {number}: not UTF-8 (byte {line[error.start]:#04x}). Convert the file to UTF-8.")
-    return DataError(f"{path}: not UTF-8. Convert the file to UTF-8.")
-
-
-def text_lines(path: Path) -> Iterator[str]:
-    """Lines that end in a line feed; other separators, which str.splitlines also takes, belong to the text."""
-    with _opened(path, "\n") as file:
-        yield from file
-
-
-def _jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(text_lines(path), start=1):
-        if not line.strip():
-            continue
+    def value(self, row: Mapping[str, Any], name: str, place: int | str, form: Any) -> Any:
+        """A field in the form that is asked for."""
         try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise DataError(
-                f"{path}, line {number}: not JSON ({str(error).splitlines()[0]}). Every line must be one JSON object."
-            ) from error
-        if not isinstance(row, dict):
-            raise DataError(f"{path}, line {number}: {type(row).__name__} instead of an object. Every line must be one JSON object.")
-        yield row
+            return form(row[name])
+        except KeyError:
+            if name not in self._known:
+                self._known[name] = self._records.has_field(name)
+            if self._known[name]:  # other rows have it, so it is missing here
+                return form(None)
+            raise no_field(self._records.where(place), name, row, self._parameters.get(name, ())) from None
+        except OddValueError as error:
+            raise DataError(f"{self._records.where(place)}: the field {name!r} {error}") from None
 
-
-def _delimited(path: Path, delimiter: str) -> Iterator[dict[str, Any]]:
-    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_FIELD))  # the default refuses texts over 128 KiB
-    with _opened(path, "") as file:
-        reader = csv.DictReader(file, delimiter=delimiter, strict=True)
-        try:
-            for row in reader:
-                if None in row:
-                    raise DataError(
-                        f"{path}, line {reader.line_num}: more fields than the header names. Quote fields that hold the delimiter."
-                    )
-                yield dict(row)
-        except csv.Error as error:
-            raise DataError(f"{path}, line {reader.line_num}: {error}. Check the quotes.") from error
-
-
-def _parquet(path: Path) -> Iterator[dict[str, Any]]:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        for batch in pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=4096):
-            yield from batch.to_pylist()
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}).") from error
+    def at(self, places: Sequence[int | str]) -> str:
+        """The first of some places."""
+        numbers = [f"{place:,}" if isinstance(place, int) else place for place in islice(places, _PLACES_NAMED)]
+        word = "" if isinstance(places[0], str) else f"{self._records.word if len(places) == 1 else self._records.word + 's'} "
+        return f"{word}{', '.join(numbers)}{', …' if len(places) > _PLACES_NAMED else ''}"
 
 
 def label_words_from(words: Sequence[str], labels: Sequence[str]) -> dict[str, list[str]]:

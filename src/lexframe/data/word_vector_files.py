@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lexframe.data.readers import text_lines
+from lexframe.data.tables.encodings import text_lines
 from lexframe.data.word_vectors import WordVectors
 from lexframe.exceptions import DataError, InputError
 from lexframe.files import replacing

@@ -148,7 +148,7 @@ class Columns:
         first, *rest = path
         kind = self._types.get(first)
         if rest and kind is None and (flat := stored_name(".".join(path))) in self._types:
-            return Column((flat,), self._types[flat])  # what --keep took from within a row stands under such a name
+            return Column((flat,), self._types[flat])  # what was kept from within a row stands under such a name
         known = self._types
         for number, part in enumerate(path):
             kind = known.get(part)

@@ -4,6 +4,7 @@ import csv
 import io
 import math
 
+import openpyxl
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -256,9 +257,9 @@ def test_characters_that_a_program_lost_are_noticed(sheet):
         (b"", "is empty"),
         (b"row,decision\n1,keep\n", "no column 'given', 'suggested', 'text', 'check', 'audit'; there are 'row', 'decision'"),
         ((",".join(COLUMNS) + ",row\n").encode(), "the column 'row' stands there twice"),
-        ((",".join(COLUMNS) + '\n1,keep,"a\n').encode(), "line 2: .*Check the quotes"),
-        (b"PK\x03\x04rest", "a workbook of a spreadsheet program"),
-        (b"\xff\xfea", "damaged UTF-16"),
+        ((",".join(COLUMNS) + '\n1,keep,"a\n').encode(), "line 2: a quote opens here and does not close"),
+        (b"PK\x03\x04rest", "not a readable workbook"),
+        (b"\xff\xfea", "line 1: not utf-16"),
     ],
 )
 def test_files_that_are_no_sheet(tmp_path, content, message):
@@ -283,3 +284,20 @@ def test_half_a_character_is_written_as_a_question_mark(tmp_path):
     write_review_sheet(tmp_path / "s.csv", [ReviewRow(0, "a\ud800", "x", "y", 0.1)], digest=DIGEST)
     assert cells_of(tmp_path / "s.csv")[0]["text"] == "a?"
     assert check_digits(DIGEST, 0, "text", "a?") in cells_of(tmp_path / "s.csv")[0]["check"]
+
+
+def test_a_sheet_that_was_saved_as_a_workbook(sheet, tmp_path):
+    rows = cells_of(sheet)
+    made = openpyxl.Workbook()
+    made.active.append([*COLUMNS, "my sum"])
+    for place, row in enumerate(rows):
+        cells = [FILLED[place] if name == "decision" else int(row[name]) if name == "row" else row[name] for name in COLUMNS]
+        made.active.append([*cells, "=1+1"])
+    made.save(tmp_path / "sheet.xlsx")
+    found = read(tmp_path / "sheet.xlsx")
+    assert found.rows.tolist() == [5, 2, 9, 0]
+    assert found.verdicts.tolist() == ["move", "keep", "move", "nowhere"]
+    made.active["C3"] = "cards"
+    made.save(tmp_path / "sheet.xlsx")
+    with pytest.raises(DataError, match=r"row 3 of the sheet: \(row 2\) the cell given was changed"):
+        read(tmp_path / "sheet.xlsx")

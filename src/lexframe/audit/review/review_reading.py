@@ -1,9 +1,6 @@
 """A filled-in sheet back to decisions. Programs and people change sheets; every row that cannot be used is named, and none is guessed."""
 
-import codecs
-import csv
 import difflib
-import io
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,11 +8,18 @@ from pathlib import Path
 
 from lexframe.audit.review.decisions import NAMING, Decisions
 from lexframe.audit.review.review_sheet import AUDIT_PREFIX, CHECKED, check_digits, unguard
+from lexframe.data.tables.delimited import Rows, layout_of
+from lexframe.data.tables.encodings import writing_of
+from lexframe.data.tables.records import Form
+from lexframe.data.tables.sources import Source
+from lexframe.data.tables.values import text_of
+from lexframe.data.tables.workbook import read_workbook
 from lexframe.exceptions import DataError, InputError
 
 REQUIRED = ("row", "decision", "given", "suggested", "text", "check", "audit")
 GRAMMAR = "keep, move, move: <category>, add: <category>, remove, nowhere, skip, or the name of a category"
 MAX_NAMED = 20
+_WORKBOOK = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _PLAIN_VERDICTS = ("keep", "remove", "nowhere", "skip")
 
 
@@ -42,7 +46,8 @@ def read_review_sheet(
     """Read the decisions of a sheet that :func:`lexframe.audit.review.review_sheet.write_review_sheet` has written.
 
     Rows and columns may stand in another order, rows and added columns may be missing, and the file may have been saved with semicolons
-    or tabs, as UTF-16, or as Windows-1252. A blank decision is a row that was not reviewed. Decisions are read whatever their case; a
+    or tabs, as UTF-16, as Windows-1252, or as a workbook
+    (.xlsx). A blank decision is a row that was not reviewed. Decisions are read whatever their case; a
     category whose name is a verdict is meant by ``move: <category>`` alone. A category that the item carries already is ``keep``.
 
     Parameters
@@ -70,12 +75,12 @@ def read_review_sheet(
         number or category, a decision that is not understood, one row with two decisions, a cell that was changed, another audit.
     """
     path = Path(path)
-    text, notes = _decoded(path)
+    notes: list[str] = []
     names = _Names(categories)
     reviewed: list[_Reviewed] = []
     problems: list[str] = []
     n_sheet = 0
-    for sheet_row in _sheet_rows(path, text, notes):
+    for sheet_row in _sheet_rows(path, notes):
         n_sheet += 1
         try:
             found = _reviewed(sheet_row, names, n_rows, digest)
@@ -230,69 +235,52 @@ def _refused(path: Path, problems: list[str], n_sheet: int, notes: list[str]) ->
     return "\n".join([head, *listed, *(f"- Note: {note}" for note in notes)])
 
 
-def _decoded(path: Path) -> tuple[str, list[str]]:
-    """The text of a file in whatever encoding a spreadsheet program saved it; what it says is held against the checks later."""
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}. Name the sheet that was filled in.") from error
-    if raw.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-        raise DataError(f"{path} is a workbook of a spreadsheet program, not CSV. Save it as 'CSV UTF-8'.")
-    head = raw[:400]
-    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or head.count(0) > len(head) // 4:
-        encoding = "utf-16" if raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-16-be" if head[:1] == b"\0" else "utf-16-le"
-        try:
-            return raw.decode(encoding), ["the file was saved as UTF-16, and read as that."]
-        except UnicodeDecodeError as error:
-            raise DataError(f"{path}: damaged UTF-16 ({error.reason}). Save the sheet as 'CSV UTF-8'.") from error
-    try:
-        return raw.decode("utf-8-sig"), []
-    except UnicodeDecodeError:
-        note = "the file is not UTF-8, and was read as Windows-1252 (Latin-1), which lacks most characters. Save it as 'CSV UTF-8'."
-        try:
-            return raw.decode("cp1252"), [note]
-        except UnicodeDecodeError:
-            return raw.decode("latin-1"), [note]
-
-
-def _sheet_rows(path: Path, text: str, notes: list[str]) -> Iterator[_SheetRow]:
-    if text[:4].lower() == "sep=":  # some programs say so in a line of its own
-        text = text.split("\n", 1)[-1]
-    delimiter, header = _header(path, text)
-    if delimiter != ",":
-        name = {";": "semicolons", "\t": "tabs", "|": "bars"}[delimiter]
-        notes.append(f"the file was saved with {name} between the cells, and read as that.")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    line, number, n_before = 0, 0, 0
-    try:
-        for cells in reader:
-            number, first_line, line = number + 1, line + 1, reader.line_num
-            if not any(cell.strip() for cell in cells):
-                continue
-            n_before += 1
-            if n_before == 1:
-                continue  # the header
-            padded = [*cells, *[""] * (len(header) - len(cells))]
-            yield _SheetRow(f"row {number} of the sheet (line {first_line})", dict(zip(header, padded, strict=False)))
-    except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: {error}. Check the quotes, or save the sheet again as 'CSV UTF-8'.") from error
-
-
-def _header(path: Path, text: str) -> tuple[str, list[str]]:
-    """The delimiter with which the first row holds most of the columns, and that row."""
-    if not text.strip():
+def _sheet_rows(path: Path, notes: list[str]) -> Iterator[_SheetRow]:
+    """The rows of a sheet, whatever a spreadsheet program has saved it as; `notes` takes what was assumed."""
+    if not path.is_file():
+        raise DataError(f"{path} cannot be read: there is no such file. Name the sheet that was filled in.")
+    source = Source.of(path)
+    if not source.head.strip():
         raise DataError(f"{path} is empty. Name the sheet that was filled in.")
-    first = text.lstrip().splitlines()[0]
-    readings = {d: [cell.strip().casefold() for cell in next(csv.reader([first], delimiter=d), [])] for d in ",;\t|"}
-    delimiter = max(readings, key=lambda d: len(set(REQUIRED).intersection(readings[d])))
-    header = readings[delimiter]
-    missing = [name for name in REQUIRED if name not in header]
+    return _workbook_rows(source, notes) if source.head.startswith(_WORKBOOK) else _delimited_rows(source, notes)
+
+
+def _delimited_rows(source: Source, notes: list[str]) -> Iterator[_SheetRow]:
+    writing = writing_of(source)
+    form = Form(quotes="double")  # as it was written
+    layout = layout_of(source, writing, dict.fromkeys(REQUIRED, ()), form, ",")
+    remarks: list[str] = []
+    rows = Rows(source, writing, layout, remarks, judges=False)
+    header = _header(source.name, rows.header() or ())
+    notes += [f"the file {note}." for note in (*writing.notes, *layout.notes)]
+    number = 1
+    for line, cells in rows.of_any_length():
+        number += 1
+        if any(cell.strip() for cell in cells):
+            padded = [*cells, *[""] * (len(header) - len(cells))]
+            yield _SheetRow(f"row {number} of the sheet (line {line})", dict(zip(header, padded, strict=False)))
+
+
+def _workbook_rows(source: Source, notes: list[str]) -> Iterator[_SheetRow]:
+    columns = read_workbook(source, {}).columns or ()
+    header = _header(source.name, columns)
+    own = {name: columns[header.index(name)] for name in REQUIRED}
+    records = read_workbook(source, dict.fromkeys(own.values(), ()))
+    for number, cells in records.rows:
+        yield _SheetRow(f"row {number} of the sheet", {name: text_of(cells[column]) for name, column in own.items()})
+    notes += [f"the file {note}." for note in records.notes]
+
+
+def _header(name: str, row: Sequence[str]) -> list[str]:
+    """The names of the columns, in small letters."""
+    header = [cell.strip().casefold() for cell in row]
+    missing = [each for each in REQUIRED if each not in header]
     if missing:
         raise DataError(
-            f"{path}: no column {', '.join(map(repr, missing))}; there are {', '.join(map(repr, header[:12]))}. Put the columns "
+            f"{name}: no column {', '.join(map(repr, missing))}; there are {', '.join(map(repr, header[:12]))}. Put the columns "
             "back as they were written; their order does not matter."
         )
-    double = [name for name in REQUIRED if header.count(name) > 1]
+    double = [each for each in REQUIRED if header.count(each) > 1]
     if double:
-        raise DataError(f"{path}: the column {double[0]!r} stands there twice. Remove the one that was added.")
-    return delimiter, header
+        raise DataError(f"{name}: the column {double[0]!r} stands there twice. Remove the one that was added.")
+    return header

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lexframe.cli import options, printing
+from lexframe.cli import options, printing, table_options
 from lexframe.cli.model_options import Weights
 
 
@@ -14,6 +14,7 @@ def next_token(
     held_out: Annotated[Path, typer.Argument(help="Other texts of it, to score on.")],
     *,
     text: options.Text = "text",
+    files: table_options.Texts,
     methods: Annotated[str, typer.Option(help="Comma-separated; lora needs the extra peft.")] = "frozen,unigram,affine,neural,knn-lm",
     context: Annotated[int, typer.Option(min=1, help="Longest window, in tokens.")] = 256,
     model: Weights,
@@ -23,13 +24,12 @@ def next_token(
     as_json: options.Json = False,
 ) -> None:
     """Predict the next token in a domain: the frozen model beside calibrations of its last state, kNN-LM and LoRA."""
-    from lexframe.data import read_table
     from lexframe.files import write_text
     from lexframe.spaces.base import NextTokenSpace
     from lexframe.studies.next_token import compare_next_token
     from lexframe.training.language_model import Windows
 
-    texts = [list(read_table(path, text=text, label=None).texts[:limit]) for path in (domain, held_out)]
+    texts = [list(files.read(path, text=text, label=None).texts[:limit]) for path in (domain, held_out)]
     found = compare_next_token(
         model.open(needs=NextTokenSpace), *texts, methods=options.comma_separated(methods), windows=Windows(context, batch_size=16),
         seed=seed, progress=printing.progress("reading"),

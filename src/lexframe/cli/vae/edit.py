@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from lexframe.cli import options, printing
+from lexframe.cli import options, printing, table_options
 from lexframe.cli.vae import inputs
+from lexframe.data.tables.values import label_of
 from lexframe.exceptions import InputError
 
 
@@ -17,6 +18,8 @@ def edit(
     text: options.Text = "text",
     positive: Annotated[Path | None, typer.Option(help="Texts to move towards.")] = None,
     negative: Annotated[Path | None, typer.Option(help="Texts to move away from.")] = None,
+    *,
+    tables: table_options.Labeled,
     labeled: inputs.Labeled = None,
     label: options.Label = "label",
     towards: Annotated[str | None, typer.Option(help="Class of --labeled to move towards, away from all others.")] = None,
@@ -43,7 +46,7 @@ def edit(
     from lexframe.generative import edit_texts
     from lexframe.spaces import Decoding
 
-    source = _edit_source((positive, negative), (labeled, towards), direction, text, label)
+    source = _edit_source((positive, negative), (labeled, towards), direction, (text, label, tables))
     if direction is not None and method is not None:
         raise InputError("--method says how texts give an edit; a saved --direction is one already. Leave --method out.")
     method = method or "mean-difference"
@@ -51,8 +54,8 @@ def edit(
         raise InputError("--out keeps what texts give, and a saved --direction is kept already. Leave one of them out.")
     if keep is not None and labeled is None:
         raise InputError("--keep names columns of --labeled FILE; give that file.")
-    kept = None if keep is None or labeled is None else _kept(labeled, text, keep)
-    given = inputs.given_texts(texts, file, text)
+    kept = None if keep is None or labeled is None else _kept(labeled, (text, label, tables), keep)
+    given = inputs.given_texts(texts, file, text, tables)
     earlier = None if out is None else _saved_before(out)
     space = inputs.open_text_vae(model, device=device)
     used = _found_edit(space, source, method, kept, out) if isinstance(source, tuple) else source
@@ -69,7 +72,10 @@ def edit(
 
 
 def _edit_source(
-    files: tuple[Path | None, Path | None], classes: tuple[Path | None, str | None], saved: Path | None, column: str, label: str
+    files: tuple[Path | None, Path | None],
+    classes: tuple[Path | None, str | None],
+    saved: Path | None,
+    reading: tuple[str, str, table_options.LabeledTables],
 ) -> Any:
     """A saved direction or edit, or texts, their labels and the class to move towards."""
     ways = (files, classes, (saved,))
@@ -83,15 +89,26 @@ def _edit_source(
     if saved is not None:
         return inputs.saved_edit(saved)
     if files[0] is not None and files[1] is not None:
-        texts, names = inputs.poles(files[0], files[1], column)
+        texts, names = inputs.poles(files[0], files[1], reading[0], reading[2])
         return texts, names, names[0]
     assert classes[0] is not None
-    return *inputs.labeled_texts(classes[0], column, label), classes[1]
+    table = reading[2].read(classes[0], text=reading[0], label=reading[1])
+    return list(table.texts), list(table.labels or ()), classes[1]
 
 
-def _kept(file: Path, column: str, names: str) -> list[tuple[str, ...]]:
-    """The values of other columns, a tuple a row."""
-    return list(zip(*(inputs.labeled_texts(file, column, name.strip())[1] for name in names.split(",")), strict=True))
+def _kept(file: Path, reading: tuple[str, str, table_options.LabeledTables], names: str) -> list[tuple[str, ...]]:
+    """The values of other columns, a tuple a labeled row."""
+    text, label, tables = reading
+    columns = [name.strip() for name in names.split(",")]
+    rows = set(tables.read(file, text=text, label=label).rows)
+    found = []
+    for row in tables.stream(file, text=text, columns=columns):
+        if row.number in rows:
+            values = tuple(label_of(row.columns[name]) for name in columns)
+            if not all(values):
+                raise InputError(f"{file}, row {row.number + 1}: the field {columns[values.index('')]!r} is empty. Give every row a value.")
+            found.append(values)
+    return found
 
 
 def _found_edit(

@@ -7,11 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from lexframe.cli import printing
+from lexframe.cli.table_options import TEXTS, TextTables
 from lexframe.exceptions import InputError, ModelError
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="'embedded-vae', or a folder that 'vae train' made.")]
 Texts = Annotated[list[str] | None, typer.Argument(metavar="[TEXTS]...", help="Texts.")]
-Input = Annotated[Path | None, typer.Option("--input", help="File of texts: .jsonl(.gz), .csv, .tsv, .parquet or .txt.")]
+Input = Annotated[Path | None, typer.Option("--input", help=f"File of texts. {TEXTS}")]
 Temperature = Annotated[float, typer.Option(min=0, help="0 takes the likeliest token each time.")]
 TopP = Annotated[float, typer.Option("--top-p", help="Draw from the likeliest tokens that together have this probability.")]
 Labeled = Annotated[Path | None, typer.Option("--labeled", help="File of labeled texts.")]
@@ -75,7 +76,7 @@ def model_folder(model: str) -> str:
     return model
 
 
-def given_texts(texts: Sequence[str] | None, file: Path | None, column: str) -> list[str]:
+def given_texts(texts: Sequence[str] | None, file: Path | None, column: str, files: TextTables) -> list[str]:
     """Texts from the command line or from a file.
 
     Raises
@@ -86,7 +87,7 @@ def given_texts(texts: Sequence[str] | None, file: Path | None, column: str) -> 
     if bool(texts) == (file is not None):
         raise InputError("Give texts either as arguments or with --input FILE.")
     if file is not None:
-        return texts_of(file, column)
+        return list(files.read(file, text=column, label=None).texts)
     require_words(texts or ())
     return list(texts or ())
 
@@ -104,22 +105,7 @@ def require_words(texts: Sequence[str]) -> None:
         raise InputError(f"Text {blank} of {len(texts)} is blank, so there is nothing to read. Give words, or leave it out.")
 
 
-def texts_of(file: Path, column: str) -> list[str]:
-    """The texts of a file."""
-    from lexframe.data import read_table
-
-    return list(read_table(file, text=column, label=None).texts)
-
-
-def labeled_texts(file: Path, column: str, label: str) -> tuple[list[str], list[str]]:
-    """Texts of a file and their labels."""
-    from lexframe.data import read_table
-
-    table = read_table(file, text=column, label=label)
-    return list(table.texts), list(table.labels or ())
-
-
-def poles(positive: Path, negative: Path, column: str) -> tuple[list[str], list[str]]:
+def poles(positive: Path, negative: Path, column: str, files: TextTables) -> tuple[list[str], list[str]]:
     """Texts of two files, labeled with the names of their files, those to move towards first.
 
     Raises
@@ -130,7 +116,7 @@ def poles(positive: Path, negative: Path, column: str) -> tuple[list[str], list[
     if positive.resolve() == negative.resolve():
         raise InputError(f"--positive and --negative are both {positive}; between a file and itself there is no difference. Name two.")
     names = (positive.stem, negative.stem) if positive.stem != negative.stem else (str(positive), str(negative))
-    parts = {name: texts_of(file, column) for name, file in zip(names, (positive, negative), strict=True)}
+    parts = {name: files.read(file, text=column, label=None).texts for name, file in zip(names, (positive, negative), strict=True)}
     return [text for part in parts.values() for text in part], [name for name, part in parts.items() for _ in part]
 
 

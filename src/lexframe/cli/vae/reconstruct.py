@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lexframe.cli import options, printing
+from lexframe.cli import options, printing, table_options
 from lexframe.cli.vae import inputs
 from lexframe.exceptions import InputError
 from lexframe.text_forms import counted
@@ -15,6 +15,8 @@ def reconstruct(
     texts: inputs.Texts = None,
     file: inputs.Input = None,
     text: options.Text = "text",
+    *,
+    files: table_options.Texts,
     points: Annotated[str | None, typer.Option(help="Decode the points of a latent store instead of texts.")] = None,
     column: Annotated[str | None, typer.Option(help="Column of points of the store; needed where there are several.")] = None,
     where: Annotated[str | None, typer.Option(help="SQL over the columns of the store.")] = None,
@@ -36,7 +38,7 @@ def reconstruct(
         return
     if column is not None or where is not None:
         raise InputError("--column and --where choose points of a store; they need --points STORE.")
-    given = inputs.given_texts(texts, file, text)
+    given = inputs.given_texts(texts, file, text, files)
     space = inputs.open_text_vae(model, device=device)
     found = reconstruct_texts(space, given, decoding=decoding, progress=printing.progress("batches"))
     inputs.note_cut(space, given)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lexframe.cli import options, printing
+from lexframe.cli import options, printing, table_options
 from lexframe.cli.vae import inputs
 from lexframe.exceptions import InputError
 
@@ -24,6 +24,8 @@ def sample(
     training: Annotated[Path | None, typer.Option(help="File of training texts: show the nearest one of every sample.")] = None,
     held_out: Annotated[Path | None, typer.Option(help="Real texts not trained on, for comparison with --training.")] = None,
     text: options.Text = "text",
+    *,
+    files: table_options.Labeled,
     device: options.Device = None,
     as_json: options.Json = False,
 ) -> None:
@@ -38,12 +40,16 @@ def sample(
         raise InputError("--held-out compares with --training FILE; give both.")
     if strength is not None and direction is None:
         raise InputError("--strength is of a move along --direction FOLDER; give both.")
-    classes = inputs.labeled_texts(labeled, text, label) if labeled else None
+    classes = files.read(labeled, text=text, label=label) if labeled else None
     moved = inputs.saved_edit(direction) if direction else None
-    learned = inputs.texts_of(training, text) if training else None
-    real = inputs.texts_of(held_out, text) if held_out else None
+    learned = files.read(training, text=text, label=None).texts if training else None
+    real = files.read(held_out, text=text, label=None).texts if held_out else None
     space = inputs.open_text_vae(model, device=device)
-    gaussians = class_gaussians_from_texts(space, *classes, progress=printing.progress("encoding")) if classes else None
+    gaussians = (
+        class_gaussians_from_texts(space, list(classes.texts), list(classes.labels or ()), progress=printing.progress("encoding"))
+        if classes
+        else None
+    )
     found = sample_texts(
         space, limit, decoding=Decoding(temperature, top_p, seed), class_gaussians=gaussians, label=class_name,
         edit=moved, strength=1.0 if strength is None else strength, progress=printing.progress("batches"),

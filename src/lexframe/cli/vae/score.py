@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lexframe.cli import options, printing
+from lexframe.cli import options, printing, table_options
 from lexframe.cli.vae import inputs
 from lexframe.text_forms import counted
 
@@ -16,8 +16,10 @@ AMOUNTS = (-2.0, -1.0, 0.0, 1.0, 2.0)
 
 def score(
     model: inputs.Model,
-    texts_file: Annotated[Path, typer.Argument(help="Texts held out from training: .jsonl(.gz), .csv, .tsv, .parquet or .txt.")],
+    texts_file: Annotated[Path, typer.Argument(help=f"Texts held out from training. {table_options.TEXTS}")],
     text: options.Text = "text",
+    *,
+    files: table_options.Texts,
     training: Annotated[Path | None, typer.Option(help="File of all training texts: samples are looked for in it.")] = None,
     run: Annotated[list[Path] | None, typer.Option(help="Run folder whose log the report draws; several are drawn side by side.")] = None,
     plain: Annotated[Path | None, typer.Option(help="Run folder of a plain language model (--n-latent 0) to compare with.")] = None,
@@ -35,14 +37,13 @@ def score(
     as_json: options.Json = False,
 ) -> None:
     """Score a text VAE: likelihood, use of the latent, reconstructions, samples, and what to beware of."""
-    from lexframe.data import read_table
     from lexframe.generative.score.vae_score import ScoreSettings, score_text_vae
     from lexframe.training.text_vae.log import read_training_log
 
     counts = importance_samples(n_importance_samples)
+    texts = files.read(texts_file, text=text, label=None).texts
+    learned = None if training is None else files.read(training, text=text, label=None).texts
     space = inputs.open_text_vae(model, device=device)
-    texts = read_table(texts_file, text=text, label=None).texts
-    learned = None if training is None else read_table(training, text=text, label=None).texts
     logs = {name: read_training_log(folder) for name, folder in run_names(run or []).items()}
     settings = ScoreSettings(
         n_importance_samples=counts,

@@ -3,13 +3,14 @@
 import json
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from lexframe.cli import options, printing
+from lexframe.cli import options, printing, table_options
 from lexframe.cli.bundles import FieldsOf
 from lexframe.cli.vae import inputs
 from lexframe.exceptions import InputError
@@ -17,17 +18,19 @@ from lexframe.text_forms import counted
 
 
 def train(
-    texts: Annotated[Path, typer.Argument(metavar="TEXTS", help="File of texts: .jsonl(.gz), .csv, .tsv, .parquet or .txt.")],
+    texts: Annotated[Path, typer.Argument(metavar="TEXTS", help=table_options.TEXTS)],
     *,
     out: Annotated[Path, typer.Option(help="Folder of the run; a run that was stopped there goes on. The model is in its model/.")],
     text: options.Text = "text",
+    files: table_options.Texts,
     plan: Annotated[Any, FieldsOf("lexframe.training.text_vae.plan:TextVAEPlan")],
     as_json: options.Json = False,
 ) -> None:
     """Train a text VAE on TEXTS until --max-epochs or --max-minutes are spent; give at least one of them."""
     if plan.initial_model is not None:
         plan = replace(plan, initial_model=inputs.model_folder(plan.initial_model))
-    model = _trained(plan, texts, text, out)
+    # blank rows are read too, so that they are counted with what else is left out
+    model = _trained(plan, files.read(texts, text=text, label=None, keep_blank=True).texts, out)
     facts = json.loads((model / "training.json").read_text(encoding="utf-8"))
     if as_json:
         printing.document(facts | {"model": str(model)})
@@ -102,14 +105,12 @@ class TrainingLines:
         self._warned = bool(progress.warning)
 
 
-def _trained(plan: Any, file: Path, column: str, out: Path) -> Path:
-    from lexframe.data import read_table
+def _trained(plan: Any, given: Sequence[str], out: Path) -> Path:
     from lexframe.training.text_vae.data import split_texts
     from lexframe.training.text_vae.run import TextVAETraining
 
     printing.quiet_libraries()
-    # Blank rows are read too, so that they are counted with what else is left out.
-    texts = split_texts(read_table(file, text=column, label=None, keep_blank=True).texts, seed=plan.seed)
+    texts = split_texts(given, seed=plan.seed)
     lines = None
     try:
         training = TextVAETraining(plan, texts, out)
