@@ -14,9 +14,10 @@ import torch
 from lexframe.adaptation.methods.setfit import sentence_encoder_obstacle
 from lexframe.exceptions import InputError, ModelError
 from lexframe.spaces import SentenceEncoderSpace, open_space, reopen_space
-from lexframe.spaces.sentence_encoder import encoder_class, lowering
+from lexframe.spaces.sentence_encoder import encoder_class
 from lexframe.spaces.sentence_modules import pool_last_or_nothing, pool_max
 from lexframe.spaces.sentence_recipe import EncoderRecipe, read_recipe
+from lexframe.spaces.tokenization import lowering
 from tests.sentence_folders import TEXTS as TEXTS_TO_READ
 from tests.sentence_folders import (
     UNSUPPORTED,

@@ -66,8 +66,17 @@ def resolve_model(name_or_path: str) -> str:
     looks_local = path.is_absolute() or name_or_path.startswith((".", "~")) or name_or_path.count("/") > 1 or name_or_path.endswith("/")
     if path.is_dir():
         if not (path / "config.json").is_file():
+            files = sorted(each for each in path.iterdir() if each.suffix.lower() == ".gguf")
+            if files:
+                return resolve_model(str(files[0]))
             raise ModelError(f"{name_or_path} is a folder without config.json, so it holds no Hugging Face model. Name the folder of one.")
         return str(path)
+    if path.suffix.lower() == ".gguf":
+        raise ModelError(
+            f"{name_or_path} is a GGUF file, which is not opened. Convert it once: "
+            f"AutoModelForCausalLM.from_pretrained({str(path.parent)!r}, gguf_file={path.name!r}).save_pretrained(FOLDER), "
+            "the same with AutoTokenizer, and name FOLDER."
+        )
     if path.exists():
         raise ModelError(f"{name_or_path} is a file. Name the folder that holds config.json and the safetensors weights.")
     if looks_local:

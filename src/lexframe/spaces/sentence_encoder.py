@@ -1,6 +1,5 @@
 """Sentence encoders as spaces: a transformer, a pooling, and whatever its folder says comes after."""
 
-import copy
 import inspect
 import re
 from collections.abc import Sequence
@@ -19,13 +18,15 @@ from lexframe.spaces.base import OpenableSpace, Progress
 from lexframe.spaces.base.training import EncoderNetwork, TrainableEncoderSpace
 from lexframe.spaces.batching import encode_batches
 from lexframe.spaces.hub import hub_file, hub_folder, is_hub_name
+from lexframe.spaces.language_model.heads import head_interventions_hash
+from lexframe.spaces.language_model.interventions import interventions_hash, moves_in_force
 from lexframe.spaces.language_model.layers import evaluation_mode, find_blocks, position_limit, text_config
 from lexframe.spaces.loading import EMBEDDED, load_config, load_tokenizer, load_weights, resolve_model, without_network
 from lexframe.spaces.sentence_modules import EncoderSteps
 from lexframe.spaces.sentence_recipe import MODULES, EncoderRecipe, read_recipe
 from lexframe.spaces.templates import PLACEHOLDER
-from lexframe.spaces.tokenization import Batch, Tokenization, TokenizedText, pad_batch, tokenizer_hash
-from lexframe.spaces.weights import float32_copy, weights_hash
+from lexframe.spaces.tokenization import Batch, Tokenization, TokenizedText, lowering, pad_batch, tokenizer_hash
+from lexframe.spaces.weights import KnownHash, float32_copy
 from lexframe.typing import Points
 
 _ANY_LENGTH = 1_000_000
@@ -116,6 +117,7 @@ class SentenceEncoderSpace(TrainableEncoderSpace, OpenableSpace):
                 raise InputError("A loaded model needs its tokenizer: pass tokenizer=AutoTokenizer.from_pretrained(...).")
             self.model_name = getattr(model.config, "name_or_path", "") or type(model).__name__
         self.model: Any = model
+        self._weights_hash = KnownHash(model, unused=_POOLER)
         self.tokenizer = lowering(tokenizer) if recipe.lower_case else tokenizer
         steps = EncoderSteps.of(recipe, folder)
         if pooling is None and not recipe.modules and _is_causal(model.config):
@@ -184,10 +186,9 @@ class SentenceEncoderSpace(TrainableEncoderSpace, OpenableSpace):
     @property
     def fingerprint(self) -> SpaceFingerprint:
         """Weights and tokenizer by hash, pooling and what follows it, template or prompt, length, side of truncation, precision."""
-        return self._fingerprint
-
-    @cached_property
-    def _fingerprint(self) -> SpaceFingerprint:
+        moves, heads = moves_in_force(self.model) if self._has_blocks else ((), ())
+        found = [interventions_hash(moves)] if moves else []
+        found += [head_interventions_hash(heads)] if heads else []
         parts = [
             self.pooling,
             *(["without the prompt"] if self._n_left_out else []),
@@ -198,14 +199,28 @@ class SentenceEncoderSpace(TrainableEncoderSpace, OpenableSpace):
         return SpaceFingerprint(
             kind=type(self).__name__,
             model=self.model_name,
-            weights=self._steps.hash_after(weights_hash(self.model, unused=_POOLER)),
-            tokenizer=tokenizer_hash(self.tokenizer),
+            weights=self._steps.hash_after(self._weights_hash()),
+            tokenizer=self._tokenizer_hash,
             pooling=", ".join(parts),
             template=str(self.tokenization.template),
             max_length=self.tokenization.max_length,
             truncation=self.tokenization.truncation,
             dtype=str(next(self.model.parameters()).dtype).removeprefix("torch."),
+            moves=" ".join(found),
         )
+
+    @cached_property
+    def _tokenizer_hash(self) -> str:
+        return tokenizer_hash(self.tokenizer)
+
+    @cached_property
+    def _has_blocks(self) -> bool:
+        """Whether there are layers that another space over the same model can move."""
+        try:
+            find_blocks(self.model)
+        except ModelError:
+            return False
+        return True
 
     @cached_property
     def _n_left_out(self) -> int:
@@ -358,25 +373,6 @@ def encoder_class(config: Any, name: str) -> Any:
     if getattr(config, "is_encoder_decoder", False):
         raise ModelError(f"{name} is a {type(config).__name__}, an encoder with a decoder; of those, only T5 and its kin are supported.")
     return transformers.AutoModel
-
-
-def lowering(tokenizer: Any) -> Any:
-    """A tokenizer that lowers texts before anything else; the same one where it does so already.
-
-    Parameters
-    ----------
-    tokenizer : PreTrainedTokenizerFast
-        Left as it is.
-    """
-    from tokenizers import normalizers
-
-    own = tokenizer.backend_tokenizer.normalizer
-    parts = list(own) if isinstance(own, normalizers.Sequence) else [] if own is None else [own]
-    if any(isinstance(part, normalizers.Lowercase) for part in parts):
-        return tokenizer
-    copied = copy.deepcopy(tokenizer)
-    copied.backend_tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *parts])
-    return copied
 
 
 def _located(model: str, revision: str | None) -> tuple[EncoderRecipe, str, str]:

@@ -1,10 +1,13 @@
 """What stands around each text when a model reads it."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from lexframe.exceptions import InputError
+from lexframe.exceptions import InputError, ModelError
 
 PLACEHOLDER = "{text}"
+CHAT = "chat"
+"""In place of a template: what the chat template of the tokenizer puts around the text of a user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +37,34 @@ class Template:
     def fill(self, text: str) -> str:
         """The text within the template."""
         return f"{self.before}{text}{self.after}"
+
+
+def chat_template(tokenizer: Any, name: str) -> str:
+    """What the chat template of a tokenizer puts around what a user says, up to where the assistant begins.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerBase
+        Read only. Its template runs in the sandbox of transformers.
+    name : str
+        Of the model, for messages.
+
+    Raises
+    ------
+    ModelError
+        If it has none, or its template does not take a text as it stands.
+    """
+    if not getattr(tokenizer, "chat_template", None):
+        raise ModelError(
+            f"{name} has no chat template. Write one with {PLACEHOLDER} where the text stands, or name an instruction-tuned model.",
+            parameter="template",
+        )
+    try:
+        around = tokenizer.apply_chat_template([{"role": "user", "content": PLACEHOLDER}], tokenize=False, add_generation_prompt=True)
+    except Exception as error:  # whatever a template does
+        raise ModelError(f"The chat template of {name} cannot be applied: {str(error).strip()[:200]}", parameter="template") from error
+    if around.count(PLACEHOLDER) != 1:
+        raise ModelError(
+            f"The chat template of {name} does not put a text in one place. Write a template with {PLACEHOLDER}.", parameter="template"
+        )
+    return str(around)

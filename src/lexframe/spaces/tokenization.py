@@ -4,6 +4,7 @@ The tokenizer is asked for ids and character offsets, and for nothing else: padd
 are ours, so its padding side, padding token and maximal length play no part and are not changed.
 """
 
+import copy
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -235,6 +236,25 @@ def pad_batch(texts: Sequence[TokenizedText], *, padding_id: int, device: torch.
     if device.type == "cuda":  # from pinned memory the transfer does not wait for the computation
         return Batch(*(tensor.pin_memory().to(device, non_blocking=True) for tensor in tensors))
     return Batch(*(tensor.to(device) for tensor in tensors))
+
+
+def lowering(tokenizer: Any) -> Any:
+    """A tokenizer that lowers texts before anything else; the same one where it does so already.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizerFast
+        Left as it is.
+    """
+    from tokenizers import normalizers
+
+    own = tokenizer.backend_tokenizer.normalizer
+    parts = list(own) if isinstance(own, normalizers.Sequence) else [] if own is None else [own]
+    if any(isinstance(part, normalizers.Lowercase) for part in parts):
+        return tokenizer
+    copied = copy.deepcopy(tokenizer)
+    copied.backend_tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *parts])
+    return copied
 
 
 def tokenizer_hash(tokenizer: Any) -> str:

@@ -16,6 +16,36 @@ def weights_hash(model: nn.Module, *, unused: str = "\0") -> str:
     return array_hash((name, _as_array(state[name])) for name in sorted(state) if not name.startswith(unused))
 
 
+class KnownHash:
+    """The hash of a model's weights, worked out again only when they have changed since, such as by a merged adapter.
+
+    Parameters
+    ----------
+    model : nn.Module
+    unused : str
+        See :func:`weights_hash`.
+    """
+
+    def __init__(self, model: nn.Module, *, unused: str = "\0"):
+        self._model, self._unused = model, unused
+        self._of: tuple[tuple[Any, ...], str] | None = None
+
+    def __call__(self) -> str:
+        """The hash of the weights as they are now."""
+        now = _glance(self._model)
+        if self._of is None or self._of[0] != now:
+            self._of = now, weights_hash(self._model, unused=self._unused)
+        return self._of[1]
+
+
+def _glance(model: nn.Module) -> tuple[Any, ...]:
+    """Names, counters of changes and a few numbers of every tensor: what training, merging or replacing weights changes."""
+    return tuple(
+        (name, None if tensor.is_inference() else tensor._version, tensor.flatten()[:: max(1, tensor.numel() // 16)].double().sum().item())
+        for name, tensor in model.state_dict().items()
+    )
+
+
 def _as_array(tensor: torch.Tensor) -> np.ndarray:
     tensor = tensor.detach().cpu().contiguous()
     return tensor.view(torch.int16).numpy() if tensor.dtype == torch.bfloat16 else tensor.numpy()

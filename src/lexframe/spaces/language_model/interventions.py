@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lexframe.provenance import array_hash
-from lexframe.spaces.base import Intervention
+from lexframe.spaces.base import HeadIntervention, Intervention
 from lexframe.spaces.language_model.layers import find_blocks, text_reader
 
 
@@ -45,6 +45,38 @@ def intervening(model: nn.Module, interventions: Sequence[Intervention]) -> Iter
     finally:
         for hook in hooks:
             hook.remove()
+
+
+_MOVES = "_lexframe_moves"
+"""On the blocks of a model, while states are moved: other spaces over them have to know."""
+
+
+def moves_in_force(model: nn.Module) -> tuple[tuple[Intervention, ...], tuple[HeadIntervention, ...]]:
+    """Moves of states and of heads that are in force on the blocks of a model, whoever set them.
+
+    Parameters
+    ----------
+    model : nn.Module
+        A transformers model, with or without a head.
+    """
+    found: tuple[tuple[Intervention, ...], tuple[HeadIntervention, ...]] = getattr(find_blocks(model), _MOVES, ((), ()))
+    return found
+
+
+def set_moves(model: nn.Module, moves: tuple[Intervention, ...], heads: tuple[HeadIntervention, ...]) -> None:
+    """Note on the blocks of a model what is in force on them; nothing stays where nothing is.
+
+    Parameters
+    ----------
+    model : nn.Module
+    moves : tuple of Intervention
+    heads : tuple of HeadIntervention
+    """
+    blocks = find_blocks(model)
+    if moves or heads:
+        blocks.__dict__[_MOVES] = (moves, heads)
+    else:
+        blocks.__dict__.pop(_MOVES, None)
 
 
 def interventions_hash(interventions: Sequence[Intervention]) -> str:

@@ -11,6 +11,7 @@ from torch import nn
 from lexframe.exceptions import InputError, VocabularyError
 from lexframe.spaces.base import HeadIntervention, Intervention, Progress, Representation, TokenStates, resolve_layer
 from lexframe.spaces.batching import encode_batches
+from lexframe.spaces.language_model.interventions import moves_in_force, set_moves
 from lexframe.spaces.language_model.layers import evaluation_mode, find_blocks, read_states
 from lexframe.spaces.language_model.output_head import OutputHead, output_head
 from lexframe.spaces.language_model.prefix import Prefix
@@ -37,14 +38,28 @@ class ModelReader:
     n_layers : int
         Blocks of the model.
     interventions, head_interventions : tuple
-        Those that are in force.
+        Those that are in force on the model, whichever space over it has set them: they move the points of all.
     """
 
     def __init__(self, name: str, model: Any, tokenization: Tokenization):
         self.name, self.model, self.tokenization = name, model, tokenization
         self.n_layers = len(find_blocks(model))
-        self.interventions: tuple[Intervention, ...] = ()
-        self.head_interventions: tuple[HeadIntervention, ...] = ()
+
+    @property
+    def interventions(self) -> tuple[Intervention, ...]:  # noqa: D102  see the class
+        return moves_in_force(self.model)[0]
+
+    @interventions.setter
+    def interventions(self, moves: tuple[Intervention, ...]) -> None:
+        set_moves(self.model, moves, self.head_interventions)
+
+    @property
+    def head_interventions(self) -> tuple[HeadIntervention, ...]:  # noqa: D102  see the class
+        return moves_in_force(self.model)[1]
+
+    @head_interventions.setter
+    def head_interventions(self, moves: tuple[HeadIntervention, ...]) -> None:
+        set_moves(self.model, self.interventions, moves)
 
     @property
     def device(self) -> torch.device:

@@ -37,9 +37,9 @@ from lexframe.spaces.language_model.reading import ModelReader
 from lexframe.spaces.language_model.training import LanguageModelNetwork
 from lexframe.spaces.loading import language_model_class, load_config, load_tokenizer, load_weights, resolve_model
 from lexframe.spaces.pooling import pooling_function
-from lexframe.spaces.templates import PLACEHOLDER, Template
+from lexframe.spaces.templates import CHAT, PLACEHOLDER, Template, chat_template
 from lexframe.spaces.tokenization import Tokenization, tokenizer_hash
-from lexframe.spaces.weights import float32_copy, weights_hash
+from lexframe.spaces.weights import KnownHash, float32_copy
 from lexframe.typing import Points
 
 
@@ -60,7 +60,8 @@ class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, TrainableSpace,
         How the states of a text's tokens become one point. ``span`` is the mean over the tokens of the text without
         its template, or of the character ranges given to `encode`.
     template : str
-        Text around each text, with ``{text}`` once; ``last`` pooling reads after it.
+        Text around each text, with ``{text}`` once; ``last`` pooling reads after it. ``chat`` is what the tokenizer's own chat template
+        puts around what a user says, up to where the assistant begins.
     max_length : int, optional
         Most tokens of a text, template included. Default: what the model takes.
     truncation : {"right", "left"}
@@ -116,7 +117,9 @@ class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, TrainableSpace,
         limit = longest_input(model, tokenizer)
         if max_length is not None and not 1 <= max_length <= limit:
             raise InputError(f"max_length is {max_length}, but {self.model_name} takes 1 to {limit} tokens.")
+        template = chat_template(tokenizer, self.model_name) if template == CHAT else template
         self.tokenization = Tokenization(tokenizer, template=template, max_length=max_length or limit, truncation=truncation)
+        self._weights_hash = KnownHash(model)
         self._reader = ModelReader(self.model_name, model, self.tokenization)
         self.layer = resolve_layer(layer, self._reader.n_layers)
 
@@ -156,22 +159,23 @@ class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, TrainableSpace,
         reader = self._reader
         moves = [interventions_hash(reader.interventions)] if reader.interventions else []
         moves += [head_interventions_hash(reader.head_interventions)] if reader.head_interventions else []
-        return replace(self._fingerprint, moves=" ".join(moves)) if moves else self._fingerprint
-
-    @cached_property
-    def _fingerprint(self) -> SpaceFingerprint:
         return SpaceFingerprint(
             kind=type(self).__name__,
             model=self.model_name,
-            weights=weights_hash(self.model),
-            tokenizer=tokenizer_hash(self.tokenizer),
+            weights=self._weights_hash(),
+            tokenizer=self._tokenizer_hash,
             layer=-1 if self.layer == self.n_layers else self.layer,
             pooling=self.pooling,
             template=str(self.tokenization.template),
             max_length=self.tokenization.max_length,
             truncation=self.tokenization.truncation,
             dtype=str(next(self.model.parameters()).dtype).removeprefix("torch."),
+            moves=" ".join(moves),
         )
+
+    @cached_property
+    def _tokenizer_hash(self) -> str:
+        return tokenizer_hash(self.tokenizer)
 
     def encode(
         self,
