@@ -159,7 +159,7 @@ def test_broken_utf8_is_found_by_line(suffix, tmp_path):
     path = tmp_path / f"items{suffix}"
     data = b"".join(b'{"text": "a", "label": "x"}\n' for _ in range(2)) + b'{"text": "caf\xc3\xa9 \xff", "label": "x"}\n'
     path.write_bytes(gzip.compress(data) if suffix.endswith("gz") else data)
-    with pytest.raises(DataError, match=r"items.*line 3: not UTF-8 \(byte 0xff\)\. Save it as UTF-8, or name its encoding with encoding"):
+    with pytest.raises(DataError, match=r"items.*line 3: not UTF-8 \(byte 0xff\)\. Save it as UTF-8, or say what it is with encoding"):
         read_table(path)
 
 

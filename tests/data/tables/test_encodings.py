@@ -54,7 +54,7 @@ def test_an_encoding_that_is_given_wins(tmp_path):
 
 def test_other_languages_are_not_taken_for_western_ones(tmp_path):
     for text, encoding in (("где мой заказ", "cp1251"), ("注文はどこ", "shift_jis"), ("我的訂單", "big5"), ("που είναι", "cp1253")):
-        with pytest.raises(DataError, match=r"line 2: not UTF-8 .*name its encoding with encoding, such as cp1252, cp1251 or shift_jis"):
+        with pytest.raises(DataError, match=r"line 2: not UTF-8 .*say what it is with encoding, such as cp1252, cp1251 or shift_jis"):
             read(tmp_path, f"text,label\n{text},x\n".encode(encoding))
 
 

@@ -12,7 +12,7 @@ from lexframe.data.tables.records import Form, Records, checked_columns
 from lexframe.data.tables.sources import Source
 from lexframe.exceptions import DataError
 
-AS_TEXT = "To read quotes as letters, give quotes='text'"
+AS_TEXT = "To read such marks as letters, give quotes='text'"
 _Wanted = Mapping[str, str | tuple[str, ...]]
 
 
@@ -62,8 +62,8 @@ def layout_of(source: Source, writing: Writing, wanted: _Wanted, form: Form, def
     escapes = escapes_with_backslashes(twice, layout.delimiter)
     if escapes is None:
         raise DataError(
-            f"{source.name}: it holds backslashes before quotes, which may be marks or letters. Say which with quotes='backslash' (marks) "
-            "or quotes='double' (letters).",
+            f"{source.name}: it holds backslashes before quote marks, which may be marks or letters. Say which with quotes='backslash' "
+            "(marks) or quotes='double' (letters).",
             parameter="quotes",
         )
     if not escapes:
@@ -128,7 +128,7 @@ class Rows:
                 if len(row) > width and any(cell.strip() for cell in row[width:]):
                     raise DataError(
                         f"{self.name}, line {line}: {len(row)} fields, more fields than the header names ({width}). Quote fields that "
-                        "hold the delimiter.",
+                        "hold what parts fields.",
                         parameter=("delimiter", "quotes"),
                     )
                 if len(row) < width:
@@ -189,8 +189,8 @@ class Rows:
                 f"{self.name}, line {opening}: a quote opens here and does not close. Close it. {AS_TEXT}.", parameter="quotes"
             ) from error
         raise DataError(
-            f"{self.name}, line {opening}: a quote opens here, and what it encloses does not end where the field does. Write quotes in "
-            f"a field doubled. {AS_TEXT}.",
+            f"{self.name}, line {opening}: a quote opens here, and what it encloses does not end where the field does. A quote within "
+            f"a field is doubled. {AS_TEXT}.",
             parameter="quotes",
         ) from error
 

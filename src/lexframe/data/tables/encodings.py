@@ -22,7 +22,7 @@ _FOREIGN_SHARE = 0.4
 """Of the letters beyond ASCII in a text that is none of Western Europe's languages."""
 _BESIDE_SHARE = 0.5
 """Of the bytes beyond ASCII, beside another such: in Western Europe's languages they stand alone among plain letters."""
-WHAT_TO_DO = "Save it as UTF-8, or name its encoding with encoding, such as cp1252, cp1251 or shift_jis."
+WHAT_TO_DO = "Save it as UTF-8, or say what it is with encoding, such as cp1252, cp1251 or shift_jis."
 
 
 @dataclass(frozen=True, slots=True)
