@@ -241,6 +241,7 @@ SCHEMA = pa.schema(
         ('"kind"."in" = \'x\'', "`kind`.`in` = 'x'"),
         ("list IS NOT NULL", "`list` IS NOT NULL"),
         ("select = 1", "`select` = 1"),
+        *((f"NOT select {sign} 1", f"`select` {turned} 1") for sign, turned in (("<", ">="), ("<=", ">"), (">", "<="), (">=", "<"))),
         ("NOT (und = 1 AND select IN (1, 2))", "(`und` != 1) OR (`select` NOT IN (1, 2))"),
     ],
 )
@@ -284,6 +285,13 @@ def test_times_are_compared_by_lance_as_they_are_meant(tmp_path):
         ("kind.`in` != 'x'", 0),
     ):  # fmt: skip
         assert dataset.count_rows(filter=canonical(text, schema)) == n_taken, text
+
+
+def test_nan_is_missing_in_stores_of_earlier_versions_too(tmp_path):
+    table = pa.table({"score": [float("nan"), 1.0, 7.0, None]})
+    dataset = lance.write_dataset(table, tmp_path / "nan")
+    for text, n_taken in (("score > 5", 1), ("NOT score > 5", 1), ("score IS NULL", 2), ("score != 1", 1), ("score NOT IN (1)", 1)):
+        assert dataset.count_rows(filter=canonical(text, table.schema)) == n_taken, text
 
 
 def test_names_near_one_another():
