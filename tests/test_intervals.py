@@ -11,6 +11,7 @@ from lexframe.intervals import (
     Estimate,
     estimates,
     mean_estimate,
+    mean_over_draws,
     mean_over_seeds,
     mean_over_sets,
     product_estimates,
@@ -203,3 +204,14 @@ def test_an_estimate_keeps_what_it_is_over():
     assert found.mapped(np.exp).over == "3 seeds"
     assert Estimate(1.0, 0.5, 2.0).over == ""
     assert Estimate(1.0, 0.5, 2.0) == Estimate(1.0, 0.5, 2.0, "sets", 7)
+
+
+def test_a_mean_over_draws_draws_both_draws_and_items(rng):
+    """Where draws are all alike it is the interval over items, and where items are all alike that over draws."""
+    items = (rng.random(80) < 0.5).astype(float)
+    alike = mean_over_draws(np.tile(items, (4, 1)))
+    plain = mean_estimate(items)
+    assert (alike.value, alike.low, alike.high) == pytest.approx((plain.value, plain.low, plain.high), abs=0.03)
+    draws = np.array([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
+    found, over_draws = mean_over_draws(np.tile(draws[:, np.newaxis], (1, 50))), mean_estimate(draws)
+    assert (found.low, found.high) == pytest.approx((over_draws.low, over_draws.high), abs=0.05)

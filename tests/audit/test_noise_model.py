@@ -80,3 +80,19 @@ def test_no_errors_and_one_item_of_doubt():
     given = np.zeros(61, int)
     found = fit_noise(posterior, np.tile([0, 1], (61, 1)), given, 2)
     assert found.error_rate < 0.02
+
+
+def test_items_in_doubt_do_not_move_the_rate(rng):
+    """Where the posterior is in doubt it is a little off as well, which would be taken for wrong labels."""
+    posterior, candidates, given, _ = simulated(rng, n=4_000, rate=0.1)
+    sure = posterior.max(axis=1) > 0.9
+    alone = fit_noise(posterior[sure], candidates[sure], given[sure], 6)
+    doubt = np.zeros((3_000, 6))
+    doubt[:, :2] = 0.7, 0.3
+    both = fit_noise(
+        np.concatenate([posterior[sure], doubt]),
+        np.concatenate([candidates[sure], np.tile(np.arange(6), (3_000, 1))]),
+        np.concatenate([given[sure], np.ones(3_000, dtype=given.dtype)]),
+        6,
+    )
+    assert both.error_rate == pytest.approx(alone.error_rate, abs=0.01)

@@ -246,3 +246,20 @@ def test_a_dimension_in_which_all_are_equal_counts_for_nothing(rng):
     np.testing.assert_array_equal(index.search(far, 9).rows, index.search(points[:5], 9).rows)
     scaled = NeighborIndex(metric="standardized").fit(points * np.float32(8) + np.float32(2))
     np.testing.assert_array_equal(scaled.search(points[:5] * 8 + 2, 9).rows, index.search(points[:5], 9).rows)
+
+
+def test_what_a_graph_does_not_reach_is_searched_exactly(monkeypatch, rng):
+    points = rng.normal(size=(300, 8)).astype(np.float32)
+    index = NeighborIndex(kind="graph").fit(points)
+    search = index._approximate
+
+    def short(moved, k, allowed, width):
+        scores, rows = search(moved, k, allowed, width)
+        rows[::2, -1] = -1  # every other query ends with a neighbor too few
+        return scores, rows
+
+    monkeypatch.setattr(index, "_approximate", short)
+    found = index.search(points[:20], 5)
+    truth = NeighborIndex(kind="exact").fit(points).search(points[:20], 5)
+    np.testing.assert_array_equal(found.rows, truth.rows)
+    assert (found.rows >= 0).all()

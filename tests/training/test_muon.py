@@ -103,3 +103,18 @@ def test_parameters_without_a_gradient_stay_and_a_closure_is_called():
     assert optimizer.step(closure) == 6
     assert torch.equal(still, torch.ones(3, 2))
     assert not torch.equal(moved, torch.ones(3, 2))
+
+
+def test_the_update_looks_ahead_by_nesterov():
+    """Of two steps the second goes along the gradient mixed with the buffer that already holds it."""
+    parameter, momentum = nn.Parameter(torch.zeros(6, 6)), 0.95
+    optimizer = MuonAdamW([parameter], [], matrix_lr=1.0, matrix_weight_decay=0.0)
+    buffer = torch.zeros(6, 6)
+    for _ in range(2):
+        before = parameter.detach().clone()
+        parameter.grad = torch.randn(6, 6)
+        buffer = momentum * buffer + (1 - momentum) * parameter.grad
+        ahead = (1 - momentum) * parameter.grad + momentum * buffer
+        optimizer.step()
+        torch.testing.assert_close(before - parameter.detach(), orthogonalize(ahead[None])[0])
+    assert not torch.allclose(orthogonalize(ahead[None])[0], orthogonalize(buffer[None])[0], atol=0.05)
