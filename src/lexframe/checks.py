@@ -10,6 +10,27 @@ from jaxtyping import Float, Int64
 from lexframe.exceptions import InputError
 
 
+def texts_in(given: Any, *, what: str = "texts") -> list[str]:
+    """Texts as people hold them, as a list: one string is one text; a list, tuple, array, Series, column or generator holds one each.
+
+    Raises
+    ------
+    InputError
+        If one of them is no text, such as bytes, a number or a missing value: its place is named.
+    """
+    if isinstance(given, str):
+        return [str(given)]
+    if isinstance(given, bytes | Mapping) or getattr(given, "ndim", 1) != 1 or not hasattr(given, "__iter__"):
+        shape = f" of shape {given.shape}" if hasattr(given, "shape") else ""
+        raise InputError(f"{what} is {type(given).__name__}{shape}; expected texts. Give a list of them, or one column of a table.")
+    texts = list(given)
+    for row, text in enumerate(texts):
+        if not isinstance(text, str):
+            found = "missing" if is_missing(text) else f"{type(text).__name__} {text!r:.40}"
+            raise InputError(f"{what}[{row}] is {found}; expected a text. Leave rows without a text out, or turn the values into text.")
+    return [str(text) for text in texts]
+
+
 def checked_texts(texts: Sequence[str], *, what: str = "texts") -> list[str]:
     """The texts as a list.
 

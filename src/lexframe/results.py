@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     import pandas
 
 
+_MOST_LINES, _WIDEST = 12, 400
+
+
 class Result(ABC):
     """What a public function found out: a sentence, plain values, a table, and what produced them.
 
@@ -22,6 +25,17 @@ class Result(ABC):
 
     __slots__ = ()
     provenance: Provenance
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.__repr__ = Result.__repr__  # type: ignore[method-assign]  # before the decorator writes one that lists every value
+
+    def __repr__(self) -> str:
+        """The summary on one screen, and where more is."""
+        lines = self.summary().splitlines()
+        shown = [line if len(line) <= _WIDEST else f"{line[: _WIDEST - 1]}…" for line in lines[:_MOST_LINES]]
+        more = [f"… and {len(lines) - _MOST_LINES} lines more"] if len(lines) > _MOST_LINES else []
+        return "\n".join([f"<{type(self).__name__}> {shown[0]}", *shown[1:], *more, "more: .summary(), .to_frame(), .to_dict()"])
 
     @abstractmethod
     def summary(self) -> str:

@@ -16,7 +16,7 @@ from lexframe.adaptation.metrics import confusion, macro_f1_estimate
 from lexframe.adaptation.problem import TEXTS, VOCABULARY, Method, Problem, SavableClassifier
 from lexframe.adaptation.results import MOVES, MethodsResult
 from lexframe.adaptation.task import Evaluation, Task, evaluate, reader_of, usable
-from lexframe.data.readers import Table
+from lexframe.data.in_memory import as_table
 from lexframe.exceptions import InputError
 from lexframe.instruments.frame.vocabulary_frame import LabelBases
 from lexframe.intervals import Estimate, mean_over_items
@@ -205,8 +205,8 @@ class AdaptationResult(MethodsResult):
 
 def adapt(
     space: Space | TextReader,
-    train: Table,
-    test: Table | None = None,
+    train: Any,
+    test: Any = None,
     *,
     methods: str | Iterable[str | Method] = "default",
     label_words: Mapping[str, Sequence[str]] | None = None,
@@ -224,8 +224,9 @@ def adapt(
         Frozen. With a vocabulary the zero-shot methods and the label bases come from it; points are then what the head reads (see
         :meth:`VocabularySpace.head_input`). A reader says which layers and poolings methods over points may use; a space alone is
         read a third, two thirds and all the way up.
-    train, test : Table
-        Labeled texts. Without `test` a fifth of `train`, drawn by class, is held out.
+    train, test : Table, DataFrame, tuple or list
+        Labeled texts, in whatever holds them: see :func:`lexframe.data.as_table`. Without `test` a fifth of `train`, drawn by
+        class, is held out.
     methods : str or iterable of str or Method
         See :func:`lexframe.adaptation.methods.make_methods`. One that cannot work in the space is left out, with the reason.
     label_words : mapping of str to sequence of str, optional
@@ -251,6 +252,7 @@ def adapt(
     InputError
         If a method is unknown, none can work in the space, or labels share their words.
     """
+    train, test = as_table(train), None if test is None else as_table(test, what="test")
     made, reader = make_methods(methods), reader_of(space)
     model = reader.space
     able, left_out = usable(made, model)

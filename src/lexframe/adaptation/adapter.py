@@ -10,6 +10,7 @@ import numpy as np
 
 from lexframe.adaptation.problem import EncodedTexts, Fitted
 from lexframe.artifacts import Artifact, Persistent, damage_named, read_artifact
+from lexframe.checks import texts_in
 from lexframe.instruments.kinds import instrument_of
 from lexframe.latents.text_reader import Reading, TextReader
 from lexframe.provenance import Provenance, SpaceFingerprint
@@ -106,9 +107,9 @@ class Adapter(Persistent):
         return cls(space, fitted.instrument, fitted.reading, fitted.label_words)
 
     def predict(self, texts: Any, *, batch_size: int | None = None, progress: Progress = iter) -> Predictions:
-        """Labels and probabilities of `texts`, in their order."""
+        """Labels and probabilities of `texts`, in their order; one string is one text. Points are for `instrument.predict`."""
         reader = TextReader(self.space, self.reading, batch_size=batch_size, remember=False)
-        encoded = EncodedTexts(reader, list(texts), progress=progress)
+        encoded = EncodedTexts(reader, texts_in(texts), progress=progress)
         classes = tuple(str(label) for label in self.instrument.classes_)
         provenance = Provenance(space=self.space.fingerprint, parameters={"instrument": type(self.instrument).__name__})
         if not len(encoded):

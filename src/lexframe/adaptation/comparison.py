@@ -15,7 +15,7 @@ from lexframe.adaptation.methods.registry import make_methods
 from lexframe.adaptation.problem import Method
 from lexframe.adaptation.results import MethodsResult
 from lexframe.adaptation.task import Task, evaluate, reader_of, usable
-from lexframe.data.readers import Table
+from lexframe.data.in_memory import as_table
 from lexframe.exceptions import InputError
 from lexframe.intervals import Estimate, mean_over_draws
 from lexframe.latents.text_reader import TextReader
@@ -157,8 +157,8 @@ class ComparisonResult(MethodsResult):
 
 def compare(
     spaces: Mapping[str, Space | TextReader],
-    train: Table,
-    test: Table,
+    train: Any,
+    test: Any,
     *,
     methods: str | Iterable[str | Method] = "all",
     draws: Draws | None = None,
@@ -173,8 +173,9 @@ def compare(
     spaces : mapping of str to Space or TextReader
         Frozen models by name. A reader says which layers and poolings methods over points may use; a space alone is read a third,
         two thirds and all the way up.
-    train, test : Table
-        Labeled texts. Methods see the labels that were drawn, the other training texts without labels, and no test label.
+    train, test : Table, DataFrame, tuple or list
+        Labeled texts, in whatever holds them: see :func:`lexframe.data.as_table`. Methods see the labels that were drawn, the
+        other training texts without labels, and no test label.
     methods : str or iterable of str or Method
         See :func:`lexframe.adaptation.methods.make_methods`. One that cannot work in a space is left out there, with the reason.
     draws : Draws, optional
@@ -197,6 +198,8 @@ def compare(
     InputError
         If labels share their words, or no method can work.
     """
+    train = as_table(train)
+    test = as_table(test, what="test")
     made, draws = make_methods(methods), draws or Draws()
     task = Task.of(train, test, draws, label_words)
     notes = [*task.notes]

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from lexframe.exceptions import InputError
 from lexframe.latents.text_reader import Reading, TextReader
 from lexframe.spaces.base import Space
+from lexframe.spaces.registry import open_space
 from lexframe.typing import Points
 
 
@@ -18,8 +19,8 @@ class TextEncoder(TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    space : Space
-        Frozen; clones of the estimator share it.
+    space : Space or str
+        Frozen, or the name of a model, which is opened with the first fit; clones of the estimator share it.
     cache : str or Path, optional
         Folder of a store. A text that is in it is not encoded again, in this process or any later one, so that
         cross-validation and a grid search encode every text once.
@@ -42,7 +43,7 @@ class TextEncoder(TransformerMixin, BaseEstimator):
     ['cat']
     """
 
-    def __init__(self, space: Space, *, cache: str | Path | None = None, batch_size: int | None = None):
+    def __init__(self, space: Space | str, *, cache: str | Path | None = None, batch_size: int | None = None):
         self.space = space
         self.cache = cache
         self.batch_size = batch_size
@@ -50,14 +51,22 @@ class TextEncoder(TransformerMixin, BaseEstimator):
     def fit(self, X: Any, y: Any = None) -> "TextEncoder":
         """Check the texts, a list, array or column of them; there is nothing to learn."""
         texts_of(X)
-        self.n_features_out_ = self.space.n_dims
+        self.n_features_out_ = self._opened().n_dims
         return self
 
     def transform(self, X: Any) -> Points:
         """Points of texts, float32 of shape (n_texts, n_dims)."""
         check_is_fitted(self)
-        reader = TextReader(self.space, Reading.own(), folder=self.cache, batch_size=self.batch_size)
+        reader = TextReader(self._opened(), Reading.own(), folder=self.cache, batch_size=self.batch_size)
         return reader.encode(texts_of(X))
+
+    def _opened(self) -> Space:
+        """The space; one that was named is opened once."""
+        if not isinstance(self.space, str):
+            return self.space
+        if getattr(self, "_open", (None, None))[0] != self.space:
+            self._open = (self.space, open_space(self.space))
+        return self._open[1]
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the coordinates: ``point0``, ``point1`` and so on."""

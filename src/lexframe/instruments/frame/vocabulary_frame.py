@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from lexframe.checks import plain
+from lexframe.checks import plain, texts_in
 from lexframe.exceptions import InputError
 from lexframe.linalg import GramInverse, cosine, gram_matrix, invert_gram
 from lexframe.provenance import Provenance
@@ -237,13 +237,13 @@ class VocabularyFrame:
             return None
         return self.gram.gram if self.side == "output" else self.gram.inverse
 
-    def label_bases(self, label_words: Mapping[str, Sequence[str]], *, readout: str = "invariant") -> LabelBases:
+    def label_bases(self, label_words: Mapping[str, Sequence[str]] | Sequence[str], *, readout: str = "invariant") -> LabelBases:
         """Bases of labels, each named by one or more words.
 
         Parameters
         ----------
-        label_words : mapping of str to sequence of str
-            Words that stand for each label.
+        label_words : mapping of str to sequence of str, or sequence of str
+            Words that stand for each label; one word may stand alone. Labels in a list are named by themselves.
         readout : {"invariant", "cosine"}
             See :meth:`similarity`.
 
@@ -254,12 +254,29 @@ class VocabularyFrame:
         InputError
             If a label has no word.
         """
+        if not isinstance(label_words, Mapping):
+            label_words = {label: [label] for label in texts_in(label_words, what="label_words")}
+        label_words = {label: texts_in(words, what=f"label_words[{label!r}]") for label, words in label_words.items()}
         empty = [label for label, words in label_words.items() if not len(words)]
         if empty or not label_words:
             raise InputError(f"No word is given for {', '.join(map(repr, empty)) or 'any label'}. Give every label one word or more.")
         vectors = np.stack([np.mean([self.word_basis(word) for word in words], axis=0) for words in label_words.values()])
         ids = tuple(tuple(i for word in words for i in self.space.word_ids(word)) for words in label_words.values())
         return LabelBases(labels=tuple(label_words), vectors=vectors, token_ids=ids, metric=self.metric(readout))
+
+    def nearest(self, word: str, *, limit: int = 10, readout: str = "invariant") -> list[tuple[str, float]]:
+        """Vocabulary items whose bases lie nearest to that of a word, with their similarity; see :meth:`card`.
+
+        Parameters
+        ----------
+        word : str
+            One or more tokens of the vocabulary.
+        limit : int
+            How many.
+        readout : {"invariant", "cosine"}
+            See :meth:`card`.
+        """
+        return list(self.card(word, n_nearest=limit, readout=readout).nearest)
 
     def card(self, word: str, *, n_nearest: int = 10, readout: str = "invariant") -> WordCard:
         """What the frame says of one word; see :class:`WordCard`.

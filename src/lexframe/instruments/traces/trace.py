@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from lexframe.checks import plain
+from lexframe.checks import plain, texts_in
 from lexframe.exceptions import InputError
 from lexframe.instruments.traces.lens import Lens, LensStatistics, LogitLens, read_through
 from lexframe.provenance import Provenance
@@ -233,7 +233,7 @@ class PromptTrace(Result):
 
 def trace(
     space: LensSpace,
-    prompts: Sequence[str],
+    prompts: Sequence[str] | str,
     *,
     lens: Lens | None = None,
     answer: str | None = None,
@@ -248,7 +248,7 @@ def trace(
     space : LensSpace
         Its template stands around the prompts.
     prompts : sequence of str
-        None empty.
+        None empty. One string is one prompt.
     lens : Lens, optional
         Default: the logit lens.
     answer : str, optional
@@ -272,6 +272,7 @@ def trace(
     VocabularyError
         If the vocabulary cannot write the answer.
     """
+    prompts = texts_in(prompts, what="prompts")
     if n_top < 1:
         raise InputError(f"n_top is {n_top}; expected 1 or more likeliest items to keep.")
     lens = lens or LogitLens()

@@ -1,5 +1,6 @@
 """What every space does, and what one says of itself that is opened by the name of a model."""
 
+import functools
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
@@ -8,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Int
 
+from lexframe.checks import texts_in
 from lexframe.provenance import SpaceFingerprint
 from lexframe.typing import Points
 
@@ -15,8 +17,33 @@ Progress = Callable[[Iterable[Any]], Iterable[Any]]
 """Wraps an iteration, to show how far it is; ``iter`` shows nothing."""
 
 
+_TAKE_TEXTS = ("encode", "encode_representations", "truncated", "token_counts")
+
+
+def _for_texts_of_any_kind(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method whose first argument may be whatever holds texts: see :func:`lexframe.checks.texts_in`."""
+
+    @functools.wraps(method)
+    def with_a_list(self: "Space", texts: Any, *rest: Any, **options: Any) -> Any:
+        return method(self, texts_in(texts), *rest, **options)
+
+    return with_a_list
+
+
 class Space(ABC):
-    """Turns texts into points of one fixed vector space."""
+    """Turns texts into points of one fixed vector space.
+
+    Whatever holds texts is taken where texts go, in every space: one string is one text.
+    """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name in _TAKE_TEXTS:
+            if name in cls.__dict__:
+                setattr(cls, name, _for_texts_of_any_kind(cls.__dict__[name]))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.fingerprint}, {self.n_dims} dimensions>"
 
     @property
     @abstractmethod
