@@ -15,7 +15,7 @@ from lexframe.adaptation.methods.registry import competing, make_methods
 from lexframe.adaptation.metrics import confusion, macro_f1_estimate
 from lexframe.adaptation.problem import TEXTS, VOCABULARY, Method, Problem, SavableClassifier
 from lexframe.adaptation.results import MOVES, MethodsResult
-from lexframe.adaptation.task import Evaluation, Task, evaluate, reader_of, usable
+from lexframe.adaptation.task import Evaluation, Task, evaluate, rare_classes_known, reader_of, usable
 from lexframe.data.in_memory import as_table
 from lexframe.exceptions import InputError
 from lexframe.instruments.frame.vocabulary_frame import LabelBases
@@ -320,13 +320,15 @@ def held_out_accuracy(method: Method, problem: Problem) -> float:
     n_folds = min(N_FOLDS, problem.shots)
     if n_folds < 2:
         return 0.0
-    folds = list(StratifiedKFold(n_folds, shuffle=True, random_state=problem.seed).split(problem.rows, problem.y))
+    with rare_classes_known():
+        folds = list(StratifiedKFold(n_folds, shuffle=True, random_state=problem.seed).split(problem.rows, problem.y))
     shares = []
     for kept, held_out in folds if method.is_quick else folds[:1]:
         part = replace(problem, rows=problem.rows[kept], y=problem.y[kept])
         if part.shots < method.least_shots:
             return 0.0
-        predicted = method.fit(part).predict_proba(problem.rows[held_out]).argmax(axis=1)
+        with rare_classes_known():
+            predicted = method.fit(part).predict_proba(problem.rows[held_out]).argmax(axis=1)
         shares.append(float(np.mean(predicted == problem.y[held_out])))
     return float(np.mean(shares))
 

@@ -1,7 +1,9 @@
 """Labeled texts to learn from and to test on, and one method measured on them: what `adapt` and `compare` share."""
 
 import time
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,9 @@ from lexframe.adaptation.problem import Classifier, EncodedTexts, Method, Probab
 from lexframe.data.readers import Table
 from lexframe.latents.text_reader import Reading, TextReader
 from lexframe.spaces.base import Progress, Space
+
+RARE = 3
+"""Texts of a class below which folds are left without one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +73,15 @@ class Task:
         labels, y, truth = label_numbers(train, test)
         words = {label: list(label_words[label]) if label_words else [label] for label in labels}
         require_distinct(words)
-        return cls(train, test, labels, words, y, truth, (*few_tests(len(test)), *notes, *short_classes(labels, y, draws.shots)))
+        return cls(
+            train,
+            test,
+            labels,
+            words,
+            y,
+            truth,
+            (*few_tests(len(test)), *rare_classes(labels, y), *notes, *short_classes(labels, y, draws.shots)),
+        )
 
     def encoded(self, reader: TextReader, *, progress: Progress = iter) -> EncodedTexts:
         """All texts with their points, those of training first."""
@@ -120,6 +133,25 @@ class Evaluation:
     probabilities: Probabilities
 
 
+@contextmanager
+def rare_classes_known() -> Iterator[None]:
+    """Without scikit-learn's warnings about classes of few texts: a note of ours names the classes, once."""
+    with warnings.catch_warnings():
+        for begin in ("The least populated class", "The number of unique classes", "Only one sample available"):
+            warnings.filterwarnings("ignore", message=begin, category=UserWarning)
+        yield
+
+
+def rare_classes(labels: Sequence[str], y: Rows) -> list[str]:
+    """A note on classes of which cross-validation cannot hold out a text in every fold."""
+    sizes = np.bincount(y, minlength=len(labels))
+    rare = [f"{label} ({size})" for label, size in zip(labels, sizes, strict=True) if size < RARE]
+    if not rare:
+        return []
+    more = f" and {len(rare) - 8} more" if len(rare) > 8 else ""
+    return [f"Fewer than {RARE} texts in {', '.join(rare[:8])}{more}: choices by cross-validation are made on next to nothing there."]
+
+
 def evaluate(method: Method, task: Task, problem: Problem, shots: Shots, *, model: str = "") -> Evaluation:
     """Fit a method on the labeled rows, and measure it on the test texts.
 
@@ -138,7 +170,8 @@ def evaluate(method: Method, task: Task, problem: Problem, shots: Shots, *, mode
     problem.encoded.label_scores(problem.words())
     with peak_memory() as memory:
         started = time.perf_counter()
-        classifier = method.fit(problem)
+        with rare_classes_known():
+            classifier = method.fit(problem)
         fit_seconds = time.perf_counter() - started
     started = time.perf_counter()
     probabilities = classifier.predict_proba(task.test_rows)

@@ -6,6 +6,7 @@ import numpy as np
 
 from lexframe.adaptation.methods.on_points import fit_on_points
 from lexframe.adaptation.problem import Classifier, Method, Problem
+from lexframe.exceptions import InputError
 from lexframe.instruments.classifiers.linear_probe import LinearReadout, LogisticProbe, ShrinkageLDA
 
 STRENGTHS = (0.001, 0.01, 0.1, 1.0)
@@ -27,7 +28,15 @@ class LDA(Method):
     least_shots = 2
 
     def fit(self, problem: Problem) -> Classifier:
-        """Class means and one covariance."""
+        """Class means and one covariance.
+
+        Raises
+        ------
+        InputError
+            If there are no more labeled texts than classes, which leave nothing within a class.
+        """
+        if len(problem.rows) <= problem.n_labels:
+            raise InputError(f"lda needs more labeled texts than labels, and has {len(problem.rows)} for {problem.n_labels}. Give more.")
         return fit_on_points(problem, {"lda": ShrinkageLDA}, _size, least_to_choose=3)
 
 
