@@ -192,3 +192,20 @@ def test_the_delimiter_of_the_name_where_nothing_decides():
         assert find_layout("text\n", is_whole=True, wanted=["text"], form=Form(), default=default).delimiter == default
     layout = find_layout("sep=|\na|b\n", is_whole=True, wanted=["a"], form=Form(), default=",")
     assert header_under("sep=|\na|b\n", layout) == ("a", "b")
+
+
+def test_tabs_alone_tell_that_rows_were_swallowed(tmp_path):
+    assert "line 2: a quote opens here and closes in line 3" in refused(
+        tmp_path, 'text\tlabel\n"Not that\tgood\nand not this"\tbad\n', "a.tsv"
+    )
+
+
+def test_columns_come_before_evenness(tmp_path):
+    assert "line 3: 3 fields" in refused(tmp_path, "text,n;m\na,1;2\nb,c,1;2\n", label=None)
+
+
+def test_a_backslash_where_one_block_ends(tmp_path):
+    before = 'text,label\n"'
+    content = before + "a" * ((1 << 17) - 1 - len(before)) + '\\"b\\" c",x\n'
+    assert content[(1 << 17) - 1] == "\\"
+    assert read(tmp_path, content.replace('b\\" c', "b c", 1)).texts[0].endswith('a"b c')
