@@ -19,7 +19,8 @@ from typing import Any
 
 from audit_bench import Bench
 from audit_errors import ablation, errors, second_opinion
-from audit_outliers import nowhere, uniform
+from audit_outliers import nowhere, strangers
+from audit_probabilities import probabilities
 from audit_reviews import hierarchy, reviews
 from audit_time import growth, speed
 from common import Claim, Control, Exact, Figure, Goal, Statement, finish
@@ -38,7 +39,7 @@ def main() -> None:
     bench = Bench(options.out, options.model, options.models.split(","), quick=options.quick)
     claims = [claim for part in options.parts.split(",") for claim in kept_claims(bench, part)]
     whole = not options.quick and set(options.parts.split(",")) == set(PARTS)
-    finish(claims, keep_as="audit" if whole else None)
+    finish(claims, keep_as="audit" if whole else KEPT_ALONE.get(options.parts) if not options.quick else None)
 
 
 def kept_claims(bench: Bench, part: str) -> list[Statement]:
@@ -64,6 +65,10 @@ def revived(kept: dict[str, Any]) -> Statement:
     return Exact(kept["claim"], kept["value"], *aim)
 
 
+KEPT_ALONE = {"strangers": "audit_outliers", "probabilities": "audit_probabilities"}
+"""Results of parts that are run by themselves."""
+
+
 PARTS: dict[str, Callable[[Bench], list[Statement]]] = {
     "errors": errors,
     "second opinion": second_opinion,
@@ -71,7 +76,8 @@ PARTS: dict[str, Callable[[Bench], list[Statement]]] = {
     "hierarchy": hierarchy,
     "reviews": reviews,
     "nowhere": nowhere,
-    "uniform": uniform,
+    "strangers": strangers,
+    "probabilities": probabilities,
     "speed": speed,
     "growth": growth,
 }

@@ -1,4 +1,4 @@
-"""Every ranking on planted and known wrong labels: against cleanlab, calibration, and what each part adds."""
+"""Every ranking on planted and known wrong labels: against cleanlab, and what each part adds."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from audit_bench import FIRST, KINDS, PLANTED, RATES, Bench, Data, plant
-from audit_scores import ablation_scores, cleanlab_scores, datalab_score, dense, error_in_bins, logistic_probabilities, measured, ours
+from audit_scores import ablation_scores, cleanlab_scores, datalab_score, dense, logistic_probabilities, measured, ours
 from common import SHARED, Control, Figure, Goal, Statement, judged, peer
 from lexframe.audit.neighbor_votes import choose_neighborhood
 from lexframe.data.readers import stream_rows
@@ -34,17 +34,6 @@ def errors(bench: Bench) -> list[Statement]:
             ("points", "points alone"),
         ):
             claims += against(table[table.model == model], source, label, model)
-    reliability = table[table.method == "lexframe"]
-    for model in bench.models:
-        found = reliability[(reliability.model == model) & (reliability.kind != "known")]
-        # One number said of every item is calibrated too: this separates nothing, and the control says so.
-        constant = Control("the planted rate said of every item", 0.0)
-        value = mean_over_sets(found.ece.to_numpy(), found["set"])
-        claims += judged(f"{model}: calibration error, mean over sets of planted cells", value, Goal(at_most=0.05), constant)
-        worst = found.groupby(["set", "kind", "rate"]).ece
-        name = worst.mean().idxmax()
-        value = t_interval(worst.get_group(name).to_numpy(), unit="seeds")
-        claims += judged(f"{model}: calibration error, worst cell ({name})", value, Goal(at_most=0.05), constant)
     return claims
 
 
@@ -141,10 +130,8 @@ def rank_ours(data: Data, given: np.ndarray, wrong: np.ndarray, key: dict[str, A
     if peer("cleanlab") is not None:
         scores += cleanlab_scores(given, dense(found, data.n_categories), "our probabilities")
     if key["kind"] == "known" or key["rate"] == 0.05:
-        scores += ablation_scores(data, given, near, found, key["seed"])
-    rows = rows_of(key, scores, wrong)
-    rows[0]["ece"] = error_in_bins(probability, wrong)
-    return rows
+        scores += ablation_scores(data, given, near, found)
+    return rows_of(key, scores, wrong)
 
 
 def rows_of(key: dict[str, Any], scores: Sequence[tuple[str, np.ndarray]], wrong: np.ndarray) -> list[dict[str, Any]]:

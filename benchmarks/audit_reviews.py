@@ -51,7 +51,7 @@ def reviews(bench: Bench) -> list[Statement]:
                     for seed in bench.seeds:
                         given = plant(data, kind, rate, seed)
                         wrong = given != data.labels
-                        plain = {"duplicates": False, "relations": False}
+                        plain = {"check": False, "duplicates": False, "relations": False}
                         first = CategoryAudit(**plain).fit(data.points, given).result_
                         rows = first.ranked(FIRST)
                         decided = Decisions.from_lists(

@@ -10,9 +10,8 @@ from sklearn.metrics import average_precision_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from audit_bench import FIRST, Data
-from lexframe.audit.category_posterior import CategoryPosterior, fit_posterior
+from lexframe.audit.category_posterior import CategoryPosterior, fit_posterior, left_out_shares
 from lexframe.audit.neighbor_votes import Neighborhood, choose_neighborhood, find_neighborhood, votes
-from lexframe.audit.planting import planted_check
 from lexframe.audit.published.hull import convex_hull
 from lexframe.audit.published.point_map import map_points
 from lexframe.audit.published.reconsideration import published_reconsideration
@@ -69,30 +68,24 @@ def datalab_score(data: Data, given: np.ndarray) -> np.ndarray:
     return -lab.get_issues("label")["label_score"].to_numpy()
 
 
-def ablation_scores(
-    data: Data, given: np.ndarray, near: Neighborhood, found: CategoryPosterior, seed: int
-) -> Iterator[tuple[str, np.ndarray]]:
+def ablation_scores(data: Data, given: np.ndarray, near: Neighborhood, found: CategoryPosterior) -> Iterator[tuple[str, np.ndarray]]:
     """The paper's ways, and what each part of ours adds."""
     n_categories = data.n_categories
-    rows = np.arange(len(given))
     yield "paper: hulls in a 2-D map (PCA)", hull_score(data.points, given, n_categories)
     yield "paper: RP, Euclidean distance to centres", paper_rp(data.points, given, n_categories)
     one_hot = given[:, np.newaxis], np.ones((len(given), 1), np.float32)
-    prior = (np.bincount(given, minlength=n_categories) + 1) / (len(given) + n_categories)
+    counts = np.bincount(given, minlength=n_categories).astype(np.float64)
+    shares = left_out_shares(counts, given, np.ones(len(given), np.float32), found.candidates)
     for name, chosen in (
         ("votes of neighbors, plain cosine", find_neighborhood(data.points, 20)),
         ("votes of neighbors, as chosen", near),
     ):
-        voted = votes(chosen, *one_hot, found.candidates, n_categories, prior)
+        voted = votes(chosen, *one_hot, found.candidates, n_categories, shares)
         yield name, voted[:, 1:].max(axis=1) - voted[:, 0]
     yield "distance to own against nearest", (found.own_distance - found.nearest_distance).astype(np.float64)
     plain = ours(data, given, near, hierarchy=False)
     yield "whole, without hierarchy", 1 - plain.informed[:, 0].astype(np.float64)
-    none = ours(data, given, near, n_refits=0)
-    yield "whole, without refit", 1 - none.informed[:, 0].astype(np.float64)
     yield "posterior without the noise model", -found.posterior[:, 0].astype(np.float64)
-    check = planted_check(data.points, given, near, found, seed=seed)
-    yield "whole, corrected on planted labels", check.corrected(1 - found.informed[rows, 0].astype(np.float64))
 
 
 def hull_score(points: np.ndarray, given: np.ndarray, n_categories: int) -> np.ndarray:
@@ -121,7 +114,11 @@ def measured(wrong: np.ndarray, score: np.ndarray) -> dict[str, float]:
     return {"ap": float(average_precision_score(wrong, score)), "first": float(wrong[order[:FIRST]].mean())}
 
 
-def error_in_bins(probability: np.ndarray, wrong: np.ndarray, *, n_bins: int = 10) -> float:
-    """Expected calibration error of one probability, over equal bins of it."""
-    bins = np.minimum((probability * n_bins).astype(int), n_bins - 1)
-    return float(np.abs(np.bincount(bins, weights=wrong - probability, minlength=n_bins)).sum() / len(wrong))
+def brier(probability: np.ndarray, wrong: np.ndarray) -> float:
+    return float(np.mean((probability - wrong) ** 2))
+
+
+def log_loss(probability: np.ndarray, wrong: np.ndarray) -> float:
+    """In nats an item; no probability counts as surer than one in a million."""
+    said = np.clip(np.where(wrong, probability, 1 - probability), 1e-6, 1)
+    return float(-np.log(said).mean())

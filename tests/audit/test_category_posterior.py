@@ -5,7 +5,8 @@ import pytest
 from scipy.special import softmax
 from sklearn.metrics import average_precision_score
 
-from lexframe.audit.category_posterior import NOWHERE, OPEN, fit_posterior
+from lexframe.audit import category_posterior as module
+from lexframe.audit.category_posterior import NOWHERE, OPEN, fit_posterior, left_out_shares
 from lexframe.audit.neighbor_votes import find_neighborhood
 from tests.audit.planted import gaussian_items
 
@@ -39,7 +40,7 @@ def test_an_item_does_not_vote_for_itself():
     rng = np.random.default_rng(0)
     points = rng.normal(size=(300, 40)).astype(np.float32)
     given = rng.integers(0, 3, 300)
-    found = audited(points, given, 3, n_refits=0)
+    found = audited(points, given, 3)
     share = np.bincount(given, minlength=3)[given] / 300
     assert np.mean(found.posterior[:, 0] - share) < 0.01
 
@@ -96,3 +97,54 @@ def test_categories_of_one_or_two_members(counts, k):
     points = (rng.normal(size=(len(given), 8)) + 5 * given[:, np.newaxis]).astype(np.float32)
     found = fit_posterior(points, given, k, find_neighborhood(points, min(10, len(given) - 1)))
     assert np.isfinite(found.informed).all()
+
+
+def test_the_size_of_a_category_does_not_count_the_item_that_is_asked_about():
+    """Thirty categories of ten: with the item, its own would be a tenth larger than all others."""
+    given = np.arange(300) % 30
+    counts, candidates = np.bincount(given).astype(float), np.stack([given, (given + 1) % 30], axis=1).astype(np.int32)
+    presence = np.ones(300, np.float32)
+    presence[7] = 0  # settled as of no category: it stands in none
+    counts[given[7]] -= 1
+    shares = left_out_shares(counts, given, presence, candidates)
+    for row in (0, 7, 123, 299):
+        others = [given[other] for other in range(300) if other not in (row, 7)]
+        expected = [(others.count(category) + 1) / (len(others) + 30) for category in candidates[row]]
+        np.testing.assert_allclose(shares[row], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("n", "d", "k"), [(300, 12, 30), (80, 6, 8)])
+def test_the_posterior_of_an_item_is_that_of_a_fit_without_it(n, d, k):
+    """Up to the weights, found on all items, and the size of the sphere: the item's label is changed, and its posterior stays."""
+    rng = np.random.default_rng(0)
+    given = np.arange(n) % k
+    points = (rng.normal(size=(k, d))[given] + rng.normal(size=(n, d))).astype(np.float32)
+    near, row, other = find_neighborhood(points, 10), 5, (given[5] + 1) % k
+    results = []
+    for label in (given[5], other):
+        labels = given.copy()
+        labels[row] = label
+        found = fit_posterior(points, labels, k, near, settings=(0.4, 1.0))
+        order = np.argsort(found.candidates[row])
+        near_log = np.log(found.posterior[row, order].astype(np.float64))
+        results.append((found.candidates[row, order], near_log, found))
+    shared = np.isin(results[0][0], results[1][0])
+    first = results[0][1][shared]
+    second = results[1][1][np.isin(results[1][0], results[0][0])]
+    assert np.abs((first - first.mean()) - (second - second.mean())).max() < 0.25  # a label that counted for itself moves 1 to 3 nats
+
+
+def test_three_standard_errors_are_needed_to_say_something():
+    """The gain over sizes alone, of 100 items with a standard deviation of 1: 0.1 is a standard error."""
+    gains = np.random.default_rng(0).normal(size=100)
+    gains = (gains - gains.mean()) / gains.std()
+    log_prior = np.log(np.full((100, 2), 0.5))
+    for mean, says in ((-0.4, False), (0.05, False), (0.29, False), (0.31, True)):
+        assert module._says_something(0.5 * np.exp(gains + mean), log_prior) is says
+
+
+def test_where_every_category_has_one_item_nothing_is_known():
+    points = np.random.default_rng(0).normal(size=(20, 5)).astype(np.float32)
+    found = fit_posterior(points, np.arange(20), 20, find_neighborhood(points, 5))
+    assert not found.informative
+    assert (found.informed[:, 0] == 1).all()

@@ -17,7 +17,7 @@ def fitted(points, categories, weights, n_categories, **settings):
 def slow_distances(points, categories, weights, n_categories, left_out, *, groups, shrinkage, kappa):
     """All sums anew without row `left_out`; the sphere's size and the divisor stay those of all items, as the docstring says."""
     n, d = points.shape
-    center = points.mean(axis=0)
+    center = points.mean(axis=0, dtype=np.float64)
     x = points - center
 
     def means_and_scatter(dropped):
@@ -36,7 +36,8 @@ def slow_distances(points, categories, weights, n_categories, left_out, *, group
 
     _, _, all_within = means_and_scatter(None)
     counts, sums, within = means_and_scatter(left_out)
-    covariance = (1 - shrinkage) * within / n + shrinkage * np.trace(all_within) / n / d * np.eye(d)
+    least = 1e-6 * (x**2).sum() / n / d
+    covariance = (1 - shrinkage) * within / n + (shrinkage * np.trace(all_within) / n / d + least) * np.eye(d)
     means = []
     for k in range(n_categories):
         prior = np.zeros(d)
@@ -63,9 +64,21 @@ def test_an_item_left_out_is_the_fit_without_it(rng, groups, shrinkage):
         slow = slow_distances(points, categories, weights, k, row, **settings)
         if groups is not None:  # means of siblings still hold the item: one in ten of a sibling's mean, not of its own
             own = categories[row, 0]
-            np.testing.assert_allclose(fast[row, own], slow[own], rtol=2e-4)
+            np.testing.assert_allclose(fast[row, own], slow[own], rtol=1e-6)
         else:
-            np.testing.assert_allclose(fast[row], slow, rtol=2e-4)
+            np.testing.assert_allclose(fast[row], slow, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("n", "d", "k", "shrinkage"), [(18, 60, 3, 0.05), (300, 20, 30, 0.05), (12, 200, 2, 0.15), (20, 8, 10, 0.4)])
+def test_left_out_exactly_where_items_are_few_and_dimensions_many(rng, n, d, k, shrinkage):
+    """An item then spans a direction of its own: a thousandth of its distance is left in the covariance that holds it."""
+    points = rng.normal(size=(n, d)).astype(np.float32)
+    categories, weights = (np.arange(n) % k)[:, np.newaxis], np.ones((n, 1))
+    settings = {"groups": None, "shrinkage": shrinkage, "kappa": 1.0}
+    model = fitted(points, categories, weights, k, **settings)
+    fast = model.distances(model.whiten(points), categories[:, 0])
+    for row in (0, n // 2, n - 1):
+        np.testing.assert_allclose(fast[row], slow_distances(points, categories, weights, k, row, **settings), rtol=1e-6)
 
 
 def test_weights_below_one_are_taken_out_as_they_were_put_in(rng):
@@ -77,7 +90,7 @@ def test_weights_below_one_are_taken_out_as_they_were_put_in(rng):
     settings = {"groups": None, "shrinkage": 0.2, "kappa": 1.0}
     model = fitted(points, categories, weights, k, **settings)
     fast = model.distances(model.whiten(points[4:5]), categories[4:5, 0], weights[4:5, 0])
-    np.testing.assert_allclose(fast[0], slow_distances(points, categories, weights, k, 4, **settings), rtol=2e-4)
+    np.testing.assert_allclose(fast[0], slow_distances(points, categories, weights, k, 4, **settings), rtol=1e-6)
 
 
 def test_without_an_own_category_it_is_the_mahalanobis_distance(rng):
@@ -114,3 +127,14 @@ def test_a_lone_member_stays_finite(rng):
     y = np.repeat([0, 1], [8, 1])
     model = fitted(points, y[:, np.newaxis], np.ones((9, 1)), 2, shrinkage=0.05)
     assert np.isfinite(model.distances(model.whiten(points), y)).all()
+
+
+def test_categories_without_spread_have_a_factor_all_the_same(rng):
+    points = np.repeat(rng.normal(size=(2, 300)), 6, axis=0).astype(np.float32)
+    y = np.repeat([0, 1], 6)
+    model = fitted(points, y[:, np.newaxis], np.ones((12, 1)), 2, shrinkage=0.05)
+    found = model.distances(model.whiten(points), y)
+    assert np.isfinite(found).all()
+    assert (found[np.arange(12), y] < found[np.arange(12), 1 - y]).all()
+    factor = module._cholesky(np.diag([1.0, 0.0, -1e-12]), 1e-6)
+    np.testing.assert_allclose(factor @ factor.T, np.diag([1, 1e-6, 1e-6]), atol=1e-12)

@@ -25,6 +25,13 @@ def test_copies_that_crowd_an_item_out_of_its_own_neighbors_do_no_harm():
     assert ((found.rows < 30) == (np.arange(60) < 30)[:, np.newaxis]).all()
 
 
+def test_where_an_item_is_not_among_its_own_neighbors_the_farthest_goes():
+    rows, scores = np.array([[5, 6, 7], [1, 8, 9]]), np.array([[0.9, 0.8, 0.7], [1.0, 0.6, 0.5]], np.float32)
+    found = module._without_self(rows, scores, 2)
+    np.testing.assert_array_equal(found.rows, [[5, 6], [8, 9]])
+    np.testing.assert_array_equal(found.similarity, np.array([[0.9, 0.8], [0.6, 0.5]], np.float32))
+
+
 def test_the_graph_finds_what_the_exact_search_finds(rng, monkeypatch):
     points = (rng.normal(size=(3_000, 12)) @ rng.normal(size=(12, 160))).astype(np.float32)
     exact = find_neighborhood(points, 10)
@@ -39,7 +46,7 @@ def test_the_graph_finds_what_the_exact_search_finds(rng, monkeypatch):
 def test_votes_by_hand():
     near = Neighborhood(np.array([[1, 2], [0, 2], [0, 1]]), np.array([[0.9, 0.8], [0.9, 0.5], [0.8, 0.5]], np.float32))
     y = np.array([[0], [0], [1]])
-    prior = np.array([0.5, 0.5])
+    prior = np.full((3, 2), 0.5)
     asked = np.tile([[0, 1]], (3, 1))
     found = votes(near, y, np.ones((3, 1)), asked, 2, prior)
     second = np.exp((0.8 - 0.9) / SIMILARITY_SCALE)
@@ -57,7 +64,7 @@ def test_missing_neighbours_do_not_vote():
 def test_the_votes_of_all_categories_are_a_distribution(rng, n_categories):
     points = rng.normal(size=(80, 4)).astype(np.float32)
     y = rng.integers(0, n_categories, (80, 1))
-    prior = np.full(n_categories, 1 / n_categories)
+    prior = np.full((80, n_categories), 1 / n_categories)
     asked = np.tile(np.arange(n_categories), (80, 1))
     found = votes(find_neighborhood(points, 7), y, np.ones((80, 1)), asked, n_categories, prior)
     np.testing.assert_allclose((np.exp(found) * prior).sum(axis=1), 1, rtol=1e-4)

@@ -14,6 +14,7 @@ from lexframe.audit.outliers import (
     conformal_p_values,
     outlier_p_values,
     pooled_p_values,
+    reference_needed,
     standardized_scores,
 )
 from lexframe.exceptions import InputError
@@ -154,6 +155,25 @@ def test_without_a_reference_nothing_is_ever_called():
     p = category_p_values(scores, np.zeros(100, np.int64))
     np.testing.assert_allclose(np.sort(p), np.arange(1, 101) / 100)
     assert not benjamini_hochberg(p, 0.5).any()
+
+
+@pytest.mark.parametrize("n", [19, 20])
+def test_twenty_members_are_enough_for_p_values_of_their_own(n):
+    rng = np.random.default_rng(6)
+    numbers = np.repeat([0, 1], [n, 60])
+    scores = rng.normal(size=n + 60)
+    own, pooled, both = (function(scores, numbers) for function in (category_p_values, pooled_p_values, outlier_p_values))
+    assert not np.array_equal(own[:n], pooled[:n])
+    np.testing.assert_array_equal(both[:n], own[:n] if n >= 20 else pooled[:n])
+
+
+@pytest.mark.parametrize(("level", "n_asked", "n_outliers"), [(0.1, 400, 400), (0.1, 400, 40), (0.05, 1_000, 7), (0.2, 5, 1), (0.5, 2, 2)])
+def test_the_least_reference_that_can_name_so_many(level, n_asked, n_outliers):
+    least = reference_needed(level, n_asked, n_outliers)
+    scores = np.concatenate([np.full(n_outliers, 9.0), np.full(n_asked - n_outliers, -9.0)])
+    for n, named in ((least, n_outliers), (least - 1, 0)):
+        p = conformal_p_values(np.zeros(n), scores)
+        assert benjamini_hochberg(p, level).sum() == named
 
 
 def test_odd_shapes():

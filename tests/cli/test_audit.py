@@ -195,3 +195,29 @@ def test_a_saved_audit_makes_its_sheet_and_report_later(folder, tmp_path, capsys
     assert {line.split()[0] for line in shown.out.splitlines()[2:]} == {"3", "20", "41", "62"}
     assert run("audit", out, "--check", "--reviews", tmp_path / "log.jsonl") == 2
     assert "--check, --reviews would change it" in capsys.readouterr().err
+
+
+def test_the_sheet_of_other_items_is_refused_in_one_short_line(folder, tmp_path, capsys):
+    sheet = tmp_path / "sheet.csv"
+    assert audit(folder, "--csv", sheet, "--limit", "20", "--no-check") == 0
+    lines = (folder / "items.jsonl").read_text().splitlines()
+    (tmp_path / "items.jsonl").write_text("\n".join(lines[::-1]) + "\n")
+    np.save(tmp_path / "vectors.npy", np.load(folder / "vectors.npy")[::-1])
+    capsys.readouterr()
+    assert audit(tmp_path, "--decisions", sheet) == 2
+    message = capsys.readouterr().err
+    assert "is the sheet of other items" in message
+    assert len(message) < 400
+    assert "strict" not in message
+
+
+def test_few_rows_whose_points_say_nothing_are_not_listed(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    rows = [{"text": f"note {number}", "topic": "abc"[number // 6]} for number in range(18)]
+    (tmp_path / "items.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    np.save(tmp_path / "vectors.npy", rng.normal(size=(18, 300)).astype(np.float32))
+    assert audit(tmp_path) == 0
+    shown = capsys.readouterr()
+    assert not shown.out.strip()
+    assert "nothing to review" in shown.err
+    assert "Not shown to be of use" in shown.err or "Do not use this" in shown.err

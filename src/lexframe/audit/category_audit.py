@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from sklearn.base import BaseEstimator
 
 from lexframe.audit.category_merges import find_merges
@@ -18,19 +18,23 @@ from lexframe.audit.discriminant import point_sums
 from lexframe.audit.memberships.memberships import Memberships, single_label
 from lexframe.audit.near_duplicates import find_duplicates
 from lexframe.audit.neighbor_votes import choose_neighborhood, cosines
-from lexframe.audit.outliers import conformal_p_values, outlier_p_values
-from lexframe.audit.planting import PlantedCheck, planted_check
-from lexframe.audit.relations import CategoryRelation, find_overlaps
-from lexframe.audit.result import NOTHING_KNOWN, AuditResult, expected_counts
+from lexframe.audit.outliers import conformal_p_values, outlier_p_values, pooled_p_values
+from lexframe.audit.planting import planted_check
+from lexframe.audit.relations import CategoryRelation, expected_counts, find_overlaps
+from lexframe.audit.result import NOTHING_KNOWN, AuditResult
 from lexframe.audit.review.decisions import Decisions
 from lexframe.audit.review.review_learning import corrected_probability
+from lexframe.checks import is_missing
 from lexframe.exceptions import InputError
 from lexframe.latents.neighbors import Neighbors
 from lexframe.provenance import Provenance, SpaceFingerprint, array_hash
+from lexframe.text_forms import counted
 from lexframe.typing import Points
 
 MAX_FOR_RELATIONS = 20_000
 FEWEST_ITEMS = 4
+FEWEST_TRUSTED = 20
+"""Items known to be right from which others are ranked among them alone."""
 
 
 class CategoryAudit(BaseEstimator):
@@ -44,14 +48,12 @@ class CategoryAudit(BaseEstimator):
     ----------
     n_neighbors : int
         Neighbors that vote.
-    n_refits : int
-        How often all is fitted anew with what was found.
     duplicates : bool
         Look for near duplicates.
     relations : bool
         Look for categories that overlap, that should be merged, and that should be split, on at most 20,000 items.
     check : bool
-        Plant wrong labels, look for them, and correct the probabilities by what is found; about doubles the time.
+        Plant wrong labels and look for them, which is what the verdict rests on; about doubles the time.
     random_state : int
         Of draws where not all items are looked at.
 
@@ -64,14 +66,12 @@ class CategoryAudit(BaseEstimator):
         self,
         *,
         n_neighbors: int = 20,
-        n_refits: int = 1,
         duplicates: bool = True,
         relations: bool = True,
-        check: bool = False,
+        check: bool = True,
         random_state: int = 0,
     ):
         self.n_neighbors = n_neighbors
-        self.n_refits = n_refits
         self.duplicates = duplicates
         self.relations = relations
         self.check = check
@@ -80,7 +80,7 @@ class CategoryAudit(BaseEstimator):
     def fit(
         self,
         X: Any,
-        y: Sequence[Any] | np.ndarray,
+        y: Any,
         *,
         texts: Sequence[str] | None = None,
         tree: CategoryTree | None = None,
@@ -93,8 +93,8 @@ class CategoryAudit(BaseEstimator):
         ----------
         X : array-like of shape (n_items, n_dims)
             Points of the items, from any space.
-        y : sequence of length n_items
-            The category of each item; anything that can be written as text.
+        y : sequence, array or pandas Series of length n_items
+            The category of each item, as text or as anything that can be written as text; 3, 3.0 and "3" are one category.
         texts : sequence of str, length n_items, optional
             For exact duplicates, and for people to read.
         tree : CategoryTree, optional
@@ -111,13 +111,12 @@ class CategoryAudit(BaseEstimator):
         Raises
         ------
         InputError
-            If points and categories do not fit together, points are not finite, all points are equal, there are fewer than four items,
-            or a decision names a row or a category that does not exist.
+            If points and categories do not fit together, a category is missing, points are not finite, all points are equal, there are
+            fewer than four items, or a decision names a row or a category that does not exist.
         """
         watch = _Stopwatch()
         with watch("read"):
-            # A plain str of any label: numpy's strings are strings too, but write themselves as np.str_('...').
-            labels = single_label([str.__str__(label) if isinstance(label, str) else str(label) for label in y])
+            labels = single_label(label_texts(y))
             points, notes = checked_item_points(X, len(labels))
             if texts is not None and len(texts) != len(points):
                 raise InputError(f"There are {len(points)} points, but {len(texts)} texts. Give one for each.")
@@ -136,14 +135,14 @@ class CategoryAudit(BaseEstimator):
         }
         with watch("posterior"):
             kept = None if (settled == NOWHERE).any() else sums
-            found = fit_posterior(points, given, len(categories), neighborhood, n_refits=self.n_refits, sums=kept, **common)
+            found = fit_posterior(points, given, len(categories), neighborhood, sums=kept, **common)
         check = None
         if self.check:
             with watch("check"):
                 check = planted_check(points, given, neighborhood, found, **common)
         with watch("outliers"):
-            probability, suggested, suggestion = _reconsider(found, given, settled, len(categories), check)
-            outlier_p, out_of_category_p = _p_values(found, given, settled, settled >= 0)
+            probability, suggested, suggestion = _reconsider(found, given, settled, len(categories))
+            outlier_p, out_of_category_p = _p_values(found, given, settled)
         duplicates = None
         if self.duplicates:
             with watch("duplicates"):
@@ -163,6 +162,7 @@ class CategoryAudit(BaseEstimator):
             out_of_category_p=out_of_category_p,
             strangeness=found.strangeness,
             reviewed=settled != OPEN,
+            settled=settled,
             error_rate=found.noise.error_rate,
             similar_share=found.noise.similar_share,
             posterior=found,
@@ -264,7 +264,7 @@ def find_relations(
         rows = np.sort(np.random.default_rng(seed).choice(rows, MAX_FOR_RELATIONS, replace=False))
     if not len(rows):
         return overlaps
-    whitened, numbers = found.discriminant.whiten(points[rows]), given[rows]
+    whitened, numbers = found.discriminant.whiten(points[rows]).astype(np.float32), given[rows]
     place = {name: number for number, name in enumerate(categories)}
     pairs = np.array([[place[name] for name in relation.categories] for relation in overlaps], dtype=np.int64).reshape(-1, 2)
     merges = find_merges(whitened, numbers, categories, pairs) if len(pairs) else ()
@@ -278,7 +278,8 @@ def small_categories(labels: Memberships) -> list[str]:
     if not small:
         return []
     named = ", ".join(map(repr, small[:5])) + (f" and {len(small) - 5:,} more" if len(small) > 5 else "")
-    return [f"{len(small):,} categories have one or two members ({named}): little can be said of those members."]
+    have = counted(len(small), "category has", "categories have")
+    return [f"{have} one or two members ({named}): little can be said of those members."]
 
 
 def _reconsider(
@@ -286,14 +287,12 @@ def _reconsider(
     given: Int[np.ndarray, " n_items"],
     settled: Int[np.ndarray, " n_items"],
     n_categories: int,
-    check: PlantedCheck | None,
 ) -> tuple[Float[np.ndarray, " n_items"], Int[np.ndarray, " n_items"], Float[np.ndarray, " n_items"]]:
     """Probability that the given category is wrong, the likeliest other one, and the probability of that."""
     rows = np.arange(len(given))
     best = 1 + np.argmax(found.informed[:, 1:], axis=1)
     suggested = found.candidates[rows, best].astype(np.int64)
     raw = 1 - found.informed[:, 0].astype(np.float64)
-    raw = raw if check is None else check.corrected(raw)
     reviewed = np.flatnonzero(settled != OPEN)
     wrong = settled[reviewed] != given[reviewed]
     probability = corrected_probability(raw, given, suggested, n_categories, reviewed, wrong)
@@ -303,19 +302,43 @@ def _reconsider(
 
 
 def _p_values(
-    found: CategoryPosterior,
-    given: Int[np.ndarray, " n_items"],
-    settled: Int[np.ndarray, " n_items"],
-    trusted: Bool[np.ndarray, " n_items"],
+    found: CategoryPosterior, given: Int[np.ndarray, " n_items"], settled: Int[np.ndarray, " n_items"]
 ) -> tuple[Float[np.ndarray, " n_items"], Float[np.ndarray, " n_items"]]:
-    """Of the distance to the own category and to the nearest one."""
-    known = np.where(settled >= 0, settled, given).astype(np.int64)
-    own = (found.own_distance - found.center_distance).astype(np.float64)
-    outlier = outlier_p_values(own, known)
-    strange = found.strangeness
-    if trusted.sum() >= 20:
-        return outlier, conformal_p_values(strange[trusted], strange)
-    return outlier, conformal_p_values(strange, strange) * (len(strange) + 1) / len(strange) - 1 / len(strange)
+    """Of the distance to the own category and to the nearest one: among trusted items where there are enough, or among all."""
+    known, trusted = np.where(settled >= 0, settled, given).astype(np.int64), settled >= 0
+    own, strange = found.misfit, found.strangeness
+    if trusted.sum() >= FEWEST_TRUSTED:
+        return pooled_p_values(own, known, reference=trusted), conformal_p_values(strange[trusted], strange)
+    return outlier_p_values(own, known), conformal_p_values(strange, strange) * (len(strange) + 1) / len(strange) - 1 / len(strange)
+
+
+def label_texts(labels: Any) -> list[str]:
+    """Labels as text; equal numbers are one label, whichever type they come in.
+
+    Raises
+    ------
+    InputError
+        If one is missing: None, NaN, or pandas' NA.
+    """
+    given: list[Any] = labels.tolist() if hasattr(labels, "tolist") else list(labels)
+    missing = [row for row, label in enumerate(given) if is_missing(label)]
+    if missing:
+        raise InputError(
+            f"{counted(len(missing), 'item has', 'items have')} no label, the first in row {missing[0]}. An audit judges labels: leave "
+            "these rows out of points, labels and texts.",
+            parameter="y",
+        )
+    return [label_text(label) for label in given]
+
+
+def label_text(label: Any) -> str:
+    """One label as text: 3, 3.0 and "3" are the same category."""
+    if isinstance(label, str):
+        return str.__str__(label)  # numpy's strings are strings too, but write themselves as np.str_('...')
+    plain = label.item() if isinstance(label, np.generic) else label
+    if isinstance(plain, float) and plain.is_integer():
+        return str(int(plain))
+    return str(plain)
 
 
 def checked_item_points(X: Any, n_labels: int) -> tuple[Points, list[str]]:
@@ -346,4 +369,4 @@ def checked_item_points(X: Any, n_labels: int) -> tuple[Points, list[str]]:
     if not spread.any():
         raise InputError("All points are equal, so nothing tells the categories apart. Check the texts, the template and the layer.")
     constant = int((spread == 0).sum())
-    return points, [f"{constant} of {points.shape[1]} dimensions are constant."] if constant else []
+    return points, [f"{counted(constant, 'dimension is', 'dimensions are')} constant, of {points.shape[1]:,}."] if constant else []

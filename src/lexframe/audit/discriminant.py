@@ -17,8 +17,11 @@ from lexframe.typing import Points
 
 BLOCK_NUMBERS = 16_000_000
 """Numbers of a table that is held at a time, 64 MB in float32."""
-LEAST_REST = 0.05
-"""Share of an item's own distance that is left when it is taken out of the covariance; keeps a lone point finite."""
+LEAST_SPREAD, LEAST_VARIANCE = 1e-6, 1e-30
+"""Variance of a direction at least, as a share of the mean variance of all points, and at all."""
+LEAST_REST = 1e-7
+"""Share of an item's own distance that is left when it is taken out of the covariance, as far as rounding tells it from none. With few
+items in many dimensions a thousandth is usual: an item then spans a direction that no other has."""
 
 Categories = Int[np.ndarray, "n_items n_candidates"]
 Weights = Float[np.ndarray, "n_items n_candidates"]
@@ -68,7 +71,7 @@ class Discriminant:
     center : ndarray of shape (n_dims,)
     factor : ndarray of shape (n_dims, n_dims)
         Lower Cholesky factor of the shrunken covariance.
-    means, raw_means : ndarray of shape (n_categories, n_dims), float32
+    means, raw_means : ndarray of shape (n_categories, n_dims)
         In whitened coordinates; `means` lean on their siblings, `raw_means` do not.
     counts : ndarray of shape (n_categories,)
         Weight of members.
@@ -87,9 +90,8 @@ class Discriminant:
     removal: float
 
     def whiten(self, points: Points) -> Float[np.ndarray, "n_items n_dims"]:
-        """Points in the coordinates of the means, float32."""
-        centered = (points - self.center).T.astype(np.float32)
-        solved = scipy.linalg.solve_triangular(self.factor.astype(np.float32), centered, lower=True, check_finite=False)
+        """Points in the coordinates of the means, float64: taking an item out of the covariance leaves small differences of them."""
+        solved = scipy.linalg.solve_triangular(self.factor, (points - self.center).T, lower=True, check_finite=False)
         return np.ascontiguousarray(solved.T)
 
     def distances(
@@ -102,7 +104,7 @@ class Discriminant:
 
         Parameters
         ----------
-        z : ndarray of shape (n_items, n_dims), float32
+        z : ndarray of shape (n_items, n_dims)
             From :meth:`whiten`.
         own : ndarray of int, shape (n_items,), optional
             Category whose mean holds the point; the point is taken out of it and of the covariance.
@@ -117,7 +119,7 @@ class Discriminant:
         products = z @ self.means.T
         squared = lengths[:, np.newaxis] - 2 * products + np.einsum("ij,ij->i", self.means, self.means)
         if own is None:
-            return np.maximum(squared, 0)
+            return np.maximum(squared, 0).astype(np.float32)
         rows = np.arange(len(z))
         held = np.ones(len(z)) if weight is None else weight
         raw = self.raw_means[own]
@@ -170,14 +172,15 @@ def fit_discriminant(
     """
     means = category_sums / np.maximum(counts, 1e-9)[:, np.newaxis]
     within = (sums.scatter - (means * counts[:, np.newaxis]).T @ means) / sums.n_items
-    # Categories of one item each leave nothing but rounding within them; a millionth of the whole spread keeps that positive.
-    least = 1e-6 * float(np.trace(sums.scatter)) / sums.n_items / len(within)
-    variance = max(float(np.trace(within)) / len(within), least, 1e-30)
+    # Categories whose items are all alike, or of one item each, leave nothing but rounding within them. What is left then is the sphere,
+    # as small as float32 coordinates bear.
+    least = LEAST_SPREAD * float(np.trace(sums.scatter)) / sums.n_items / len(within)
+    variance = max(float(np.trace(within)) / len(within), least, LEAST_VARIANCE)
     shrunken = (1 - shrinkage) * within + (shrinkage * variance + least) * np.eye(len(within))
-    factor = scipy.linalg.cholesky(shrunken, lower=True)
+    factor = _cholesky(shrunken, least)
     prior = _sibling_means(category_sums, counts, groups, kappa)
     leaning = (category_sums + kappa * prior) / (counts + kappa)[:, np.newaxis]
-    both = scipy.linalg.solve_triangular(factor, np.concatenate([leaning, means]).T, lower=True).T.astype(np.float32)
+    both = scipy.linalg.solve_triangular(factor, np.concatenate([leaning, means]).T, lower=True).T
     return Discriminant(
         center=sums.center,
         factor=factor,
@@ -187,6 +190,16 @@ def fit_discriminant(
         kappa=kappa,
         removal=(1 - shrinkage) / sums.n_items,
     )
+
+
+def _cholesky(covariance: Float[np.ndarray, "n_dims n_dims"], least: float) -> Float[np.ndarray, "n_dims n_dims"]:
+    """Lower factor; where rounding has left a direction with no variance or less, it gets the least."""
+    try:
+        return np.asarray(scipy.linalg.cholesky(covariance, lower=True))
+    except scipy.linalg.LinAlgError:
+        values, vectors = scipy.linalg.eigh(covariance)
+        raised = (vectors * np.maximum(values, max(least, LEAST_VARIANCE))) @ vectors.T
+        return np.asarray(scipy.linalg.cholesky((raised + raised.T) / 2, lower=True))
 
 
 def _sibling_means(
@@ -219,7 +232,7 @@ def weighted_sums(
     for rows in blocks(len(points), points.shape[1]):
         some = np.arange(rows.stop - rows.start + 1) * categories.shape[1]
         held = scipy.sparse.csr_array(
-            (weights[rows].ravel().astype(np.float32), categories[rows].ravel(), some), shape=(len(some) - 1, n_categories)
+            (weights[rows].ravel().astype(np.float64), categories[rows].ravel(), some), shape=(len(some) - 1, n_categories)
         )
-        sums += held.T @ (points[rows] - center).astype(np.float32)
+        sums += held.T @ (points[rows] - center)  # float64: what is left within categories may be a millionth of their sums
     return sums, np.bincount(categories.ravel(), weights=weights.ravel(), minlength=n_categories)

@@ -110,7 +110,7 @@ def votes(
     weights: Float[np.ndarray, "n_items n_held"],
     asked: Categories,
     n_categories: int,
-    prior: Float[np.ndarray, " n_categories"],
+    shares: Float[np.ndarray, "n_items n_candidates"],
 ) -> Float[np.ndarray, "n_items n_candidates"]:
     """Logarithm of the neighbors' share over the category's share of all items, for the categories that are asked about.
 
@@ -121,8 +121,8 @@ def votes(
         To which categories each item belongs, and how much.
     asked : ndarray of int, shape (n_items, n_candidates)
     n_categories : int
-    prior : ndarray of shape (n_categories,)
-        Shares of all items; counts for a sixth of the neighbors.
+    shares : ndarray of shape (n_items, n_candidates)
+        Share of each category that is asked about among all other items; counts for a sixth of the neighbors.
 
     Returns
     -------
@@ -135,10 +135,9 @@ def votes(
     held = scipy.sparse.csr_array((weights.ravel().astype(np.float32), categories.ravel(), ends), shape=(n, n_categories))
     out = np.empty(asked.shape, dtype=np.float32)
     for rows in blocks(n, n_categories):
-        shares = (near[rows] @ held).toarray()
-        out[rows] = np.take_along_axis(shares, asked[rows], axis=1)
-    base = prior[asked]
-    return np.log((out + PRIOR_VOTES * base) / ((1 + PRIOR_VOTES) * base)).astype(np.float32)
+        voted = (near[rows] @ held).toarray()
+        out[rows] = np.take_along_axis(voted, asked[rows], axis=1)
+    return np.log((out + PRIOR_VOTES * shares) / ((1 + PRIOR_VOTES) * shares)).astype(np.float32)
 
 
 def neighbor_weights(neighborhood: Neighborhood) -> scipy.sparse.csr_array:

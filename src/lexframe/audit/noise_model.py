@@ -22,6 +22,8 @@ from lexframe.audit.discriminant import Categories, Weights
 CONFIDENT, LEAST_CONFIDENT, MAX_ITEMS = 0.8, 50, 100_000
 LEAST_ERRORS, MAX_ERRORS = 1e-4, 0.6
 N_STEPS = 60
+DROP = 7.68
+"""A 95% interval has 1.92 where the model is right. It is not quite: four times that is twice the standard error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class NoiseModel:
         Share of items under a wrong category.
     similar_share : float
         Share of those that were filed under a similar category; the others lie anywhere.
+    error_interval : tuple of float
+        Error rates that the items beyond doubt leave possible: those whose log-likelihood is at most :data:`DROP` below the best.
     pair_keys : ndarray of int, shape (n_pairs,)
         Pairs of categories that the posterior confuses, ``first * n_categories + second``, rising.
     pair_similarity : ndarray of shape (n_pairs,)
@@ -46,6 +50,7 @@ class NoiseModel:
     pair_keys: Int[np.ndarray, " n_pairs"]
     pair_similarity: Float[np.ndarray, " n_pairs"]
     n_categories: int
+    error_interval: tuple[float, float] = (0.0, 1.0)
 
     def similarity(self, first: Int[np.ndarray, "..."], second: Int[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
         """How much pairs of categories are confused."""
@@ -116,7 +121,16 @@ def fit_noise(
         wrong = float(parts[1:].sum())
         rate = min(max(wrong / len(right), LEAST_ERRORS), MAX_ERRORS)
         share = float(parts[2].sum()) / max(wrong, 1e-12)
-    return replace(model, error_rate=rate, similar_share=share)
+    moved = (1 - share) * anywhere + share * near
+    return replace(model, error_rate=rate, similar_share=share, error_interval=_rate_interval(rate, right, moved))
+
+
+def _rate_interval(rate: float, right: Float[np.ndarray, " n"], moved: Float[np.ndarray, " n"]) -> tuple[float, float]:
+    """Rates at which items whose labels are right, or wrong, with these likelihoods are nearly as likely as at the best rate."""
+    rates = np.geomspace(LEAST_ERRORS, 0.95, 300)
+    logs = np.array([np.log((1 - one) * right + one * moved + 1e-300).sum() for one in rates])
+    possible = rates[logs >= logs.max() - DROP]
+    return float(min(possible[0], rate)), float(max(possible[-1], rate))
 
 
 def _at_most(rows: Int[np.ndarray, " n_rows"], rng: np.random.Generator) -> Int[np.ndarray, " n_kept"]:

@@ -291,6 +291,24 @@ def benjamini_yekutieli(p: Float[np.ndarray, " n"], level: float) -> Bool[np.nda
     return adjusted_p(p, method="by") <= _checked_level(level) * _ROUNDING
 
 
+def reference_needed(level: float, n_asked: int, n_outliers: int = 1) -> int:
+    r"""How many members the reference needs for Benjamini-Hochberg to call that many outliers at all.
+
+    A p-value is :math:`1 / (n_{reference} + 1)` at least, and k of m items are called where k of them are :math:`level \cdot k / m` or
+    less. Where all are outliers that is :math:`1 / level - 1`; for fewer among many it is more.
+
+    Parameters
+    ----------
+    level : float
+        Above 0, below 1.
+    n_asked : int
+        Items that p-values are handed in for.
+    n_outliers : int
+        Of those, as many as should be called; 1 or more.
+    """
+    return max(int(np.ceil(n_asked / (_checked_level(level) * n_outliers) / _ROUNDING)) - 1, 1)
+
+
 def _check_finite(scores: np.ndarray, what: str) -> None:
     wrong = np.flatnonzero(~np.isfinite(scores))
     if len(wrong):

@@ -15,7 +15,7 @@ from lexframe.audit.charts import (
     relations_chart,
     suspicious,
 )
-from lexframe.audit.result import AuditResult
+from lexframe.audit.result import WORTH_A_LOOK, AuditResult
 from lexframe.drawing.marked_text import readable, shown_text
 from lexframe.drawing.page import as_json, svg, write_page
 from lexframe.drawing.theme import shortened
@@ -78,7 +78,8 @@ def audit_report(
     InputError
         If coordinates or hulls do not fit the items, or the file cannot be written.
     """
-    rows = result.ranked(n_shown)
+    worth_a_look = result.to_review()
+    rows = worth_a_look[:n_shown]
     places = None if coordinates is None else np.asarray(coordinates, dtype=np.float64)
     _, table = confused_categories(result)
     confused = len(result.categories) > 2 and float(table.max(initial=0.0)) >= LEAST_CONFUSED
@@ -88,8 +89,13 @@ def audit_report(
         title=readable(title),
         result=result,
         expected=result.expected_errors(),
-        expected_first=result.expected_errors(n_shown),
+        is_counted=result.error_count().interval is not None,
+        expectation=readable(sentence_case(result.expectation())),
+        verdict=readable(str(result.verdict())),
+        expected_first=float(result.probability[rows].sum()),
         n_open=int((~result.reviewed).sum()),
+        n_worth=len(worth_a_look),
+        least_shown=WORTH_A_LOOK,
         n_first=len(rows),
         cards=item_cards(result, rows, words or {}),
         has_words=any(int(row) in (words or {}) for row in rows),
@@ -109,7 +115,7 @@ def audit_report(
         map_note=readable(map_note),
         relations=relation_groups(result),
         duplicates=duplicate_groups(result),
-        out_of_category=[_line(result, int(row)) for row in result.out_of_category(MAX_OUT_OF_CATEGORY)],
+        out_of_category=[_line(result, int(row)) for row in result.strangers(MAX_OUT_OF_CATEGORY)],
         candidates=candidates_by_category(result),
         seconds={step: seconds for step, seconds in result.seconds.items() if step != "all"},
         seconds_in_all=result.seconds.get("all", sum(result.seconds.values())),
@@ -149,6 +155,11 @@ def item_cards(result: AuditResult, rows: np.ndarray, words: Mapping[int, Sequen
     return cards
 
 
+def sentence_case(text: str) -> str:
+    """With a capital at its beginning, whatever stands there."""
+    return text[:1].upper() + text[1:]
+
+
 def sentence(text: str, names: Sequence[str]) -> str:
     """A sentence with names of categories in it, long ones cut, and those of other scripts kept from turning the words around them."""
     for name in sorted(names, key=len, reverse=True):
@@ -158,24 +169,17 @@ def sentence(text: str, names: Sequence[str]) -> str:
 
 
 def check_line(result: AuditResult, n_first: int) -> str | None:
-    """What planted errors say of the list and of the probabilities, in a few sentences."""
+    """What planted errors say of the list, in two sentences."""
     check = result.check
     if check is None:
         return None
     at = int(np.searchsorted(check.reviews, n_first, side="right")) - 1
-    parts = []
-    if at >= 0 and check.n_planted:
-        parts.append(
-            f"{check.n_planted:,} wrong labels were planted into these items and looked for: {check.found[at]:.0%} of them stand among the "
-            f"first {check.reviews[at]:,} of the ranking, without the items that were suspect before."
-        )
-    parts.append(
-        f"The probabilities are corrected by what was found (slope {check.slope:.2f} and intercept {check.intercept:.2f} of the log-odds; "
-        "1 and 0 would be no correction)."
+    if at < 0 or not check.n_planted:
+        return str(check.verdict())
+    return (
+        f"{check.reason[0].upper()}{check.reason[1:]} The first {check.reviews[at]:,} of the ranking hold {check.found[at]:.0%} of them, "
+        "without the items that were suspect before."
     )
-    if check.n_planted < 30:
-        parts.append(f"With {check.n_planted:,} planted errors this is a rough figure.")
-    return " ".join(parts)
 
 
 def relation_groups(result: AuditResult) -> list[dict[str, Any]]:
@@ -233,7 +237,9 @@ def _one_of_each_label_first(result: AuditResult, rows: Sequence[int]) -> list[i
 
 def candidates_by_category(result: AuditResult) -> dict[str, Any]:
     """For each category the items given another one that likely belong there, as :meth:`AuditResult.candidates_for` ranks them."""
-    open_rows = np.flatnonzero(~result.reviewed & (result.suggestion_probability >= LEAST_CANDIDATE) & (result.suggested != result.given))
+    worth_a_look = np.zeros(len(result), bool)
+    worth_a_look[result.to_review()] = True
+    open_rows = np.flatnonzero(worth_a_look & (result.suggestion_probability >= LEAST_CANDIDATE) & (result.suggested != result.given))
     open_rows = open_rows[np.argsort(-result.suggestion_probability[open_rows], kind="stable")]
     of_category: dict[int, list[int]] = {}
     for row in open_rows.tolist():

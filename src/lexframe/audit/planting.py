@@ -1,27 +1,31 @@
-"""Wrong labels planted into people's own data: how many the audit finds there, and whether its probabilities hold.
+"""Wrong labels planted into people's own data: how many of them the audit finds there.
 
 Labels of some items are moved as the audit thinks that wrong labels come about, the audit is run again, and the moved items are
-looked for. What is learnt: how many reviews find how many errors on this data, and a correction of the probabilities, fitted with
-the items that were not moved as doubtful as the first audit found them.
+looked for. That is the evidence for the audit's verdict: where it does not find what was put there, its ranking is worth nothing.
+(A correction of the probabilities by what was found lowered no calibration error on the development sets, and is left out.)
 """
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.optimize
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from lexframe.audit.category_posterior import OPEN, CategoryPosterior, fit_posterior
 from lexframe.audit.neighbor_votes import Neighborhood
+from lexframe.checks import plain
+from lexframe.intervals import Estimate, ratio_estimate
 from lexframe.provenance import Provenance
 from lexframe.results import Result
+from lexframe.text_forms import counted
 from lexframe.typing import Points
+from lexframe.verdicts import Verdict, Worth, judged
 
 if TYPE_CHECKING:
     import pandas
 
-LEAST_RATE = 0.05
+RATE, ENOUGH, MOST_DRAWS = 0.05, 100, 10
+"""Share of the items that is moved at a time; planted labels that are enough; how often at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,44 +34,61 @@ class PlantedCheck(Result):
 
     Attributes
     ----------
-    n_planted : int
+    n_planted, n_draws : int
+        Wrong labels in all, and in how many plantings.
     reviews : ndarray of int, shape (n,)
         Numbers of reviews.
     found : ndarray of float, shape (n,)
-        Share of the planted labels among as many first items of the ranking, without items that were suspect before.
-    slope, intercept : float
-        Of the log-odds: 1 and 0 where the probabilities hold as they are.
+        Share of the planted labels among as many first items of the ranking, without items that were suspect before; the mean over
+        plantings.
+    recall, chance : float
+        Share of the planted labels that stand among as many first items as were planted, and what a random order puts there.
+    gain : Estimate
+        Their difference, with its interval over the items whose labels were moved. NaN where nothing was planted.
     provenance : Provenance
     """
 
     n_planted: int
+    n_draws: int
     reviews: Int[np.ndarray, " n"]
     found: Float[np.ndarray, " n"]
-    slope: float
-    intercept: float
+    recall: float
+    chance: float
+    gain: Estimate
     provenance: Provenance = field(default_factory=Provenance)
 
-    def corrected(self, probability: Float[np.ndarray, " n_items"]) -> Float[np.ndarray, " n_items"]:
-        """Probabilities after the correction."""
-        return np.asarray(1 / (1 + np.exp(-(self.slope * _log_odds(probability) + self.intercept))))
+    @property
+    def reason(self) -> str:
+        """Recall and chance, in a sentence."""
+        ends = self.gain.interval
+        shown = "" if ends is None else f" [{max(ends[0] + self.chance, 0):.0%}, {min(ends[1] + self.chance, 1):.0%}]"
+        planted = counted(self.n_planted, "wrong label was planted", "wrong labels were planted")
+        return (
+            f"{planted} here, and {self.recall:.0%}{shown} of them stand among as many first items of the ranking; "
+            f"a random order puts {self.chance:.0%} there."
+        )
 
     def summary(self) -> str:
-        """How many reviews find half of the planted labels, and whether the probabilities hold."""
+        """How many of the planted labels are found, and the verdict."""
+        return str(self.verdict())
+
+    def verdict(self) -> Verdict:
+        """Whether planted labels are found more often than by chance."""
         if not self.n_planted:
-            return "No wrong label was planted, so nothing is known of how many are found."
-        at = int(np.searchsorted(self.found, 0.5))
-        half = f"half of them stand among the first {self.reviews[at]:,}" if at < len(self.found) else "fewer than half of them are found"
-        text = f"{self.n_planted:,} wrong labels were planted: {half} of the ranking."
-        return text if self.n_planted >= 30 else f"{text} With so few of them this is a rough figure."
+            return Verdict(Worth.UNSURE, "No wrong label could be planted, so nothing is known of how many are found.")
+        return judged(self.gain, self.reason)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON."""
         return {
             "n_planted": self.n_planted,
+            "n_draws": self.n_draws,
             "reviews": self.reviews.tolist(),
             "found": self.found.tolist(),
-            "slope": self.slope,
-            "intercept": self.intercept,
+            "recall": plain(self.recall),
+            "chance": plain(self.chance),
+            "gain": self.gain.to_dict(),
+            "verdict": self.verdict().to_dict(),
             "provenance": self.provenance.to_dict(),
         }
 
@@ -86,7 +107,7 @@ def planted_check(
     *,
     groups: Int[np.ndarray, " n_categories"] | None = None,
     settled: Int[np.ndarray, " n_items"] | None = None,
-    rate: float | None = None,
+    rate: float = RATE,
     seed: int = 0,
 ) -> PlantedCheck:
     """Plant wrong labels and look for them.
@@ -101,46 +122,43 @@ def planted_check(
     groups : ndarray of int, shape (n_categories,), optional
     settled : ndarray of int, shape (n_items,), optional
         What people have decided, as for :func:`~lexframe.audit.category_posterior.fit_posterior`; such items are not moved.
-    rate : float, optional
-        Share of items to move. Default: the share of errors that was found, and 5% at least.
+    rate : float
+        Share of the items to move at a time; one item at least.
     seed : int
         Draws the items and where they go.
     """
-    rng = np.random.default_rng([seed, 1])  # other draws than those of anybody who plants with the same seed
     doubtful = 1 - found.informed[:, 0].astype(np.float64)
-    moved = np.flatnonzero(rng.random(len(given)) < (max(found.noise.error_rate, LEAST_RATE) if rate is None else rate))
-    moved = moved[doubtful[moved] < 0.5]  # one that is wrong already might be put right
-    if settled is not None:
-        moved = moved[settled[moved] == OPEN]
-    planted = given.copy()
-    planted[moved] = found.noise.draw(given[moved], rng)
-    again = fit_posterior(
-        points, planted, len(found.prior), neighborhood, groups=groups, settled=settled, settings=(found.shrinkage, found.kappa), seed=seed
-    )
-    probability = 1 - again.informed[:, 0].astype(np.float64)
-    is_moved = np.zeros(len(given), bool)
-    is_moved[moved] = True
-    slope, intercept = _logistic(_log_odds(probability), is_moved, doubtful)
-    order = np.argsort(-probability, kind="stable")
-    order = order[is_moved[order] | (doubtful[order] < 0.5)]  # what was suspect before would stand in the way of what was planted
-    hits = np.cumsum(is_moved[order])
-    reviews = np.unique(np.geomspace(1, len(order), 40).astype(np.int64))
+    open_items = np.ones(len(given), bool) if settled is None else settled == OPEN
+    counts = np.bincount(given, minlength=len(found.prior))
+    movable = np.flatnonzero(open_items & (doubtful < 0.5) & (counts[given] >= 2))  # one that is wrong already might be put right
+    each = min(max(round(rate * len(given)), 1), len(movable))
+    n_draws = 0 if not each else min(max(-(-ENOUGH // each), 1), MOST_DRAWS)
+    hits, times, chances, curves = np.zeros(len(given)), np.zeros(len(given)), [], []
+    reviews = np.unique(np.geomspace(1, len(given), 40).astype(np.int64))
+    for draw in range(n_draws):
+        rng = np.random.default_rng([seed, draw, 1])  # other draws than those of anybody who plants with the same seed
+        moved = rng.permutation(movable)[:each]
+        planted = given.copy()
+        planted[moved] = found.noise.draw(given[moved], rng)
+        again = fit_posterior(
+            points, planted, len(found.prior), neighborhood, groups=groups, settled=settled, seed=seed,
+            settings=(found.shrinkage, found.kappa),
+        )  # fmt: skip
+        is_moved = np.zeros(len(given), bool)
+        is_moved[moved] = True
+        # By chance where all are alike: an order by rows would find what happens to stand first.
+        order = np.lexsort((rng.random(len(given)), again.informed[:, 0]))
+        order = order[is_moved[order] | (open_items & (doubtful < 0.5))[order]]  # what was suspect before would stand in the way
+        hits[order[:each]] += is_moved[order[:each]]
+        times[moved] += 1
+        chances.append(each / len(order))
+        curves.append(np.cumsum(is_moved[order])[np.minimum(reviews, len(order)) - 1] / each)
+    n_planted, chance = each * n_draws, float(np.mean(chances)) if chances else float("nan")
+    once = np.flatnonzero(times)
+    recall = float(hits.sum() / n_planted) if n_planted else float("nan")
+    gain = Estimate(recall - chance, float("nan"), float("nan"))
+    if len(once) > 1:
+        gain = ratio_estimate(hits[once] - chance * times[once], times[once], seed=seed)
+    curve = np.mean(curves, axis=0) if curves else np.zeros(len(reviews))
     provenance = Provenance(seed=seed, parameters={"n_items": len(given), "n_categories": len(found.prior), "rate": rate})
-    return PlantedCheck(len(moved), reviews, hits[reviews - 1] / max(len(moved), 1), slope, intercept, provenance)
-
-
-def _log_odds(probability: np.ndarray) -> np.ndarray:
-    clipped = np.clip(probability.astype(np.float64), 1e-7, 1 - 1e-7)
-    return np.log(clipped / (1 - clipped))
-
-
-def _logistic(log_odds: np.ndarray, moved: Bool[np.ndarray, " n"], doubtful: np.ndarray) -> tuple[float, float]:
-    """Slope and intercept that make wrong labels likeliest: moved ones for sure, the others as likely as they were before."""
-    target = np.where(moved, 1.0, doubtful)
-
-    def loss(weights: np.ndarray) -> float:
-        score = weights[0] * log_odds + weights[1]
-        return float((np.logaddexp(0, score) - target * score).mean() + 1e-4 * ((weights[0] - 1) ** 2 + weights[1] ** 2))
-
-    slope, intercept = scipy.optimize.minimize(loss, np.array([1.0, 0.0]), method="BFGS").x
-    return float(max(slope, 1e-3)), float(intercept)
+    return PlantedCheck(n_planted, n_draws, reviews, curve, recall, chance, gain, provenance)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import scipy.sparse
 import scipy.special
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int, Int64
 
 from lexframe.exceptions import InputError
 
@@ -116,3 +116,17 @@ def find_overlaps(
             )
             relations.append(CategoryRelation("overlap", (names[k], names[other]), strength, evidence))
     return tuple(sorted(relations, key=lambda relation: (-relation.strength, relation.categories)))
+
+
+def expected_counts(
+    given: Int[np.ndarray, " n_items"],
+    candidates: Int[np.ndarray, "n_items n_candidates"],
+    probability: Float[np.ndarray, "n_items n_candidates"],
+    n_categories: int,
+) -> scipy.sparse.csr_array:
+    """Sums of probabilities by given category (row) and candidate (column), sparse, shape (n_categories, n_categories)."""
+    own = np.broadcast_to(given[:, np.newaxis], candidates.shape)
+    places = own.ravel(), candidates.ravel()
+    return scipy.sparse.csr_array(
+        scipy.sparse.coo_array((probability.ravel().astype(np.float64), places), shape=(n_categories, n_categories))
+    )

@@ -1,29 +1,41 @@
 """What an audit of categories found, item by item and category by category."""
 
 from dataclasses import dataclass, field
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse
 from jaxtyping import Bool, Float, Int
+from scipy.special import expit, logit
 
 from lexframe.artifacts import Artifact, Persistent
-from lexframe.audit.category_posterior import CategoryPosterior
+from lexframe.audit.category_posterior import OPEN, CategoryPosterior
 from lexframe.audit.near_duplicates import DuplicateGroups
 from lexframe.audit.neighbor_votes import Neighborhood
-from lexframe.audit.outliers import adjusted_p
+from lexframe.audit.outliers import benjamini_hochberg, pooled_p_values, reference_needed
 from lexframe.audit.planting import PlantedCheck
-from lexframe.audit.relations import CategoryRelation
+from lexframe.audit.relations import CategoryRelation, expected_counts
 from lexframe.audit.review_curve import review_curve_chart
 from lexframe.audit.saved_audit import audit_artifact, audit_fields
+from lexframe.exceptions import InputError
+from lexframe.intervals import Estimate
 from lexframe.provenance import Provenance
 from lexframe.results import Result
+from lexframe.text_forms import counted
+from lexframe.verdicts import Verdict, Worth
 
 if TYPE_CHECKING:
     import altair
     import pandas
 
 MAX_SHOWN = 200
+WORTH_A_LOOK, ODD, MAX_ODD = 0.1, 4.0, 50
+"""Least probability of an item that is shown for review; least strangeness of one that seems to belong nowhere, and how many."""
+MODEL_ERROR = 0.5
+"""Share of the number of wrong labels by which the model may be off."""
+FEW_ITEMS, ENOUGH_ITEMS = 5, 10
+"""Items a category below which little can be told, and from which much can."""
 NOTHING_KNOWN = (
     "The points say no more about these categories than their sizes do, so no label is called wrong. Check the label column, or try "
     "another model."
@@ -53,6 +65,9 @@ class AuditResult(Result, Persistent):
         The distance behind `out_of_category_p`.
     reviewed : ndarray of bool, shape (n_items,)
         Items that a person has decided on; they are not ranked again.
+    settled : ndarray of int, shape (n_items,)
+        The category that a person has settled the item in: a number of a category for those that are trusted, -1 for open items, -2 for
+        items of no category.
     error_rate, similar_share : float
         Of the noise model: share of wrong labels, and of those that went to a similar category.
     posterior : CategoryPosterior
@@ -80,6 +95,7 @@ class AuditResult(Result, Persistent):
     out_of_category_p: Float[np.ndarray, " n_items"]
     strangeness: Float[np.ndarray, " n_items"]
     reviewed: Bool[np.ndarray, " n_items"]
+    settled: Int[np.ndarray, " n_items"]
     error_rate: float
     similar_share: float
     posterior: CategoryPosterior = field(repr=False)
@@ -107,6 +123,26 @@ class AuditResult(Result, Persistent):
         order = np.argsort(-self.probability, kind="stable")
         return order[~self.reviewed[order]][:n_items]
 
+    def to_review(self, n_items: int | None = None) -> Int[np.ndarray, " n_ranked"]:
+        """Rows of the ranking that are worth a look: wrong with a probability of 0.1 or more.
+
+        None where wrong labels were planted and are not shown to be found: the order of such a ranking says nothing.
+
+        Parameters
+        ----------
+        n_items : int, optional
+            At most. Default: all.
+        """
+        if self.check is not None and self.verdict().worth is not Worth.HOLDS:
+            return np.zeros(0, np.int64)
+        rows = self.ranked()
+        return rows[self.probability[rows] >= WORTH_A_LOOK][:n_items]
+
+    def strangers(self, n_items: int = MAX_ODD) -> Int[np.ndarray, " n_ranked"]:
+        """Rows of :meth:`out_of_category` whose strangeness is 4 robust standard deviations or more."""
+        rows = self.out_of_category()
+        return rows[self.strangeness[rows] >= ODD][:n_items]
+
     def out_of_category(self, n_items: int | None = None) -> Int[np.ndarray, " n_ranked"]:
         """Rows that nobody has decided on, those that fit no category first."""
         order = np.argsort(-self.strangeness, kind="stable")
@@ -130,6 +166,40 @@ class AuditResult(Result, Persistent):
         """Wrong labels that are expected among the first `n_reviews` of the ranking; among all of it by default."""
         return float(self.probability[self.ranked(n_reviews)].sum())
 
+    def error_count(self) -> Estimate:
+        """Wrong labels that are expected among the open items, with what the data leave possible.
+
+        The interval holds three things: the rate of wrong labels, as far as the items beyond doubt tell it, its standard error doubled;
+        the chance of each item to be wrong at that rate; and half of the number, by which the model itself may be off (of 16 sets of
+        planted labels it was by more in one). Without ends where planted labels are not found: what is not seen cannot be counted.
+        """
+        noise, probability = self.posterior.noise, self.probability[self.ranked()]
+        value = float(probability.sum())
+        unseen = self.check is not None and self.verdict().worth is not Worth.HOLDS
+        if unseen or not (self.posterior.informative and len(probability)):
+            return Estimate(value, float("nan"), float("nan"))
+        odds = logit(np.clip(probability, 1e-12, 1 - 1e-12))
+        ends = [float(expit(odds + logit(rate) - logit(noise.error_rate)).sum()) for rate in noise.error_interval]
+        chance = 1.96 * float(np.sqrt(np.sum(probability * (1 - probability))))
+        reach = [float(np.linalg.norm([end - value, chance, MODEL_ERROR * value])) for end in ends]
+        low, high = value - reach[0], value + reach[1]
+        return Estimate(value, max(low, 0.0), min(high, float(len(probability))))
+
+    def verdict(self) -> Verdict:
+        """Whether the ranking finds wrong labels here, by those that were planted and looked for."""
+        if not self.posterior.informative:
+            return Verdict(Worth.WORTHLESS, NOTHING_KNOWN)
+        if self.check is None:
+            return Verdict(Worth.UNSURE, "No wrong labels were planted, so nothing tells how many are found here.")
+        found = self.check.verdict()
+        sizes = np.bincount(self.given, minlength=len(self.categories))
+        if found.worth is Worth.HOLDS or float(np.median(sizes)) >= ENOUGH_ITEMS:
+            return found
+        few = counted(int(np.sum(sizes < FEW_ITEMS)), "category has", "categories have")
+        more = f"Half of the categories have {np.median(sizes):.0f} items or fewer"
+        more += f", and {few} fewer than {FEW_ITEMS}" if (sizes < FEW_ITEMS).any() else ""
+        return Verdict(found.worth, f"{found.reason} {more}: give {ENOUGH_ITEMS} or more of each.")
+
     def review_curve(self, points: int = 50) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, " n"]]:
         """Numbers of reviews, and how many wrong labels they are expected to find."""
         found = np.cumsum(self.probability[self.ranked()])
@@ -139,8 +209,51 @@ class AuditResult(Result, Persistent):
         return at, found[at - 1]
 
     def outliers(self, level: float = 0.1) -> Bool[np.ndarray, " n_items"]:
-        """Items far from their own category, at a false discovery rate of `level` (Benjamini and Hochberg)."""
-        return adjusted_p(self.outlier_p) <= level
+        """Open items far from their own category, with at most a share `level` of right ones among them (Benjamini and Hochberg).
+
+        What is far is measured by the items that a person has kept or moved, which therefore have to be as odd as right items are: a
+        random draw of them. Where they were reviewed from the top of the ranking they are odder, and less is found.
+
+        Parameters
+        ----------
+        level : float
+            False discovery rate: above 0, below 1.
+
+        Returns
+        -------
+        ndarray of bool, shape (n_items,)
+            False for items that were decided on.
+
+        Raises
+        ------
+        InputError
+            If fewer items are trusted than the level needs to call anything an outlier, with how many it needs.
+
+        Notes
+        -----
+        Distances are standardised within each category by its trusted items and ranked among those of all categories [1]_. A category
+        without a trusted item has no outliers.
+
+        References
+        ----------
+        .. [1] Bates, Candès, Lei, Romano and Sesia (2023), Testing for outliers with conformal p-values, Annals of Statistics 51(1).
+        """
+        trusted, asked = self.settled >= 0, self.settled == OPEN
+        n_trusted, n_asked = int(trusted.sum()), int(asked.sum())
+        least = reference_needed(level, n_asked, max(n_asked, 1))
+        if n_trusted < least:
+            few = max(n_asked // 20, 1)
+            raise InputError(
+                f"Outliers at a rate of {level:g} are measured by items known to be right, and "
+                f"{counted(n_trusted, 'item is', 'items are')} kept or moved so far: {least:,} are the least, and to name {few:,} of "
+                f"{n_asked:,} open items takes {reference_needed(level, max(n_asked, 1), few):,}. Review a random draw of the items first.",
+                parameter="level",
+            )
+        known = np.where(trusted, self.settled, self.given).astype(np.int64)
+        p = pooled_p_values(self.posterior.misfit, known, reference=trusted)
+        called = np.zeros(len(self), bool)
+        called[asked] = benjamini_hochberg(p[asked], level)
+        return called
 
     def neighbors_in(self, row: int, category: int, n_neighbors: int = 3) -> list[int]:
         """The nearest rows of that category among the item's neighbors."""
@@ -194,12 +307,15 @@ class AuditResult(Result, Persistent):
         return {
             "n_items": len(self),
             "categories": list(self.categories),
+            "verdict": self.verdict().to_dict(),
             "expected_errors": self.expected_errors(),
+            "expected_errors_interval": self.error_count().to_dict()["interval"],
+            "n_to_review": len(self.to_review()),
             "error_rate": self.error_rate,
             "similar_share": self.similar_share,
             "reviewed": int(self.reviewed.sum()),
-            "items": [self.item(int(row)) for row in self.ranked(n_items)],
-            "out_of_category": [self.item(int(row)) for row in self.out_of_category(min(n_items, 50))],
+            "items": [self.item(int(row)) for row in self.to_review(n_items)],
+            "out_of_category": [self.item(int(row)) for row in self.strangers(min(n_items, MAX_ODD))],
             "duplicates": None if self.duplicates is None else self.duplicates.to_dict(),
             "relations": [relation.to_dict() for relation in self.relations],
             "check": None if self.check is None else self.check.to_dict(),
@@ -227,24 +343,40 @@ class AuditResult(Result, Persistent):
         }
 
     def summary(self) -> str:
-        """What was found, in a few sentences, and whether the points say anything about the categories."""
-        first = min(100, len(self.ranked()))
+        """What was found, in a few sentences, and what it is worth."""
         kinds: dict[str, int] = {}
         for relation in self.relations:
             kinds[relation.kind] = kinds.get(relation.kind, 0) + 1
-        said = [
-            f"{len(self):,} items in {len(self.categories):,} categories: about {self.expected_errors():,.0f} wrong labels expected, "
-            f"{self.expected_errors(first):,.0f} of them among the first {first} of the ranking."
-        ]
-        if not self.posterior.informative:
-            said.append(NOTHING_KNOWN)
+        said = [f"{counted(len(self), 'item')} in {counted(len(self.categories), 'category')}: {self.expectation()}"]
+        said.append(str(self.verdict()))
         if self.duplicates is not None and self.duplicates.groups:
-            said.append(
-                f"{len(self.duplicates.groups):,} groups of duplicates, {len(self.duplicates.conflicting):,} with different labels."
-            )
+            groups = counted(len(self.duplicates.groups), "group of duplicates", "groups of duplicates")
+            said.append(f"{groups}, {len(self.duplicates.conflicting):,} with different labels.")
         if kinds:
             said.append("Categories that " + ", ".join(f"{kind}: {number}" for kind, number in sorted(kinds.items())) + ".")
         return " ".join(said)
+
+    def expectation(self) -> str:
+        """How many wrong labels there are, and where, in a sentence."""
+        if self.reviewed.all():
+            return "everything has been reviewed."
+        worth_a_look = self.to_review()
+        count = self.error_count()
+        ends = count.interval
+        if ends is None and self.check is not None and not len(worth_a_look):
+            return "nothing to review, and nothing is known of how many labels are wrong."
+        between = "" if ends is None else f" [{ends[0]:,.0f}, {ends[1]:,.0f}]"
+        noun = "label" if round(count.value) == 1 else "labels"
+        expected = f"about {count.value:,.0f}{between} wrong {noun} expected"
+        if not len(worth_a_look):
+            return f"nothing to review: {expected}, none of them likely enough to be named."
+        there = float(self.probability[worth_a_look].sum())
+        return f"{expected}, {there:,.0f} of them among the {counted(len(worth_a_look), 'item')} worth a look."
+
+    def _repr_html_(self) -> str:
+        """The summary and the items worth a look."""
+        table = self.to_frame().iloc[: len(self.to_review())]
+        return f"<p>{escape(self.summary())}</p>{table.to_html(float_format='{:.3f}'.format, escape=True, max_rows=40)}"
 
     def to_artifact(self) -> Artifact:
         """Everything of it; the texts too, where it has them."""
@@ -260,17 +392,3 @@ class AuditResult(Result, Persistent):
         check = self.check
         planted = None if check is None else (check.reviews, check.found, check.n_planted)
         return review_curve_chart(*self.review_curve(), planted)
-
-
-def expected_counts(
-    given: Int[np.ndarray, " n_items"],
-    candidates: Int[np.ndarray, "n_items n_candidates"],
-    probability: Float[np.ndarray, "n_items n_candidates"],
-    n_categories: int,
-) -> scipy.sparse.csr_array:
-    """Sums of probabilities by given category (row) and candidate (column), sparse, shape (n_categories, n_categories)."""
-    own = np.broadcast_to(given[:, np.newaxis], candidates.shape)
-    places = own.ravel(), candidates.ravel()
-    return scipy.sparse.csr_array(
-        scipy.sparse.coo_array((probability.ravel().astype(np.float64), places), shape=(n_categories, n_categories))
-    )

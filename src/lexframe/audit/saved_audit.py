@@ -14,6 +14,7 @@ from lexframe.audit.neighbor_votes import Neighborhood
 from lexframe.audit.noise_model import NoiseModel
 from lexframe.audit.planting import PlantedCheck
 from lexframe.audit.relations import CategoryRelation
+from lexframe.intervals import Estimate
 from lexframe.provenance import Provenance
 
 _PARTS: dict[str, Any] = {
@@ -23,6 +24,7 @@ _PARTS: dict[str, Any] = {
     "neighborhood": Neighborhood,
     "duplicates": DuplicateGroups,
     "check": PlantedCheck,
+    "gain": Estimate,
 }
 """Fields that hold a result of their own."""
 

@@ -12,7 +12,7 @@ from lexframe.data.tables.values import label_of, text_of
 from lexframe.text_forms import counted
 
 SAMPLE, WORDS_SHOWN = 48, 24
-ITEMS_SHOWN, SHEET_ROWS = 15, 100
+ITEMS_SHOWN, SHEET_ROWS, LEAST_SHOWN = 15, 100, 0.1
 
 MapMethod = Literal["auto", "umap", "pca", "none"]
 
@@ -32,7 +32,10 @@ def audit(
     vectors: Annotated[Path | None, typer.Option(help=".npy with a row for each item, instead of encoding the texts.")] = None,
     column: Annotated[str | None, typer.Option(help="Column of points in a store that has several.")] = None,
     model: Annotated[ModelOptions, FieldsOf(ModelOptions, without=("layer", "pooling", "template", "truncation"))],
-    check: Annotated[bool, typer.Option("--check", help="Plant wrong labels, look for them, correct the probabilities by it.")] = False,
+    check: Annotated[
+        bool | None,
+        typer.Option("--check/--no-check", help="Plant wrong labels and look for them, which the verdict rests on. Default: yes."),
+    ] = None,
     decisions: Annotated[list[Path] | None, typer.Option(help="Review sheet that was filled in; repeat for several.")] = None,
     reviews: Annotated[Path | None, typer.Option(help="Log of all decisions so far (.jsonl): read, and added to.")] = None,
     csv: Annotated[
@@ -75,8 +78,8 @@ def audit(
         return
     decided = _decisions(decisions or [], reviews, table["labels"], digest)
     if not as_json:
-        printing.note(_cost(len(points), points.shape[1], len(set(table["labels"])), check=check))
-    estimator = CategoryAudit(check=check, random_state=seed)
+        printing.note(_cost(len(points), points.shape[1], len(set(table["labels"])), check=check is not False))
+    estimator = CategoryAudit(check=check is not False, random_state=seed)
     fingerprint = None if encoder is None else encoder.space.fingerprint
     result = estimator.fit(
         points, table["labels"], texts=table["texts"], tree=_tree(table, tree), decisions=decided, space=fingerprint
@@ -94,7 +97,7 @@ def _hand_out(
 ) -> None:
     """The sheet, the report with what its map is drawn from (points, encoder, method and seed), and what is printed."""
     if csv is not None:
-        _write_sheet(result, csv, limit or SHEET_ROWS)
+        _write_sheet(result, csv, result.to_review(SHEET_ROWS) if limit is None else result.ranked(limit))
     if report is not None:
         _write_report(result, report, *drawn)
     if as_json:
@@ -252,11 +255,11 @@ def _decisions(sheets: list[Path], log: Path | None, labels: Any, digest: str) -
     return found
 
 
-def _write_sheet(result: Any, path: Path, n_rows: int) -> None:
+def _write_sheet(result: Any, path: Path, chosen: Any) -> None:
     from lexframe.audit import ReviewRow, write_review_sheet
 
     rows = []
-    for row in map(int, result.ranked(n_rows)):
+    for row in map(int, chosen):
         text = "" if result.texts is None else result.texts[row]
         given, suggested = result.categories[result.given[row]], result.categories[result.suggested[row]]
         rows.append(ReviewRow(row, text, given, suggested, float(result.probability[row]), result.reason(row)))
@@ -278,7 +281,7 @@ def _write_report(result: Any, path: Path, points: Any, encoder: Any, method: st
         name = {"pca": "two principal components", "umap": "UMAP"}[flat.method]
         extras["map_note"] = f"{name}; hulls leave out the farthest tenth of each category."
     if encoder is not None and result.texts is not None:
-        rows = [int(row) for row in result.ranked(WORDS_SHOWN)]
+        rows = [int(row) for row in result.to_review(WORDS_SHOWN)]
         texts = [result.texts[row] for row in rows]
         found = word_effects(encoder.encode, texts, result.given[rows], result.suggested[rows], result.posterior)
         extras["words"] = dict(zip(rows, found, strict=True))
@@ -287,7 +290,7 @@ def _write_report(result: Any, path: Path, points: Any, encoder: Any, method: st
 
 def _print(result: Any, top: int) -> None:
     rows = []
-    for row in map(int, result.ranked(top)):
+    for row in map(int, result.to_review(top)):
         item = result.item(row)
         shown = " ".join(item.get("text", f"row {row}").split())
         rows.append(
@@ -298,14 +301,20 @@ def _print(result: Any, top: int) -> None:
     summary = result.summary()
     printing.note(f"\n{summary}")
     for note in result.notes:
-        if note not in summary:
+        if note.casefold() not in summary.casefold():
             printing.note(note)
 
 
 def _print_memberships(found: Any, top: int) -> None:
     lines = []
-    for finding in found.findings(top):
+    worth_a_look = [finding for finding in found.findings(top) if finding["probability"] >= LEAST_SHOWN]
+    for finding in worth_a_look:
         shown = " ".join((finding["text"] or f"row {finding['row']}").split())
         lines.append([f"{finding['row']}", f"{finding['probability']:.2f}", finding["kind"], finding["category"], shown[:60]])
-    printing.table(["row", "probability", "should be", "category", "text"], [[printing.one_line(cell) for cell in line] for line in lines])
+    if not lines:
+        printing.note(f"Nothing to review: no membership is wrong or missing with a probability of {LEAST_SHOWN:g} or more.")
+    else:
+        printing.table(
+            ["row", "probability", "should be", "category", "text"], [[printing.one_line(cell) for cell in line] for line in lines]
+        )
     printing.note(f"\n{found.summary()}")

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lexframe.audit.category_audit import checked_item_points, data_digest
+from lexframe.audit.category_audit import checked_item_points, data_digest, label_text, label_texts
 from lexframe.audit.memberships.membership_posterior import MembershipPosterior, fit_memberships
 from lexframe.audit.memberships.memberships import Memberships, multi_label, split_labels
 from lexframe.audit.neighbor_votes import find_neighborhood
+from lexframe.checks import is_missing
 from lexframe.exceptions import InputError
 from lexframe.provenance import Provenance, SpaceFingerprint
 from lexframe.results import Result
+from lexframe.text_forms import counted
 from lexframe.typing import Points
 
 if TYPE_CHECKING:
@@ -89,9 +91,11 @@ class MembershipAudit(Result):
     def summary(self) -> str:
         """What was found, in a sentence."""
         given = self.posterior.given_wrong
+        wrong, missing = round(float(given.sum())), round(float(self.posterior.missing_probability.sum()))
         return (
-            f"{len(self):,} items with {len(given):,} memberships in {len(self.memberships.categories):,} categories: about "
-            f"{given.sum():,.0f} wrong memberships and {self.posterior.missing_probability.sum():,.0f} missing ones expected."
+            f"{counted(len(self), 'item')} with {counted(len(given), 'membership')} in "
+            f"{counted(len(self.memberships.categories), 'category')}: about {counted(wrong, 'wrong membership')} and "
+            f"{counted(missing, 'missing one')} expected."
         )
 
 
@@ -134,9 +138,9 @@ def audit_memberships(
     if separator is None:
         if any(isinstance(listed, str) for listed in labels):
             raise InputError("An item's categories are one text; expected a list of them. Give a separator, or lists.")
-        memberships = multi_label(labels)
+        memberships = multi_label([[] if is_missing(listed) else label_texts(listed) for listed in labels])
     else:
-        memberships = split_labels([str(label) for label in labels], separator)
+        memberships = split_labels(["" if is_missing(label) else label_text(label) for label in labels], separator)
     checked, _ = checked_item_points(points, len(memberships))
     if texts is not None and len(texts) != len(checked):
         raise InputError(f"There are {len(checked)} points, but {len(texts)} texts. Give one for each.")

@@ -18,7 +18,7 @@ from lexframe.exceptions import DataError, InputError
 
 REQUIRED = ("row", "decision", "given", "suggested", "text", "check", "audit")
 GRAMMAR = "keep, move, move: <category>, add: <category>, remove, nowhere, skip, or the name of a category"
-MAX_NAMED = 20
+MAX_NAMED = 5
 _WORKBOOK = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _PLAIN_VERDICTS = ("keep", "remove", "nowhere", "skip")
 
@@ -79,15 +79,18 @@ def read_review_sheet(
     names = _Names(categories)
     reviewed: list[_Reviewed] = []
     problems: list[str] = []
+    audits: set[str] = set()
     n_sheet = 0
     for sheet_row in _sheet_rows(path, notes):
         n_sheet += 1
+        audits.add(sheet_row.cells["audit"].strip().removeprefix(AUDIT_PREFIX))
         try:
             found = _reviewed(sheet_row, names, n_rows, digest)
         except InputError as error:
             problems.append(f"{sheet_row.where}: {error}")
         else:
             reviewed += [] if found is None else [found]
+    _refuse_other_audit(path, audits, digest)
     kept, contradictions = _without_contradictions(reviewed)
     problems += contradictions
     if problems and strict:
@@ -224,14 +227,21 @@ def _shown(one: _Reviewed) -> str:
     return f"{one.verdict}: {one.category}" if one.category else one.verdict
 
 
+def _refuse_other_audit(path: Path, audits: set[str], digest: str) -> None:
+    """One line where every row of a sheet is of one other audit, instead of a complaint for each."""
+    if len(audits) == 1 and digest not in audits:
+        other = next(iter(audits))
+        raise DataError(
+            f"{path} is the sheet of other items: it was written for the audit {other or 'of no name'!r}, and these items are {digest!r}. "
+            "Give the sheet that was written for these texts."
+        )
+
+
 def _refused(path: Path, problems: list[str], n_sheet: int, notes: list[str]) -> str:
     listed = [f"- {problem}." for problem in problems[:MAX_NAMED]]
     if len(problems) > MAX_NAMED:
         listed.append(f"- and {len(problems) - MAX_NAMED} more.")
-    head = (
-        f"{path}: {len(problems)} of {n_sheet} rows cannot be used, and no decision was taken over. Correct them (nothing was changed in "
-        "the file), or read it without strict to take the others."
-    )
+    head = f"{path}: {len(problems)} of {n_sheet} rows cannot be used, and no decision was taken over. Correct them in the file."
     return "\n".join([head, *listed, *(f"- Note: {note}" for note in notes)])
 
 
