@@ -75,8 +75,6 @@ TESTED_BY = {
     "lexframe.spaces.base.vocabulary": "contracts/test_spaces.py",
     "lexframe.spaces.language_model.generation": "spaces/language_model/test_interventions.py",
     "lexframe.spaces.language_model.lens": "spaces/language_model/test_space.py",
-    "lexframe.spaces.language_model.output_head": "spaces/language_model/test_space.py",
-    "lexframe.spaces.language_model.reading": "spaces/language_model/test_space.py",
     "lexframe.spaces.language_model.training": "adaptation/methods/test_weights.py",
     "lexframe.spaces.pooling": "spaces/language_model/test_space.py",
     "lexframe.studies.subspace_charts": "studies/test_subspace.py",

@@ -75,6 +75,43 @@ MASKED: dict[str, Any] = {
         )
     ),
 }
+_SHORT = {"vocab_size": 320, "d_model": 32, "decoder_layers": 3, "decoder_attention_heads": 4, "decoder_ffn_dim": 48}
+OTHERS: dict[str, Any] = {
+    "mpt": lambda: tf.MptForCausalLM(tf.MptConfig(vocab_size=320, d_model=32, n_layers=3, n_heads=4, max_seq_len=64)),
+    "mamba": lambda: tf.MambaForCausalLM(tf.MambaConfig(vocab_size=320, hidden_size=32, num_hidden_layers=3, state_size=4, **_IDS)),
+    "rwkv": lambda: tf.RwkvForCausalLM(
+        tf.RwkvConfig(vocab_size=320, hidden_size=32, attention_hidden_size=32, num_hidden_layers=3, intermediate_size=48, **_IDS)
+    ),
+    "lfm2": lambda: tf.Lfm2ForCausalLM(
+        tf.Lfm2Config(**_GQA, layer_types=["conv", "full_attention", "conv"], block_auto_adjust_ff_dim=False)
+    ),
+    "ctrl": lambda: tf.CTRLLMHeadModel(tf.CTRLConfig(vocab_size=320, n_positions=64, n_embd=32, dff=48, n_layer=3, n_head=4)),
+    "mbart": lambda: tf.MBartForCausalLM(tf.MBartConfig(**_SHORT, max_position_embeddings=64, **_IDS)),
+    "pegasus": lambda: tf.PegasusForCausalLM(tf.PegasusConfig(**_SHORT, max_position_embeddings=64, **_IDS)),
+    "falcon_h1": lambda: tf.FalconH1ForCausalLM(
+        tf.FalconH1Config(
+            **_GQA, mamba_d_ssm=64, mamba_n_heads=4, mamba_d_head=16, mamba_d_state=8, mamba_chunk_size=8, lm_head_multiplier=0.25, **_IDS
+        )
+    ),
+}
+OTHERS_MASKED: dict[str, Any] = {
+    "distilbert": lambda: tf.DistilBertForMaskedLM(
+        tf.DistilBertConfig(vocab_size=320, dim=32, n_layers=3, n_heads=4, hidden_dim=48, max_position_embeddings=64, pad_token_id=1)
+    ),
+    "electra": lambda: tf.ElectraForMaskedLM(tf.ElectraConfig(**_SIZE, embedding_size=16, max_position_embeddings=64, pad_token_id=1)),
+    "albert": lambda: tf.AlbertForMaskedLM(tf.AlbertConfig(**_SIZE, embedding_size=16, max_position_embeddings=64, pad_token_id=1)),
+    "esm": lambda: tf.EsmForMaskedLM(
+        tf.EsmConfig(
+            **_SIZE, max_position_embeddings=70, position_embedding_type="rotary", token_dropout=False, mask_token_id=2, pad_token_id=1
+        )
+    ),
+    "fnet": lambda: tf.FNetForMaskedLM(
+        tf.FNetConfig(vocab_size=320, hidden_size=32, num_hidden_layers=3, intermediate_size=48, max_position_embeddings=64, pad_token_id=1)
+    ),
+    "convbert": lambda: tf.ConvBertForMaskedLM(tf.ConvBertConfig(**_SIZE, embedding_size=32, max_position_embeddings=64, pad_token_id=1)),
+}
+"""Families that differ from those above in where their parts are and what neighbors do to them; their numbers are held against
+transformers in the tests of those modules."""
 FAMILIES = sorted([*CAUSAL, *MASKED])
 FEW_CAUSAL = ("gemma2", "gpt2", "llama", "mixtral")
 """Four that differ most, for what does not depend on a family's own code: soft caps and sliding windows on scaled embeddings;
@@ -101,13 +138,13 @@ def tiny_tokenizer(*, masked: bool = False) -> Any:
 def tiny_model(family: str) -> Any:
     """The family's model with random weights large enough that layers and heads matter; in evaluation mode."""
     torch.manual_seed(sum(map(ord, family)))
-    model = {**CAUSAL, **MASKED}[family]().eval()
+    model = {**CAUSAL, **MASKED, **OTHERS, **OTHERS_MASKED}[family]().eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.ndim == 1:  # norms and biases, which start at one and zero, would otherwise hide mistakes
                 parameter.add_(0.3 * torch.randn_like(parameter))
             elif "embed" not in name and "wte" not in name:
-                parameter.mul_(4)
+                parameter.mul_(2 if family in OTHERS or family in OTHERS_MASKED else 4)
     return model
 
 
@@ -115,7 +152,7 @@ def tiny_space(family: str, **options: Any) -> Any:
     """A language model space over the tiny model of that family."""
     from lexframe.spaces import LanguageModelSpace
 
-    return LanguageModelSpace(tiny_model(family), tokenizer=tiny_tokenizer(masked=family in MASKED), **options)
+    return LanguageModelSpace(tiny_model(family), tokenizer=tiny_tokenizer(masked=family in MASKED or family in OTHERS_MASKED), **options)
 
 
 def save_tiny_encoder(folder: Path) -> str:

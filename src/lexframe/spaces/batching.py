@@ -1,6 +1,7 @@
 """Which texts go through a model together: equal texts once, like lengths side by side, no more tokens than fit."""
 
 from collections.abc import Callable, Sequence
+from enum import Enum
 
 import numpy as np
 import torch
@@ -18,7 +19,17 @@ COPIES_AT_ONCE = 8
 """Tokens of a shared beginning that may be copied, for every token of a pass: copying is cheap, but takes memory."""
 
 
-def length_batches(lengths: Int[np.ndarray, " n_texts"], *, most_tokens: int, most_texts: int | None = None) -> list[np.ndarray]:
+class Together(Enum):
+    """Which texts may go through a model in one pass without changing one another."""
+
+    PADDED = "any"
+    EQUAL_LENGTHS = "those of one length"
+    ALONE = "none"
+
+
+def length_batches(
+    lengths: Int[np.ndarray, " n_texts"], *, most_tokens: int, most_texts: int | None = None, together: Together = Together.PADDED
+) -> list[np.ndarray]:
     """Rows by falling length, cut into batches.
 
     Parameters
@@ -29,6 +40,8 @@ def length_batches(lengths: Int[np.ndarray, " n_texts"], *, most_tokens: int, mo
         Tokens of a batch, padding included. A longer text stands alone.
     most_texts : int, optional
         Texts of a batch.
+    together : Together
+        What may stand in one batch.
 
     Returns
     -------
@@ -42,8 +55,9 @@ def length_batches(lengths: Int[np.ndarray, " n_texts"], *, most_tokens: int, mo
         longest, n_texts = int(lengths[order[start]]), stop - start
         if stop < len(order):
             full = (n_texts + 1) * longest > most_tokens or n_texts == most_texts
-            even = lengths[order[stop]] < lengths[order[stop - 1]] and 2 * n_texts * longest >= most_tokens
-            if not (full or even):
+            shorter = lengths[order[stop]] < lengths[order[stop - 1]]
+            apart = together is Together.ALONE or (together is Together.EQUAL_LENGTHS and shorter)
+            if not (full or apart or (shorter and 2 * n_texts * longest >= most_tokens)):
                 continue
         batches.append(order[start:stop])
         start = stop
@@ -57,6 +71,7 @@ def encode_batches(
     device: torch.device,
     n_shared: int = 0,
     most_texts: int | None = None,
+    together: Together = Together.PADDED,
     progress: Progress = iter,
 ) -> np.ndarray:
     """What `forward` gives for every text, in the order of `texts`.
@@ -73,6 +88,8 @@ def encode_batches(
         Tokens at the beginning of every text that are not computed again.
     most_texts : int, optional
         Texts of a batch; by default as many as `TOKENS_AT_ONCE` allows.
+    together : Together
+        What may stand in one batch.
     progress : callable
         Wraps the iteration over batches.
 
@@ -97,7 +114,7 @@ def encode_batches(
         most_tokens = budget
     else:
         most_tokens = budget if most_texts is None else 2**62
-    for batch in progress(length_batches(lengths, most_tokens=most_tokens, most_texts=most_texts)):
+    for batch in progress(length_batches(lengths, most_tokens=most_tokens, most_texts=most_texts, together=together)):
         part = _forward_in_memory([texts[first_rows[number]] for number in batch], forward)
         if results is None:
             results = np.empty((len(first_rows), *part.shape[1:]), dtype=part.dtype)

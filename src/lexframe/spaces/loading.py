@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import re
 import socket
 import urllib.parse
 from importlib import resources
@@ -16,6 +17,8 @@ from lexframe.exceptions import InputError, ModelError
 EMBEDDED = "embedded"
 """Name of the language model that ships with the package."""
 
+ADAPTER = "adapter_config.json"
+"""What a folder of peft holds in place of a model."""
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -50,6 +53,30 @@ def torch_dtype(name: str) -> torch.dtype:
     return _DTYPES[name]
 
 
+def chosen_device(device: Any = None) -> torch.device:
+    """Where a model goes: the device that is asked for, else the first GPU, else the CPU.
+
+    Raises
+    ------
+    InputError
+        If there is no such device here.
+    """
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        where = torch.device(device)
+        torch.empty(1, device=where)
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError, ValueError) as error:
+        raise InputError(
+            f"device is {str(device)!r}, which this machine or its torch does not have ({_first_line(error)[:80]}). "
+            "Use 'cpu', or leave it out: the first GPU is taken where there is one.",
+            parameter="device",
+        ) from error
+    if where.type == "meta":
+        raise InputError("device is 'meta', which holds no numbers. Use 'cpu', or leave it out.", parameter="device")
+    return where
+
+
 def resolve_model(name_or_path: str) -> str:
     """Turn ``embedded`` into its folder; check that a local folder can be opened at all.
 
@@ -65,6 +92,8 @@ def resolve_model(name_or_path: str) -> str:
     path = Path(name_or_path)
     looks_local = path.is_absolute() or name_or_path.startswith((".", "~")) or name_or_path.count("/") > 1 or name_or_path.endswith("/")
     if path.is_dir():
+        if (path / ADAPTER).is_file():
+            return str(path)
         if not (path / "config.json").is_file():
             files = sorted(each for each in path.iterdir() if each.suffix.lower() == ".gguf")
             if files:
@@ -92,15 +121,28 @@ def language_model_class(config: Any, name: str) -> Any:
     ModelError
         If it is neither a causal nor a masked language model.
     """
+    import transformers
     from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 
-    if any("ForMaskedLM" in architecture for architecture in config.architectures or []):
+    architectures = config.architectures or []
+    if getattr(config, "is_encoder_decoder", False) and not any("ForCausalLM" in each for each in architectures):
+        raise ModelError(
+            f"{name} is an encoder-decoder ({type(config).__name__}): a text has states in two stacks, and its head reads the decoder's. "
+            "Open its encoder in Python: LanguageModelSpace(model.get_encoder(), tokenizer=...)."
+        )
+    causal, masked = (type(config) in auto._model_mapping for auto in (AutoModelForCausalLM, AutoModelForMaskedLM))
+    writes = any(_WRITES.search(each) for each in architectures) or getattr(config, "is_decoder", False)
+    if any("ForMaskedLM" in each for each in architectures) or (masked and not (causal and writes)):
         return AutoModelForMaskedLM
-    if type(config) in AutoModelForCausalLM._model_mapping:
+    if causal:
         return AutoModelForCausalLM
-    if type(config) in AutoModelForMaskedLM._model_mapping:
-        return AutoModelForMaskedLM
+    own = next((getattr(transformers, each, None) for each in architectures if each.endswith("ForCausalLM")), None)
+    if own is not None and own.config_class is type(config):  # the text part of a model of pictures and texts
+        return own
     raise ModelError(f"{name} is a {type(config).__name__}, neither a causal nor a masked LM. Use SentenceEncoderSpace for other encoders.")
+
+
+_WRITES = re.compile(r"ForCausalLM|LMHead|ForConditionalGeneration|Decoder$")
 
 
 def load_config(name_or_path: str, *, revision: str | None = None, trust_remote_code: bool = False) -> Any:
@@ -197,6 +239,15 @@ def load_weights(
     ModelError
         If the weights are missing, damaged, or of another shape than the configuration says.
     """
+    model, found = loaded(auto_class, name_or_path, dtype=dtype, revision=revision, trust_remote_code=trust_remote_code)
+    missing = [name for name in found if not name.startswith(unused or "\0")]
+    if missing:
+        raise incomplete(name_or_path, model, missing)
+    return model.eval()
+
+
+def loaded(auto_class: Any, name_or_path: str, *, dtype: str, revision: str | None = None, trust_remote_code: bool = False) -> Any:
+    """A model, and the names of weights that it needs and the folder lacks; see :func:`load_weights`."""
     from safetensors import SafetensorError
 
     precision = torch_dtype(dtype)  # a name that is none is said as such, not as a damaged model
@@ -210,15 +261,17 @@ def load_weights(
             output_loading_info=True,
             local_files_only=without_network(name_or_path),
         )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError, ImportError, KeyError, TypeError, AttributeError) as error:
         raise _cannot_open(name_or_path, error) from error
-    missing = sorted(name for name in facts["missing_keys"] if not name.startswith(unused or "\0"))
-    if missing:
-        # They would have been filled with random numbers, without an error.
-        raise ModelError(
-            f"{name_or_path} lacks {len(missing)} weights that {type(model).__name__} needs, such as {missing[0]}. Name a complete model."
-        )
-    return model.eval()
+    return model, sorted(facts["missing_keys"])
+
+
+def incomplete(name: str, model: Any, missing: list[str]) -> ModelError:
+    """What is said of a folder that lacks weights."""
+    # They would have been filled with random numbers, without an error.
+    return ModelError(
+        f"{name} lacks {len(missing)} weights that {type(model).__name__} needs, such as {missing[0]}. Name a complete model."
+    )
 
 
 def open_causal_model(model: str = EMBEDDED) -> tuple[Any, Any]:
@@ -241,7 +294,7 @@ def open_causal_model(model: str = EMBEDDED) -> tuple[Any, Any]:
     if any("ForMaskedLM" in name for name in config.architectures or []) or type(config) not in AutoModelForCausalLM._model_mapping:
         raise ModelError(f"{model} is a {type(config).__name__}, which predicts no next token. Use a causal model, such as 'gpt2'.")
     tokenizer = load_tokenizer(source)
-    return load_weights(AutoModelForCausalLM, source, dtype="float32").to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
+    return load_weights(AutoModelForCausalLM, source, dtype="float32").to(chosen_device()), tokenizer
 
 
 @functools.cache

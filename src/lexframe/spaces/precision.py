@@ -8,6 +8,8 @@ from functools import cache
 
 import torch
 
+from lexframe.spaces.loading import chosen_device
+
 LEAST_GAIN = 1.3
 """How many times as fast bfloat16 must be before its three digits are worth it."""
 
@@ -21,7 +23,7 @@ def fastest_precision(device: str | None = None) -> str:
     device : str, optional
         Such as ``cpu`` or ``cuda``. Default: the accelerator if there is one. Measured once a process.
     """
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    where = chosen_device(device)
     matrices = {dtype: torch.ones(512, 256, dtype=dtype, device=where) for dtype in (torch.float32, torch.bfloat16)}
     best = dict.fromkeys(matrices, math.inf)
     for _ in range(20):  # in turn, and the best of many: other work on the machine then slows neither more than the other

@@ -21,7 +21,8 @@ from lexframe.spaces.hub import hub_file, hub_folder, is_hub_name
 from lexframe.spaces.language_model.heads import head_interventions_hash
 from lexframe.spaces.language_model.interventions import interventions_hash, moves_in_force
 from lexframe.spaces.language_model.layers import evaluation_mode, find_blocks, position_limit, text_config
-from lexframe.spaces.loading import EMBEDDED, load_config, load_tokenizer, load_weights, resolve_model, without_network
+from lexframe.spaces.language_model.neighbors import together
+from lexframe.spaces.loading import EMBEDDED, chosen_device, load_config, load_tokenizer, load_weights, resolve_model, without_network
 from lexframe.spaces.sentence_modules import EncoderSteps
 from lexframe.spaces.sentence_recipe import MODULES, EncoderRecipe, read_recipe
 from lexframe.spaces.templates import PLACEHOLDER
@@ -111,7 +112,7 @@ class SentenceEncoderSpace(TrainableEncoderSpace, OpenableSpace):
             model = load_weights(
                 encoder_class(config, self.model_name), source, dtype=dtype, revision=revision, trust_remote_code=trust_remote_code,
                 unused=(_POOLER,),
-            ).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))  # fmt: skip
+            ).to(chosen_device(device))  # fmt: skip
         else:
             if tokenizer is None:
                 raise InputError("A loaded model needs its tokenizer: pass tokenizer=AutoTokenizer.from_pretrained(...).")
@@ -240,9 +241,15 @@ class SentenceEncoderSpace(TrainableEncoderSpace, OpenableSpace):
         def forward(part: list[TokenizedText]) -> np.ndarray:
             return self.points(self.batch(part)).cpu().numpy()
 
+        company = together(self.model)
         with evaluation_mode(self.model):
             return encode_batches(
-                self.tokenization(texts), forward, device=torch.device(self.device), most_texts=batch_size, progress=progress
+                self.tokenization(texts),
+                forward,
+                device=torch.device(self.device),
+                most_texts=batch_size,
+                together=company,
+                progress=progress,
             )
 
     def batch(self, texts: Sequence[TokenizedText]) -> Batch:

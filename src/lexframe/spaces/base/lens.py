@@ -13,7 +13,7 @@ class LensHead(ABC):
     """The output head of a model, put on the states of any of its layers."""
 
     @abstractmethod
-    def input(self, states: Float[np.ndarray, "n n_dims"], *, layer: int) -> Float[np.ndarray, "n n_dims"]:
+    def input(self, states: Float[np.ndarray, "n n_dims"], *, layer: int) -> Float[np.ndarray, "n n_inputs"]:
         """What the unembedding multiplies when the head reads states of `layer`.
 
         Parameters
@@ -25,16 +25,17 @@ class LensHead(ABC):
 
         Returns
         -------
-        ndarray of shape (n, n_dims), float32
+        ndarray of shape (n, n_inputs), float32
+            As wide as a state, but for masked LMs that narrow it (ELECTRA, ALBERT).
         """
 
     @abstractmethod
-    def logits(self, inputs: Float[np.ndarray, "n n_dims"], *, precision: str = "float32") -> Float[np.ndarray, "n n_vocab"]:
+    def logits(self, inputs: Float[np.ndarray, "n n_inputs"], *, precision: str = "float32") -> Float[np.ndarray, "n n_vocab"]:
         """Logits of what :meth:`input` gives, with bias, scale and soft cap.
 
         Parameters
         ----------
-        inputs : ndarray of shape (n, n_dims)
+        inputs : ndarray of shape (n, n_inputs)
         precision : {"float32", "bfloat16"}
             Of the factors of the product, where the model is in float32; sums are float32.
 
@@ -45,13 +46,13 @@ class LensHead(ABC):
 
     @abstractmethod
     def pullback(
-        self, inputs: Float[np.ndarray, "n n_dims"], gradient: Float[np.ndarray, "n n_vocab"], *, precision: str = "float32"
-    ) -> Float[np.ndarray, "n n_dims"]:
+        self, inputs: Float[np.ndarray, "n n_inputs"], gradient: Float[np.ndarray, "n n_vocab"], *, precision: str = "float32"
+    ) -> Float[np.ndarray, "n n_inputs"]:
         """Gradient by `inputs` of whatever has `gradient` by the logits of :meth:`logits`.
 
         Parameters
         ----------
-        inputs : ndarray of shape (n, n_dims)
+        inputs : ndarray of shape (n, n_inputs)
         gradient : ndarray of shape (n, n_vocab)
         precision : {"float32", "bfloat16"}
             See :meth:`logits`.

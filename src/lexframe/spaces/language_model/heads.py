@@ -20,7 +20,7 @@ from lexframe.provenance import array_hash
 from lexframe.spaces.base import AttentionHeads, HeadIntervention, Progress
 from lexframe.spaces.batching import encode_batches
 from lexframe.spaces.language_model.interventions import LastTokens
-from lexframe.spaces.language_model.layers import base_model, evaluation_mode, find_blocks, read_states, text_config, text_reader
+from lexframe.spaces.language_model.layers import base_model, evaluation_mode, find_blocks, read_states, text_config
 from lexframe.spaces.language_model.reading import ModelReader
 from lexframe.spaces.tokenization import TokenizedText
 
@@ -168,8 +168,11 @@ class LanguageModelHeads(AttentionHeads):
                 read_states(reader.model, batch.ids, batch.mask, [reader.n_layers])
             return torch.stack(outputs, dim=1).float().cpu().numpy()
 
+        company = reader.together
         with evaluation_mode(reader.model):
-            return encode_batches(reader.tokenization(texts), forward, device=reader.device, most_texts=batch_size, progress=progress)
+            return encode_batches(
+                reader.tokenization(texts), forward, device=reader.device, most_texts=batch_size, together=company, progress=progress
+            )
 
     def project(self, outputs: Float[np.ndarray, "n_layers n_heads n_head_dims"]) -> Float[np.ndarray, "n_layers n_heads n_dims"]:
         """What head outputs become in the output projection, without its bias, float32."""
@@ -236,7 +239,7 @@ def _at_projections(
     model: nn.Module, steps: Sequence[tuple[nn.Module, Callable[[Tensor, Tensor, Tensor], Tensor | None]]]
 ) -> Iterator[None]:
     last_tokens = LastTokens()
-    hooks = [text_reader(model).register_forward_pre_hook(last_tokens.watch, with_kwargs=True)]
+    hooks = last_tokens.watching(model)
 
     def before(step: Callable[[Tensor, Tensor, Tensor], Tensor | None]) -> Callable[..., Any]:
         def hook(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:

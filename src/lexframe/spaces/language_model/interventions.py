@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from lexframe.provenance import array_hash
 from lexframe.spaces.base import HeadIntervention, Intervention
-from lexframe.spaces.language_model.layers import find_blocks, text_reader
+from lexframe.spaces.language_model.anatomy import anatomy
+from lexframe.spaces.language_model.layers import base_model, find_blocks, text_reader
 
 
 @contextmanager
@@ -33,7 +34,7 @@ def intervening(model: nn.Module, interventions: Sequence[Intervention]) -> Iter
     last_tokens = LastTokens()
     hooks = []
     if any(move.where == "last" for move in interventions):
-        hooks.append(reader.register_forward_pre_hook(last_tokens.watch, with_kwargs=True))
+        hooks += last_tokens.watching(model)
     for move in interventions:
         step = _step(move, last_tokens, next(model.parameters()))
         if move.layer < len(blocks):
@@ -59,7 +60,7 @@ def moves_in_force(model: nn.Module) -> tuple[tuple[Intervention, ...], tuple[He
     model : nn.Module
         A transformers model, with or without a head.
     """
-    found: tuple[tuple[Intervention, ...], tuple[HeadIntervention, ...]] = getattr(find_blocks(model), _MOVES, ((), ()))
+    found: tuple[tuple[Intervention, ...], tuple[HeadIntervention, ...]] = getattr(anatomy(model).blocks, _MOVES, ((), ()))
     return found
 
 
@@ -93,15 +94,23 @@ class LastTokens:
     def __init__(self) -> None:
         self._mask: Tensor | None = None
 
-    def watch(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Forward pre-hook of the base model: keeps the mask of the pass."""
-        mask = kwargs.get("attention_mask")
-        self._mask = mask if isinstance(mask, Tensor) and mask.ndim == 2 else None
+    def watching(self, model: nn.Module) -> list[Any]:
+        """Hooks that keep the mask of every pass: at the body, and at what is called in its place when a model writes."""
+        outer, inner = base_model(model), text_reader(model)
+
+        def watch(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            mask = kwargs.get("attention_mask")
+            if isinstance(mask, Tensor) and mask.ndim == 2:
+                self._mask = mask
+            elif module is outer or mask is None:  # what stands within may be given a mask that has been worked out already
+                self._mask = None
+
+        return [module.register_forward_pre_hook(watch, with_kwargs=True) for module in dict.fromkeys((outer, inner))]
 
     def rows(self, states: Tensor) -> Tensor:
         """Position of the last real token of each text; the mask may begin with tokens that are remembered from earlier passes."""
         n_texts, n_tokens = states.shape[:2]
-        if self._mask is None:
+        if self._mask is None or len(self._mask) != n_texts or self._mask.shape[1] < n_tokens:
             return torch.full((n_texts,), n_tokens - 1, device=states.device)
         mask = self._mask[:, -n_tokens:].to(states.device)
         return n_tokens - 1 - mask.flip(1).long().argmax(dim=1)

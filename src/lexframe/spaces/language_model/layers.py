@@ -3,18 +3,20 @@
 The state of layer k is what enters block k (0 … n-1), read by a hook in front of that block, so nothing depends
 on whether a block returns a tensor or a tuple. When the deepest layer asked for has been read, the forward pass
 ends: later blocks, the final norm and the head are not computed. The last state (layer n) is the output of the base
-model, after the final norm.
+model, after the final norm. Models without blocks of that kind hand out their states themselves.
 """
 
 import inspect
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lexframe.exceptions import ModelError
+from lexframe.spaces.language_model.anatomy import anatomy, evaluation_mode, first_tensor, known_arguments, text_config, unwrapped
+
+__all__ = ["base_model", "evaluation_mode", "find_blocks", "longest_input", "n_layers", "read_states", "text_config", "text_reader"]
 
 
 class _DeepestLayerReached(Exception):  # noqa: N818  control flow, not an error
@@ -23,14 +25,12 @@ class _DeepestLayerReached(Exception):  # noqa: N818  control flow, not an error
 
 def base_model(model: nn.Module) -> nn.Module:
     """The model without its head."""
-    base = getattr(model, "base_model", model)
-    return base if isinstance(base, nn.Module) else model
+    return anatomy(model).body
 
 
-def text_config(model: nn.Module) -> Any:
-    """The configuration of the part that reads text."""
-    config: Any = model.config
-    return config.get_text_config() if hasattr(config, "get_text_config") else config
+def n_layers(model: nn.Module) -> int:
+    """Blocks of the model."""
+    return anatomy(model).n_layers
 
 
 def find_blocks(model: nn.Module) -> nn.ModuleList:
@@ -39,20 +39,15 @@ def find_blocks(model: nn.Module) -> nn.ModuleList:
     Raises
     ------
     ModelError
-        If no list of ``num_hidden_layers`` modules is found.
+        If no list of modules carries the state on from one to the next.
     """
-    n_layers = getattr(text_config(model), "num_hidden_layers", None)
-    lists = [
-        (name.count("."), name, module)
-        for name, module in base_model(model).named_modules()
-        if isinstance(module, nn.ModuleList) and len(module) == n_layers
-    ]
-    if not lists:
+    blocks = anatomy(model).blocks
+    if blocks is None:
         raise ModelError(
-            f"{type(model).__name__}: no list of {n_layers} blocks (num_hidden_layers) was found in it, so layers cannot be read. "
-            "Encoder-decoder and unusual models are not supported."
+            f"The states of {type(unwrapped(model)).__name__} can be read, but no list of blocks hands them on from one to the next, so "
+            "they cannot be moved, taken apart or trained between. Use a model of another family for that."
         )
-    return min(lists, key=lambda item: item[:2])[2]
+    return blocks
 
 
 def text_reader(model: nn.Module) -> nn.Module:
@@ -66,20 +61,6 @@ def text_reader(model: nn.Module) -> nn.Module:
     ]
     reading = [module for module in around if "input_ids" in inspect.signature(module.forward).parameters]
     return reading[-1] if reading else base_model(model)
-
-
-@contextmanager
-def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Dropout off, gradients off; every module gets back the mode it had."""
-    training = [module for module in model.modules() if module.training]
-    for module in training:
-        module.training = False
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module in training:
-            module.training = True
 
 
 def read_states(model: nn.Module, ids: Tensor, mask: Tensor, layers: Sequence[int], *, memory: Any = None) -> dict[int, Tensor]:
@@ -102,9 +83,14 @@ def read_states(model: nn.Module, ids: Tensor, mask: Tensor, layers: Sequence[in
     -------
     dict of int to Tensor of shape (n_texts, n_tokens, n_dims)
         In the precision of the model.
+
+    Raises
+    ------
+    ModelError
+        If a layer has no state, or several, for every token.
     """
-    base, blocks = base_model(model), find_blocks(model)
-    n_layers = len(blocks)
+    parts = anatomy(model)
+    body, blocks, last = parts.body, parts.blocks, parts.n_layers
     deepest = max(layers)
     read: dict[int, Tensor] = {}
     hooks = []
@@ -117,25 +103,43 @@ def read_states(model: nn.Module, ids: Tensor, mask: Tensor, layers: Sequence[in
 
         return read_input
 
-    for layer in sorted(set(layers)):
-        if layer < n_layers:
-            hooks.append(blocks[layer].register_forward_pre_hook(reader(layer), with_kwargs=True))
+    if blocks is not None:
+        hooks = [blocks[layer].register_forward_pre_hook(reader(layer), with_kwargs=True) for layer in sorted(set(layers)) if layer < last]
+    asked = {"attention_mask": mask, "use_cache": False, "return_dict": True}
+    if memory is not None:
+        asked |= {"past_key_values": memory, "use_cache": True}
+    if blocks is None and set(layers) != {last}:
+        asked["output_hidden_states"] = True
     try:
-        remembered = {} if memory is None else {"past_key_values": memory, "use_cache": True}
-        output = base(input_ids=ids, attention_mask=mask, **(_quiet_arguments(base) | remembered))
-        read[n_layers] = output.last_hidden_state
+        output = body(input_ids=ids, **known_arguments(body, asked))
+        if blocks is None:
+            read |= dict(enumerate(getattr(output, "hidden_states", None) or ()))
+        final = first_tensor(output)
+        if final is not None:
+            read[last] = final
     except _DeepestLayerReached:
         pass
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, IndexError, TypeError, NotImplementedError) as error:
+        line = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise ModelError(f"{type(unwrapped(model)).__name__} cannot read ids of shape {tuple(ids.shape)}: {line}") from error
     finally:
         for hook in hooks:
             hook.remove()
+    for layer in layers:
+        _check_shape(model, layer, read.get(layer), ids)
     return {layer: read[layer] for layer in layers}
 
 
-def _quiet_arguments(base: nn.Module) -> dict[str, Any]:
-    """Switch off what is not needed, where the model knows the switch."""
-    known = inspect.signature(base.forward).parameters
-    return {name: value for name, value in {"use_cache": False, "return_dict": True}.items() if name in known}
+def _check_shape(model: nn.Module, layer: int, states: Tensor | None, ids: Tensor) -> None:
+    if states is not None and states.ndim == 3 and states.shape[:2] == ids.shape and states.is_floating_point():
+        return
+    found = "there is none" if states is None else f"it is an array of shape {tuple(states.shape)} in {states.dtype}"
+    raise ModelError(
+        f"The state of layer {layer} of {type(unwrapped(model)).__name__} is not one vector a token: {found}, for ids of shape "
+        f"{tuple(ids.shape)}. Models with several streams have one state a token at the end only: ask for layer -1."
+    )
 
 
 def position_limit(model: nn.Module) -> int | None:

@@ -24,22 +24,22 @@ class LanguageModelLens(LensHead):
     def __init__(self, reader: ModelReader):
         self._reader = reader
 
-    def input(self, states: Float[np.ndarray, "n n_dims"], *, layer: int) -> Float[np.ndarray, "n n_dims"]:
+    def input(self, states: Float[np.ndarray, "n n_dims"], *, layer: int) -> Float[np.ndarray, "n n_inputs"]:
         """Final norm (for inner layers) and transform (for masked LMs), applied to states of `layer`."""
         reader = self._reader
         inner = resolve_layer(layer, reader.n_layers) < reader.n_layers
         with evaluation_mode(reader.model):
             return reader.head.head_input(reader.as_tensor(states), inner=inner).float().cpu().numpy()
 
-    def logits(self, inputs: Float[np.ndarray, "n n_dims"], *, precision: str = "float32") -> Float[np.ndarray, "n n_vocab"]:
+    def logits(self, inputs: Float[np.ndarray, "n n_inputs"], *, precision: str = "float32") -> Float[np.ndarray, "n n_vocab"]:
         """Logits of what :meth:`input` gives; rows that only pad the head are left out."""
         with evaluation_mode(self._reader.model):
             logits = self._head_in(precision).logits(self._reader.as_tensor(inputs))
         return logits[:, : self._reader.n_vocab].float().cpu().numpy()
 
     def pullback(
-        self, inputs: Float[np.ndarray, "n n_dims"], gradient: Float[np.ndarray, "n n_vocab"], *, precision: str = "float32"
-    ) -> Float[np.ndarray, "n n_dims"]:
+        self, inputs: Float[np.ndarray, "n n_inputs"], gradient: Float[np.ndarray, "n n_vocab"], *, precision: str = "float32"
+    ) -> Float[np.ndarray, "n n_inputs"]:
         """Gradient by `inputs` of whatever has `gradient` by their logits."""
         reader = self._reader
         with evaluation_mode(reader.model):

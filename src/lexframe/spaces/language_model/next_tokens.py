@@ -12,7 +12,9 @@ from torch import nn
 from lexframe.exceptions import InputError, ModelError
 from lexframe.spaces.base import HeadArrays, NextTokens
 from lexframe.spaces.base.next_tokens import Ids
-from lexframe.spaces.language_model.layers import evaluation_mode, find_blocks, longest_input, read_states
+from lexframe.spaces.batching import length_batches
+from lexframe.spaces.language_model.layers import evaluation_mode, longest_input, n_layers, read_states
+from lexframe.spaces.language_model.neighbors import together
 from lexframe.spaces.language_model.output_head import output_head
 
 
@@ -61,14 +63,22 @@ class LanguageModelNextTokens(NextTokens):
     def states(self, sequences: Sequence[Ids]) -> Float[np.ndarray, "n_sequences n_tokens n_dims"]:
         """The last state at every position, float32."""
         device = next(self._model.parameters()).device
-        ids = torch.zeros(len(sequences), max(map(len, sequences)), dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        for row, sequence in enumerate(sequences):
-            ids[row, : len(sequence)] = torch.from_numpy(sequence)
-            mask[row, : len(sequence)] = 1
-        last = len(find_blocks(self._model))
-        with evaluation_mode(self._model):
-            return read_states(self._model, ids.to(device), mask.to(device), [last])[last].float().cpu().numpy()
+        last, longest = n_layers(self._model), max(map(len, sequences))
+        lengths = np.array([len(sequence) for sequence in sequences])
+        found: np.ndarray | None = None
+        for rows in length_batches(lengths, most_tokens=2**62, together=together(self._model)):
+            ids = torch.zeros(len(rows), int(lengths[rows].max()), dtype=torch.long)
+            mask = torch.zeros_like(ids)
+            for place, row in enumerate(rows):
+                ids[place, : lengths[row]] = torch.from_numpy(sequences[row])
+                mask[place, : lengths[row]] = 1
+            with evaluation_mode(self._model):
+                states = read_states(self._model, ids.to(device), mask.to(device), [last])[last].float().cpu().numpy()
+            if found is None:
+                found = np.zeros((len(sequences), longest, states.shape[-1]), dtype=np.float32)
+            found[rows, : states.shape[1]] = states
+        assert found is not None
+        return found
 
     def head(self) -> HeadArrays:
         """The output head as arrays; a scale on the logits is taken into weight and bias."""

@@ -1,5 +1,6 @@
 """The output head of a language model: everything between a state and the logits, checked against the model itself."""
 
+import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,17 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from lexframe.exceptions import ModelError
-from lexframe.spaces.language_model.layers import base_model, evaluation_mode, find_blocks, text_config
+from lexframe.spaces.language_model.anatomy import anatomy, evaluation_mode, first_tensor, probe_ids, run, text_config, unwrapped
+from lexframe.spaces.language_model.head_tracing import Step, Trace, in_turn
 
-_FINAL_NORM_NAMES = ("norm", "ln_f", "final_norm", "final_layer_norm", "final_layernorm")
 _ROWS = 16_384
 """Of a head in half precision that are widened at a time."""
-_READ_HERE = {"final_logit_softcapping", "logit_scale", "logits_scaling"}
-_HARMLESS = re.compile(
-    r"^(attn|attention|router|query|z_loss)|_loss$|_coef$|^output_(hidden|router|attentions)|^return_|logits_to_keep|num_logits"
-)
-_TOUCHES_LOGITS = re.compile(r"logit|lm_head|head_multiplier|output_multiplier|mup_width|soft_?cap")
-_NEUTRAL = (None, False, 0, 1, 1.0, 0.0, "")
+_CAPS = re.compile(r"soft_?cap|logit_?cap")
+_TOUCHES_LOGITS = re.compile(r"logit_|logits_|lm_head|head_multiplier|output_multiplier|mup_width|soft_?cap")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +107,7 @@ class CoarseHead:
 
 
 def output_head(model: Any) -> OutputHead:
-    """Find the head of `model`, and check on a short input that it gives the model's own logits.
+    """Find the head of `model` by what it computes: on a few tokens it has to give the model's own logits.
 
     Parameters
     ----------
@@ -124,82 +121,153 @@ def output_head(model: Any) -> OutputHead:
     Raises
     ------
     ModelError
-        If the model has no output embedding, if its configuration has an attribute on the logits that is not known
-        here, or if the logits differ from the model's.
+        If the model has no output embedding, or if logits worked out from its states differ from its own.
     """
-    embeddings = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
-    if embeddings is None or getattr(embeddings, "weight", None) is None:
+    embeddings = output_embeddings(model)
+    if embeddings is None:
         raise ModelError(
-            f"{type(model).__name__} has no output embedding, so it has no vocabulary to read points in. Use a causal or masked LM."
+            f"{type(unwrapped(model)).__name__} has no language-model head: points can be encoded, but there is no vocabulary to read them "
+            "in. Use a causal or masked language model for that."
         )
-    refuse_unknown_logit_attributes(model)
-    config = text_config(model)
-    scale = float(getattr(config, "logit_scale", None) or 1.0) / float(getattr(config, "logits_scaling", None) or 1.0)
-    head = OutputHead(
-        final_norm=_final_norm(model),
-        transform=_transform(model),
+    with evaluation_mode(model):
+        seen = _watched(model, embeddings)
+        final_norm = seen.trace.chain(seen.before, seen.last)
+        transform = seen.trace.chain(seen.last, seen.entered)
+        if transform is None:
+            raise _not_understood(model)
+        products = _product(embeddings.weight, None, in_turn(transform)(seen.last))
+        bias, scale, soft_cap = _finish(model, embeddings, products, seen.logits)
+    return OutputHead(
+        final_norm=_no_final_norm(model) if final_norm is None else in_turn(final_norm),
+        transform=in_turn(transform),
         weight=embeddings.weight,
-        bias=getattr(embeddings, "bias", None),
+        bias=bias,
         scale=scale,
-        soft_cap=getattr(config, "final_logit_softcapping", None),
+        soft_cap=soft_cap,
     )
-    _check(model, head)
-    return head
 
 
-def refuse_unknown_logit_attributes(model: nn.Module) -> None:
-    """Stop at configuration attributes that speak of logits and are not known here, instead of ignoring them."""
-    for name, value in text_config(model).to_dict().items():
-        if name in _READ_HERE or _HARMLESS.search(name) or not _TOUCHES_LOGITS.search(name):
-            continue
-        if value not in _NEUTRAL:
-            raise ModelError(
-                f"{type(model).__name__} has {name}={value!r} in its configuration, which may change its logits in a way that is not known "
-                "here. A wrong number is worse than a stop; please report the model."
-            )
-
-
-def _final_norm(model: nn.Module) -> Callable[[Tensor], Tensor]:
-    base, blocks = base_model(model), find_blocks(model)
-    for holder in (base, *base.children()):
-        if blocks not in list(holder.children()):
-            continue
-        norm = next((getattr(holder, name) for name in _FINAL_NORM_NAMES if isinstance(getattr(holder, name, None), nn.Module)), None)
-        projection = getattr(holder, "project_out", None)  # OPT-350m narrows its states before the head
-        steps = [module for module in (norm, projection) if module is not None]
-        return nn.Sequential(*steps) if steps else nn.Identity()
-    return nn.Identity()
-
-
-def _transform(model: Any) -> Callable[[Tensor], Tensor]:
-    predictions = getattr(getattr(model, "cls", None), "predictions", None)
-    if predictions is not None and hasattr(predictions, "transform"):  # BERT
-        return predictions.transform
-    head = getattr(model, "lm_head", None)
-    if head is not None and hasattr(head, "dense") and hasattr(head, "layer_norm"):  # RoBERTa
-        return lambda states: head.layer_norm(nn.functional.gelu(head.dense(states)))
-    if isinstance(getattr(model, "head", None), nn.Module) and hasattr(model, "decoder"):  # ModernBERT
-        return model.head
-    return nn.Identity()
-
-
-def _check(model: nn.Module, head: OutputHead) -> None:
-    """Compare with the model on a few tokens; cheap, and it covers what no list of names can."""
-    device = head.weight.device
-    ids = torch.arange(1, 7, device=device).unsqueeze(0) % head.weight.shape[0]
-    raw: list[Any] = []
-    hook = find_blocks(model)[-1].register_forward_hook(lambda module, args, output: raw.append(output))
+def output_embeddings(model: Any) -> Any:
+    """The module whose rows are multiplied with states, or None."""
     try:
-        with evaluation_mode(model):
-            expected = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
-            output = raw[0] if isinstance(raw[0], Tensor) else raw[0][0]
-            found = head.logits(head.head_input(output, inner=True))
+        found = unwrapped(model).get_output_embeddings()  # type: ignore[operator]
+    except (AttributeError, NotImplementedError):
+        return None
+    return found if isinstance(getattr(found, "weight", None), Tensor) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A pass on a few tokens: what the last block gave, the last state, what entered the unembedding, the logits."""
+
+    trace: Trace
+    before: Tensor
+    last: Tensor
+    entered: Tensor
+    logits: Tensor
+
+
+def _watched(model: nn.Module, embeddings: nn.Module) -> _Seen:
+    inner, parts = unwrapped(model), anatomy(model)
+    trace, entered, last = Trace(), [], []
+    before: list[Tensor | None] = []
+    hooks = [
+        embeddings.register_forward_pre_hook(lambda module, args: entered.append(args[0])),
+        # The language model of OPT calls the decoder within its body.
+        *(
+            module.register_forward_hook(lambda module, args, output: last.append(first_tensor(output)))
+            for module in parts.body.modules()
+            if module is parts.body or "input_ids" in inspect.signature(module.forward).parameters
+        ),
+    ]
+    if parts.blocks is not None:
+        hooks.append(parts.blocks[-1].register_forward_hook(lambda module, args, output: before.append(first_tensor(output))))
+    try:
+        with trace.of(inner):
+            logits = run(inner, probe_ids(inner, 6)).logits
     finally:
-        hook.remove()
-    tolerance = 1e-4 if expected.dtype == torch.float32 else 5e-2
-    scale = expected.float().abs().max().clamp(min=1.0)
-    if found.shape != expected.shape or ((found - expected).float().abs().max() / scale) > tolerance:
+        for hook in hooks:
+            hook.remove()
+    if not entered or not last or last[-1] is None or not isinstance(logits, Tensor) or entered[-1].shape[:-1] != last[-1].shape[:-1]:
+        raise _not_understood(model)
+    block: Tensor | None = before[-1] if before else None
+    return _Seen(trace, last[-1] if block is None else block, last[-1], entered[-1], logits)
+
+
+def _product(weight: Tensor, bias: Tensor | None, states: Tensor) -> Tensor:
+    found = states.float() @ weight.float().mT
+    return found if bias is None else found + bias.float()
+
+
+def _finish(model: Any, embeddings: Any, products: Tensor, logits: Tensor) -> tuple[Tensor | None, float, float | None]:
+    """Bias, factor and soft cap that make the model's logits of the products: those among what the model has that come nearest."""
+    wanted = logits.float()
+    if products.shape != wanted.shape:
+        raise _not_understood(model)
+    tolerance = 1e-4 if logits.dtype == torch.float32 else 5e-2
+    best: tuple[float, tuple[Tensor | None, float, float | None]] | None = None
+    for bias in _biases(model, embeddings):
+        shifted = products if bias is None else products + bias.float()
+        for soft_cap in _soft_caps(model):
+            uncapped = wanted if soft_cap is None else soft_cap * torch.atanh((wanted / soft_cap).clamp(-1 + 1e-7, 1 - 1e-7))
+            for scale in _scales(model, shifted, uncapped):
+                found = shifted * scale
+                found = found if soft_cap is None else soft_cap * torch.tanh(found / soft_cap)
+                error = float((found - wanted).abs().max() / wanted.abs().max().clamp(min=1.0))
+                if best is None or error < 0.5 * best[0] - 1e-7:  # what comes first is simpler, or known by name
+                    best = (error, (bias, scale, soft_cap))
+    if best is None or not best[0] <= tolerance:
+        raise _not_understood(model)
+    return best[1]
+
+
+def _biases(model: Any, embeddings: Any) -> list[Tensor | None]:
+    own = getattr(embeddings, "bias", None)
+    n_rows = embeddings.weight.shape[0]
+    named = [(name, tensor) for name, tensor in (*unwrapped(model).named_parameters(), *unwrapped(model).named_buffers()) if "bias" in name]
+    others = [tensor for _, tensor in named if tensor.numel() == n_rows and tensor is not own and bool(tensor.any())]
+    return [own, *([] if own is None else [None]), *(tensor.flatten() for tensor in others)]
+
+
+def _soft_caps(model: Any) -> list[float | None]:
+    found = [value for name, value in text_config(model).to_dict().items() if _CAPS.search(name) and isinstance(value, int | float)]
+    return [*(float(value) for value in found if value and not isinstance(value, bool)), None]
+
+
+def _scales(model: Any, products: Tensor, wanted: Tensor) -> list[float]:
+    """One, numbers of the configuration, and the factor as measured."""
+    measured = float((products.double() * wanted.double()).sum() / products.double().square().sum().clamp(min=1e-30))
+    said: list[float] = []
+    numbers = [
+        float(value)
+        for value in text_config(model).to_dict().values()
+        if isinstance(value, int | float) and not isinstance(value, bool) and value
+    ]
+    for value in numbers:
+        said += [scale for scale in (value, 1 / value) if abs(scale / measured - 1) < 1e-4] if measured else []
+    return list(dict.fromkeys([1.0, *said, measured]))
+
+
+def _no_final_norm(model: nn.Module) -> Step:
+    name = type(unwrapped(model)).__name__
+
+    def refuse(states: Tensor) -> Tensor:
         raise ModelError(
-            f"The head of {type(model).__name__} is not understood: logits worked out from its states differ from its own. "
-            "Points can be encoded, but the vocabulary of this model cannot be read; please report the model."
+            f"What {name} does between its last block and its last state is not a chain of modules, so states of inner layers cannot be "
+            "read through its head. The last state can: layer -1."
         )
+
+    return refuse
+
+
+def _not_understood(model: nn.Module) -> ModelError:
+    named = [
+        f"{name}={value!r}"
+        for name, value in text_config(model).to_dict().items()
+        if _TOUCHES_LOGITS.search(name) and value not in (None, False, 0, 1, 1.0, 0.0, "")
+    ]
+    about = f" (its configuration speaks of {', '.join(named)})" if named else ""
+    return ModelError(
+        f"The head of {type(unwrapped(model)).__name__} is not understood{about}: logits worked out from its states differ from its own. "
+        "Points can be encoded, but the vocabulary of this model cannot be read; please report the model."
+    )

@@ -8,11 +8,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from lexframe.exceptions import InputError, VocabularyError
+from lexframe.exceptions import InputError, ModelError, VocabularyError
 from lexframe.spaces.base import HeadIntervention, Intervention, Progress, Representation, TokenStates, resolve_layer
-from lexframe.spaces.batching import encode_batches
+from lexframe.spaces.batching import Together, encode_batches, length_batches
+from lexframe.spaces.language_model.anatomy import unwrapped
 from lexframe.spaces.language_model.interventions import moves_in_force, set_moves
-from lexframe.spaces.language_model.layers import evaluation_mode, find_blocks, read_states
+from lexframe.spaces.language_model.layers import evaluation_mode, n_layers, read_states
+from lexframe.spaces.language_model.neighbors import together
 from lexframe.spaces.language_model.output_head import OutputHead, output_head
 from lexframe.spaces.language_model.prefix import Prefix
 from lexframe.spaces.pooling import Pooling, pooling_function
@@ -43,7 +45,7 @@ class ModelReader:
 
     def __init__(self, name: str, model: Any, tokenization: Tokenization):
         self.name, self.model, self.tokenization = name, model, tokenization
-        self.n_layers = len(find_blocks(model))
+        self.n_layers = n_layers(model)
 
     @property
     def interventions(self) -> tuple[Intervention, ...]:  # noqa: D102  see the class
@@ -72,16 +74,27 @@ class ModelReader:
         return output_head(self.model)
 
     @property
+    def together(self) -> Together:
+        """Which texts go through the model in one pass; tried on a few tokens when it is first asked for."""
+        return together(self.model)
+
+    @cached_property
+    def n_ids(self) -> int:
+        """Ids up to the highest that the tokenizer gives; ids below it that mean nothing are counted too."""
+        return max(self.tokenization.tokenizer.get_vocab().values(), default=-1) + 1
+
+    @property
     def n_vocab(self) -> int:
-        """Vocabulary items the tokenizer knows; rows that only pad the head are left out."""
-        return min(len(self.tokenization.tokenizer), self.head.weight.shape[0])
+        """Vocabulary items up to the last that the tokenizer knows; rows behind it, which only pad the head, are left out."""
+        return min(self.n_ids, self.head.weight.shape[0])
 
     def as_tensor(self, points: np.ndarray) -> torch.Tensor:
         """Points where the head is, in its precision."""
         return torch.from_numpy(np.ascontiguousarray(points)).to(self.device, self.head.weight.dtype)
 
     def batch(self, texts: Sequence[TokenizedText]) -> Batch:
-        """Ids padded on the right, with their masks, where the model is."""
+        """Ids padded on the right, with their masks, where the model is; a ModelError where the model has no row for an id."""
+        refuse_ids(self.model, max(int(text.ids.max()) for text in texts))
         return pad_batch(texts, padding_id=padding_id(self.tokenization.tokenizer, self.model), device=self.device)
 
     def asked(self, representations: Sequence[Representation]) -> list[Asked]:
@@ -99,16 +112,20 @@ class ModelReader:
     ) -> np.ndarray:
         """Points of texts, at least one, in one pass that stops at the deepest layer; shape (n_texts, n_asked, n_dims)."""
         tokenized = self.tokenization(texts, spans=spans)
+        refuse_ids(self.model, max(int(text.ids.max()) for text in tokenized))
+        company = self.together
         with evaluation_mode(self.model):
             # The last token of a beginning that is read once is the last of no text.
-            shared = not (self.interventions or self.head_interventions)
+            shared = company is Together.PADDED and not (self.interventions or self.head_interventions)
             prefix = Prefix.of(self.model, [text.ids for text in tokenized], [layer for layer, _ in asked], self.device) if shared else None
 
             def forward(part: list[TokenizedText]) -> np.ndarray:
                 return self._pooled(self.batch(part), asked, prefix)
 
             n_shared = prefix.n_tokens if prefix else 0
-            return encode_batches(tokenized, forward, device=self.device, n_shared=n_shared, most_texts=batch_size, progress=progress)
+            return encode_batches(
+                tokenized, forward, device=self.device, n_shared=n_shared, most_texts=batch_size, together=company, progress=progress
+            )
 
     def _pooled(self, batch: Batch, asked: Sequence[Asked], prefix: Prefix | None) -> np.ndarray:
         layers = [layer for layer, _ in asked]
@@ -118,7 +135,9 @@ class ModelReader:
             states = prefix.read_after(self.model, batch.ids[:, prefix.n_tokens :], batch.mask, layers)
         pooled = [pool(states[layer].float(), batch.mask, batch.span) for layer, pool in asked]
         refuse_widths(layers, [tensor.shape[-1] for tensor in pooled])
-        return torch.stack(pooled, dim=1).cpu().numpy()
+        points = torch.stack(pooled, dim=1).cpu().numpy()
+        refuse_infinite(self.name, layers, points, next(self.model.parameters()).dtype)
+        return points
 
     def token_states(self, texts: Sequence[str], layers: Sequence[int] | None) -> list[TokenStates]:
         """States of every token of some texts, in one pass."""
@@ -126,21 +145,22 @@ class ModelReader:
         tokenized = self.tokenization(texts)
         if not tokenized:
             return []
-        batch = self.batch(tokenized)
-        with evaluation_mode(self.model):
-            read = read_states(self.model, batch.ids, batch.mask, chosen)
-        refuse_widths(chosen, [read[layer].shape[-1] for layer in chosen])
-        states = np.stack([read[layer].float().cpu().numpy() for layer in chosen])
         tokenizer, template = self.tokenization.tokenizer, self.tokenization.template
-        return [
-            TokenStates(
-                tokens=tuple(token_texts_of(tokenizer, text.ids.tolist(), text=template.fill(texts[row]))),
-                ids=tuple(text.ids.tolist()),
-                layers=tuple(chosen),
-                states=np.ascontiguousarray(states[:, row, : len(text.ids)]),
-            )
-            for row, text in enumerate(tokenized)
-        ]
+        lengths = np.array([len(text.ids) for text in tokenized])
+        found: dict[int, TokenStates] = {}
+        for rows in length_batches(lengths, most_tokens=2**62, together=self.together):
+            batch = self.batch([tokenized[row] for row in rows])
+            with evaluation_mode(self.model):
+                read = read_states(self.model, batch.ids, batch.mask, chosen)
+            refuse_widths(chosen, [read[layer].shape[-1] for layer in chosen])
+            states = np.stack([read[layer].float().cpu().numpy() for layer in chosen])
+            for place, row in enumerate(rows.tolist()):
+                ids = tokenized[row].ids.tolist()
+                own = np.ascontiguousarray(states[:, place, : len(ids)])
+                refuse_infinite(self.name, chosen, own.swapaxes(0, 1), next(self.model.parameters()).dtype)
+                words = token_texts_of(tokenizer, ids, text=template.fill(texts[row]))
+                found[row] = TokenStates(tuple(words), tuple(ids), tuple(chosen), own)
+        return [found[row] for row in range(len(tokenized))]
 
     def word_ids(self, word: str) -> tuple[int, ...]:
         """Ids of `word` as it continues a text: with a blank before it where the tokenizer marks word beginnings."""
@@ -155,6 +175,25 @@ class ModelReader:
     def token_texts(self, ids: Iterable[int]) -> list[str]:
         """What vocabulary items look like in a text, blanks included."""
         return token_texts(self.tokenization.tokenizer, ids)
+
+
+def refuse_ids(model: nn.Module, largest: int) -> None:
+    """Stop at ids that the embedding of a model has no row for."""
+    embeddings = unwrapped(model).get_input_embeddings()  # type: ignore[operator]
+    n_rows = getattr(embeddings, "num_embeddings", None)
+    if n_rows is not None and largest >= n_rows:
+        raise ModelError(
+            f"The tokenizer gives the id {largest}, but {type(model).__name__} has rows for {n_rows} tokens. Use the tokenizer of this "
+            "model, or give it rows for added tokens (model.resize_token_embeddings)."
+        )
+
+
+def refuse_infinite(name: str, layers: Sequence[int], points: np.ndarray, dtype: torch.dtype) -> None:
+    """Stop at states that are no numbers; shape (n, n_layers, n_dims)."""
+    finite = np.isfinite(points).all(axis=(0, 2))
+    if not finite.all():
+        advice = "open it with dtype float32 or bfloat16" if dtype == torch.float16 else "its weights are damaged, or training diverged"
+        raise ModelError(f"{name} gives states at layer {layers[int(finite.argmin())]} that are not finite numbers in {dtype}: {advice}.")
 
 
 def padding_id(tokenizer: Any, model: nn.Module) -> int:

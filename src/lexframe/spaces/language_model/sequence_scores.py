@@ -14,7 +14,10 @@ from torch import nn
 
 from lexframe.exceptions import InputError, ModelError
 from lexframe.spaces.base import Progress
+from lexframe.spaces.batching import Together
+from lexframe.spaces.language_model.anatomy import known_arguments
 from lexframe.spaces.language_model.layers import evaluation_mode
+from lexframe.spaces.language_model.neighbors import together
 
 _IGNORED = -100
 _MAX_LOGITS = 1 << 24
@@ -106,7 +109,7 @@ def sequence_log_probabilities(
     pieces.sort(key=lambda piece: (piece[1].first - piece[1].start, piece[1].stop - piece[1].start), reverse=True)
     totals = np.zeros(len(sequences))
     with evaluation_mode(model):
-        for batch in progress(_batches(pieces, min(batch_tokens, _MAX_LOGITS // n_vocab))):
+        for batch in progress(_batches(pieces, min(batch_tokens, _MAX_LOGITS // n_vocab), together(model))):
             scores = _window_log_probabilities(model, [(sequences[number], window) for number, window in batch])
             np.add.at(totals, [number for number, _ in batch], scores)
     if not np.isfinite(totals).all():
@@ -122,13 +125,14 @@ def _check_windows(model: nn.Module, context: int, stride: int) -> None:
         raise InputError(f"context is {context}, but the model takes {longest} tokens at most. Ask for a context of {longest} or less.")
 
 
-def _batches(pieces: Sequence[tuple[int, Window]], batch_tokens: int) -> list[list[tuple[int, Window]]]:
+def _batches(pieces: Sequence[tuple[int, Window]], batch_tokens: int, company: Together) -> list[list[tuple[int, Window]]]:
     """Split at changes of the number of unscored inputs, and where a batch, padded, would exceed its tokens."""
     batches: list[list[tuple[int, Window]]] = []
     unscored = longest = 0
     for number, window in pieces:
         skipped, length = window.first - window.start, window.stop - window.start
-        if not batches or skipped != unscored or (len(batches[-1]) + 1) * longest > batch_tokens:
+        apart = company is Together.ALONE or (company is Together.EQUAL_LENGTHS and length != longest)
+        if not batches or apart or skipped != unscored or (len(batches[-1]) + 1) * longest > batch_tokens:
             batches.append([])
             unscored, longest = skipped, length  # the first is the longest: pieces are sorted
         batches[-1].append((number, window))
@@ -148,12 +152,11 @@ def _window_log_probabilities(model: nn.Module, batch: Sequence[tuple[Int[np.nda
         mask[row, :n_inputs] = 1
         targets[row, :n_inputs] = ids[window.start + 1 : window.stop + 1]
     device = next(model.parameters()).device
+    asked = {"use_cache": False, "logits_to_keep": torch.arange(skipped, length, device=device)}
     logits = model(
-        input_ids=torch.from_numpy(inputs).to(device),
-        attention_mask=torch.from_numpy(mask).to(device),
-        use_cache=False,
-        logits_to_keep=torch.arange(skipped, length, device=device),
+        input_ids=torch.from_numpy(inputs).to(device), attention_mask=torch.from_numpy(mask).to(device), **known_arguments(model, asked)
     ).logits
+    logits = logits if logits.shape[1] == length - skipped else logits[:, skipped:]
     wanted = torch.from_numpy(targets[:, skipped:]).to(device)
     nats = nn.functional.cross_entropy(logits.float().flatten(0, 1), wanted.flatten(), ignore_index=_IGNORED, reduction="none")
     return -nats.view(wanted.shape).double().sum(1).cpu().numpy()

@@ -26,6 +26,7 @@ from lexframe.spaces.base import (
     resolve_layer,
 )
 from lexframe.spaces.base.training import TrainableSpace
+from lexframe.spaces.batching import Together
 from lexframe.spaces.decoding import Decoding
 from lexframe.spaces.language_model.generation import write_on
 from lexframe.spaces.language_model.heads import LanguageModelHeads, head_interventions_hash
@@ -33,9 +34,10 @@ from lexframe.spaces.language_model.interventions import intervening, interventi
 from lexframe.spaces.language_model.layers import evaluation_mode, longest_input
 from lexframe.spaces.language_model.lens import LanguageModelLens
 from lexframe.spaces.language_model.next_tokens import LanguageModelNextTokens
+from lexframe.spaces.language_model.opening import open_language_model, refuse_packed
+from lexframe.spaces.language_model.output_head import output_embeddings
 from lexframe.spaces.language_model.reading import ModelReader
 from lexframe.spaces.language_model.training import LanguageModelNetwork
-from lexframe.spaces.loading import language_model_class, load_config, load_tokenizer, load_weights, resolve_model
 from lexframe.spaces.pooling import pooling_function
 from lexframe.spaces.templates import CHAT, PLACEHOLDER, Template, chat_template
 from lexframe.spaces.tokenization import Tokenization, tokenizer_hash
@@ -100,16 +102,14 @@ class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, TrainableSpace,
     ):
         if isinstance(model, str):
             self.model_name = model
-            source = resolve_model(model)
-            config = load_config(source, revision=revision, trust_remote_code=trust_remote_code)
-            tokenizer = tokenizer or load_tokenizer(source, revision=revision, trust_remote_code=trust_remote_code)
-            model = load_weights(
-                language_model_class(config, source), source, dtype=dtype, revision=revision, trust_remote_code=trust_remote_code
-            ).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+            model, tokenizer = open_language_model(
+                model, tokenizer=tokenizer, device=device, dtype=dtype, revision=revision, trust_remote_code=trust_remote_code
+            )
         else:
             if tokenizer is None:
                 raise InputError("A loaded model needs its tokenizer: pass tokenizer=AutoTokenizer.from_pretrained(...).")
             self.model_name = getattr(model.config, "name_or_path", "") or type(model).__name__
+        refuse_packed(model)
         self.model: nn.Module = model
         self.tokenizer = tokenizer
         self.pooling = pooling
@@ -150,7 +150,7 @@ class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, TrainableSpace,
 
     @property
     def n_vocab(self) -> int:
-        """Vocabulary items the tokenizer knows; rows that only pad the head are left out."""
+        """Vocabulary items up to the last that the tokenizer knows; rows behind it only pad the head."""
         return self._reader.n_vocab
 
     @property
@@ -296,6 +296,7 @@ class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, TrainableSpace,
                 )
         reader = self._reader
         before = reader.interventions
+        _ = reader.together
         with suppress(ModelError):  # a body without a head moves as well; a head is checked against states that nobody moves
             _ = reader.head
         with intervening(self.model, resolved):
@@ -324,9 +325,14 @@ class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, TrainableSpace,
             [text.ids for text in bare(list(prompts))],
             max_new_tokens=max_new_tokens,
             longest=self.tokenization.max_length,
-            decoding=Decoding(temperature, top_p, seed, batch_size),
+            decoding=Decoding(temperature, top_p, seed, 1 if self._reader.together is Together.ALONE else batch_size),
             progress=progress,
         )
+
+    @property
+    def together(self) -> str:
+        """Which texts go through the model in one pass: ``any``, ``those of one length``, or ``none``; tried on a few tokens."""
+        return self._reader.together.value
 
     def word_ids(self, word: str) -> tuple[int, ...]:
         """Ids of `word` as it continues a text: with a blank before it where the tokenizer marks word beginnings."""
@@ -367,9 +373,9 @@ class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, TrainableSpace,
 
     @property
     def predicts_next_token(self) -> bool:
-        """Whether neither the class of the model nor its configuration is that of a masked language model."""
+        """Whether it has a head, and neither its class nor its configuration is that of a masked language model."""
         names = (type(self.model).__name__, *(getattr(self.model.config, "architectures", None) or ()))
-        return not any("ForMaskedLM" in name for name in names)
+        return output_embeddings(self.model) is not None and not any("ForMaskedLM" in name for name in names)
 
     def prompt_reader(self, template: Template | None = None, *, truncation: str = "left") -> "LanguageModelSpace":
         """A second space on the same loaded model, at its last state; see :meth:`PromptSpace.prompt_reader`."""

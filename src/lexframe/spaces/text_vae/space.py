@@ -15,7 +15,7 @@ from lexframe.provenance import SpaceFingerprint
 from lexframe.spaces.base import LatentVariableSpace, OpenableSpace, Posterior, Progress
 from lexframe.spaces.decoding import Decoding
 from lexframe.spaces.language_model.layers import evaluation_mode
-from lexframe.spaces.loading import EMBEDDED_VAE
+from lexframe.spaces.loading import EMBEDDED_VAE, chosen_device
 from lexframe.spaces.text_vae.decoding import write_from
 from lexframe.spaces.text_vae.files import TRAINING_ONLY, TextVAEModel, load_text_vae
 from lexframe.spaces.text_vae.network import token_log_probabilities
@@ -51,7 +51,7 @@ class TextVAESpace(LatentVariableSpace, OpenableSpace):
         self.model_name = model if isinstance(model, str) else "a text VAE in memory"
         if isinstance(model, str):
             model = load_text_vae(model)
-            model.network.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+            model.network.to(chosen_device(device))
         self.model: TextVAEModel = model
         if not model.network.shape.n_latent:
             raise InputError(
