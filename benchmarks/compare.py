@@ -26,7 +26,9 @@ from lexframe.spaces import Space, open_space
 from lexframe.spaces.registry import recognized_kind
 
 SETS = ("trec", "subj", "agnews", "carer", "mr", "sst5", "mrpc")
-FROZEN = {"vocabulary", "prompts", "points"}
+FROZEN = {"vocabulary", "texts", "prompts", "points"}
+VARIANTS = ("posterior-labels-only", "posterior-own-points")
+"""Of posterior calibration, with its prior; without it, it is a rival like any other: logistic regression that reads as much."""
 TUNED = ("lora", "ia3")
 PARTS = {  # methods, labels a class, draws: what reads or trains the model for every cell gets fewer cells
     "points": [("quick,posterior-labels-only,posterior-without-prior", "0,1,4,16,64,256,all", 5)],
@@ -147,7 +149,7 @@ def claims(results: dict[str, ComparisonResult]) -> list[Statement]:
         present = [
             m
             for m in first.methods
-            if not m.startswith("posterior") and all(result.select("model", m, shots) for result in results.values())
+            if m not in ("posterior", *VARIANTS) and all(result.select("model", m, shots) for result in results.values())
         ]
         frozen = [method for method in present if first.families[method] in FROZEN]
         if not frozen:  # without labels nothing but the prior can be had from a sentence encoder
@@ -164,7 +166,7 @@ def claims(results: dict[str, ComparisonResult]) -> list[Statement]:
             found += judged(title, value, Goal(at_least=0), commonest(results, best, shots))
     tables = {name: means({name: result}) for name, result in results.items()}  # by set, over the numbers of labels that both have
     leads = pd.DataFrame({name: (table.loc["posterior"] - table).mean(axis=1) for name, table in tables.items()})
-    rivals = leads[[not name.startswith("posterior") for name in leads.index]]
+    rivals = leads[[name not in ("posterior", *VARIANTS) for name in leads.index]]
     rival = str(rivals.mean(axis=1).idxmin())
     chance = [np.bincount(one.truth).max() / len(one.truth) - tables[name].loc[rival].mean() for name, one in results.items()]
     title = f"posterior minus the strongest rival ({rival}), accuracy, mean over sets and numbers of labels"

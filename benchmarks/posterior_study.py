@@ -1,133 +1,208 @@
-"""How posterior calibration was chosen: each of its parts changed or left out, on texts of training files alone.
+"""Posterior calibration with the names of the labels, with random words in their place, and with no scores at all.
 
-    python benchmarks/posterior_study.py [--quick] [--model embedded]
+    python benchmarks/posterior_study.py --part report [--model embedded] [--sets dbpedia14,desk] [--quick]
+    python benchmarks/posterior_study.py --part design --constants
 
-From each set's training file 4,000 texts are drawn: labels come from 3,000 of them, the rest of which are the unlabeled texts, and the
-other 1,000 are tested on. No test file is opened.
+Constants are chosen on the sets of DESIGN, on texts of training files alone; the sets of REPORT had no part in any choice (see
+posterior_sets.py). All variants see the same labels, the same texts without labels and the same features. Cells are kept under --out, a
+file a set, so that sets can be measured one by one; the last run puts them together.
 """
 
 import argparse
-from collections.abc import Callable
+import collections
+import gzip
+import json
+import re
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 from unittest import mock
 
 import numpy as np
 import pandas as pd
 
-from common import Control, Goal, Statement, finish, judged
-from compare import SETS, open_model, read_set
+from common import RESULTS, SHARED, Claim, Control, Figure, Goal, finish, judged
 from lexframe.adaptation.draws import draw_labels
-from lexframe.adaptation.methods import make_methods
-from lexframe.adaptation.problem import EncodedTexts, Problem
-from lexframe.adaptation.task import reader_of
+from lexframe.files import write_text
 from lexframe.instruments import PosteriorCalibration
-from lexframe.instruments.classifiers import posterior_calibration, posterior_mode, zero_shot_prior
-from lexframe.intervals import t_interval
-from lexframe.spaces.base import Space, VocabularySpace
+from lexframe.instruments.classifiers import posterior_calibration, prior_trust, zero_shot_prior
+from lexframe.instruments.classifiers.prior_trust import PriorTrust
+from lexframe.intervals import Estimate, t_interval
+from lexframe.spaces.base import VocabularySpace
+from posterior_sets import DESIGN, REPORT, StudySet, open_study_model, study_set
 
-SHOTS = (0, 1, 4, 16, 64)
-SHIPPED = "as shipped"
+SHOTS = (1, 4, 16, 64)
+NAMES, RANDOM, NONE = "label names", "random words", "no scores"
+TRUSTED = "always trusted"
+N_POOL, N_TEST = 2000, 600
 CONSTANTS: dict[str, dict[str, float]] = {
-    SHIPPED: {},
-    "temperature of smoothing 0.125": {"SMOOTHING_TEMPERATURE": 0.125},
-    "temperature of smoothing 0.5": {"SMOOTHING_TEMPERATURE": 0.5},
-    "temperature of smoothing 1": {"SMOOTHING_TEMPERATURE": 1.0},
-    "half smoothing at 200 texts": {"ROWS_OF_HALF_SMOOTHING": 200},
+    "odds of 1": {"LOG_ODDS": 0.0},
+    "odds of exp(-1)": {"LOG_ODDS": 1.0},
+    "odds of exp(-3)": {"LOG_ODDS": 3.0},
+    "no prior on the precision": {"LOG_PRECISION_SPREAD": 1e6},
+    "variances as they are": {"VARIANCE_PRIOR": 0.0},
     "no smoothing": {"ROWS_OF_HALF_SMOOTHING": float("inf")},
-    "trust 0.5 +- 0.5": {"TRUST": 0.5, "TRUST_SPREAD": 0.5},
-    "precision of W around 10": {"LOG_PRECISION": float(np.log(10.0))},
-    "precision of W around 40": {"LOG_PRECISION": float(np.log(40.0))},
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="two sets, one draw, 400 texts")
+    parser.add_argument("--quick", action="store_true", help="two sets, one draw, 300 texts")
+    parser.add_argument("--part", choices=("design", "report"), default="report")
+    parser.add_argument("--constants", action="store_true", help="each constant changed, in place of the three kinds of scores")
     parser.add_argument("--model", default="embedded")
-    parser.add_argument("--draws", type=int, default=4)
-    parser.add_argument("--out", type=Path, default=Path("runs/posterior_study"), help="where points are kept")
+    parser.add_argument("--sets", help="those of the part, unless given")
+    parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--shots", default=",".join(map(str, SHOTS)))
+    parser.add_argument("--texts", type=int, default=N_POOL, help="training texts of a set")
+    parser.add_argument("--tests", type=int, default=N_TEST)
+    parser.add_argument("--out", type=Path, default=Path("runs/posterior_study"), help="where points and cells are kept")
     options = parser.parse_args()
-    sets, n_draws, n_texts = (SETS[:2], 1, 400) if options.quick else (SETS, options.draws, 4000)
-    all_shots = (0, 4) if options.quick else SHOTS
-    space = open_model(options.model)
-    rows = []
+    if options.part == "report" and options.constants:
+        raise SystemExit("Constants are looked at on the sets of --part design alone.")
+    sets = options.sets.split(",") if options.sets else {"design": DESIGN, "report": REPORT}[options.part]
+    if options.quick:
+        sets, options.draws, options.shots, options.texts, options.tests = sets[:2], 1, "1,4", 200, 100
+    space = open_study_model(options.model)
+    tag = Path(options.model).name
+    kind = "constants" if options.constants else "scores"
     for name in sets:
-        table = read_set(name, "train")
-        assert table.labels is not None
-        order = np.random.default_rng(99).permutation(len(table))[:n_texts]
-        labels = tuple(sorted(set(table.labels)))
-        y = np.searchsorted(labels, [table.labels[i] for i in order])
-        encoded = EncodedTexts(reader_of(space, options.out), [table.texts[i] for i in order])
-        n_pool = 3 * len(order) // 4
-        for variant, predict in variants(space).items():
-            for shots in all_shots:
-                for seed in range(n_draws if shots else 1):
-                    drawn = draw_labels(y[:n_pool], shots, seed)
-                    problem = Problem(
-                        encoded, labels, {label: [label] for label in labels}, drawn, y[drawn], np.setdiff1d(np.arange(n_pool), drawn), seed
-                    )
-                    probabilities = predict(problem, np.arange(n_pool, len(order)))
-                    if probabilities is not None:
-                        accuracy = float(np.mean(probabilities.argmax(axis=1) == y[n_pool:]))
-                        rows.append({"set": name, "variant": variant, "shots": shots, "draw": seed, "accuracy": accuracy})
+        cells = options.out / f"{tag}-{kind}-{name}{'-quick' if options.quick else ''}.csv"
+        if not cells.exists() or options.quick:
+            study = study_set(name, space, options.out / tag, n_pool=options.texts, n_test=options.tests)
+            shots = [int(shot) for shot in options.shots.split(",")]
+            rows = measured(study, shots, options.draws, center=isinstance(space, VocabularySpace), constants=options.constants)
+            write_text(cells, pd.DataFrame(rows).to_csv(index=False))
         print(name, flush=True)
-    table = pd.DataFrame(rows)
-    print(table.pivot_table(index="variant", columns="shots", values="accuracy", sort=False).round(4))
-    kept = "posterior_study" if options.model == "embedded" else "posterior_study-minilm"
-    finish(claims(table), keep_as=None if options.quick else kept)
+    found = sorted(options.out.glob(f"{tag}-{kind}-*{'-quick' if options.quick else ''}.csv"))
+    table = pd.concat([pd.read_csv(path) for path in found if options.quick == path.stem.endswith("-quick")])
+    table = table[table.set.isin(DESIGN if options.part == "design" else REPORT)]
+    print(table.pivot_table(index="variant", columns="shots", values=["accuracy", "log_loss"], sort=False).round(4).to_string())
+    name = f"posterior_{'constants' if options.constants else 'study'}-{options.part}-{tag}"
+    if not options.quick:
+        means = table.groupby(["set", "variant", "shots"], sort=False).mean(numeric_only=True).drop(columns="draw").round(4)
+        write_text(RESULTS / f"{name}-means.csv", means.reset_index().to_csv(index=False))
+    statements = of_constants(table) if options.constants else of_scores(table)
+    finish(statements, keep_as=None if options.quick else name)
 
 
-def variants(space: Space) -> dict[str, Callable[[Problem, np.ndarray], np.ndarray | None]]:
-    """What gives probabilities of the test rows, or None where it cannot be fitted."""
+def measured(
+    study: StudySet, all_shots: Sequence[int], n_draws: int, *, center: bool, constants: bool
+) -> list[dict[str, str | int | float]]:
+    """A row a variant, number of labels and draw."""
+    rows = []
+    n_labels = len(study.labels)
+    points = np.concatenate(study.encoded.blocks(), axis=1)
+    names = study.encoded.label_scores([[label] for label in study.labels])
+    strange = random_words(n_draws * n_labels)
+    others = np.split(study.encoded.label_scores([[word] for word in strange]), n_draws, axis=1)
+    for shots in all_shots:
+        for draw in range(n_draws):
+            drawn = draw_labels(study.y[: study.n_pool], shots, draw)
+            rest = np.setdiff1d(np.arange(study.n_pool), drawn)
 
-    def of_method(name: str) -> Callable[[Problem, np.ndarray], np.ndarray | None]:
-        (method,) = make_methods(name)
-        return lambda problem, test: None if problem.shots < method.least_shots else method.fit(problem).predict_proba(test)
+            def fit(scores: np.ndarray | None, drawn: np.ndarray = drawn, rest: np.ndarray = rest, draw: int = draw) -> dict[str, float]:
+                X = points if scores is None else np.concatenate([scores, points], axis=1)
+                labels = None if scores is None else list(range(n_labels))
+                blocks = [block.shape[1] for block in study.encoded.blocks()]
+                estimator = PosteriorCalibration(labels, blocks=blocks, center_prior=center, random_state=draw)
+                estimator.fit(X[drawn], study.y[drawn], X[rest])
+                return judged_on(estimator, X[study.test], study.y[study.test])
 
-    def with_constants(changed: dict[str, float]) -> Callable[[Problem, np.ndarray], np.ndarray]:
-        def predict(problem: Problem, test: np.ndarray) -> np.ndarray:
-            with ExitStack() as stack:
-                for name, value in changed.items():
-                    home = next(module for module in (posterior_calibration, posterior_mode, zero_shot_prior) if name in vars(module))
-                    stack.enter_context(mock.patch.object(home, name, value))
-                return posterior(problem, test)
-
-        return predict
-
-    found: dict[str, Callable[[Problem, np.ndarray], Any]] = {name: with_constants(changed) for name, changed in CONSTANTS.items()}
-    found["centring the other way"] = lambda problem, test: posterior(problem, test, turned=True)
-    others = ("posterior-labels-only", "posterior-without-prior", "posterior-own-points", "batch-calibration", "class-mean", "logistic")
-    return found | {name: of_method(name) for name in others if make_methods(name)[0].obstacle(space) is None}
-
-
-def posterior(problem: Problem, test: np.ndarray, *, turned: bool = False) -> np.ndarray:
-    """Posterior calibration on all blocks; `turned` centres the scores of a sentence encoder and not those of a language model."""
-    X = np.concatenate([problem.encoded.label_scores(problem.words()), *problem.encoded.blocks()], axis=1)
-    estimator = PosteriorCalibration(
-        list(range(problem.n_labels)),
-        blocks=[block.shape[1] for block in problem.encoded.blocks()],
-        center_prior=isinstance(problem.space, VocabularySpace) != turned,
-        random_state=problem.seed,
-    )
-    return estimator.fit(X[problem.rows], problem.y, X[problem.unlabeled]).predict_proba(X[test])
+            for variant, made in variants(fit, names, others[draw], constants=constants).items():
+                rows.append({"set": study.name, "variant": variant, "shots": shots, "draw": draw, **made()})
+    return rows
 
 
-def claims(table: pd.DataFrame) -> list[Statement]:
-    """What ships minus each variant, mean over the numbers of labels that both have; intervals over sets.
+def variants(
+    fit: Callable[[np.ndarray | None], dict[str, float]], names: np.ndarray, strange: np.ndarray, *, constants: bool
+) -> dict[str, Callable[[], dict[str, float]]]:
+    """What is measured on one draw."""
 
-    The control is what ships against itself on other draws of labels: even draws minus odd ones.
-    """
-    wide = table.pivot_table(index=["set", "shots"], columns="variant", values="accuracy", sort=False)
-    shipped = table[(table.variant == SHIPPED) & (table.shots != 0)]
-    by_draw = shipped.assign(odd=shipped.draw % 2).pivot_table(index="set", columns="odd", values="accuracy")
-    itself = (by_draw[0] - by_draw[1]).to_numpy() if by_draw.shape[1] == 2 else [np.nan]
-    control = Control("the same on other draws", t_interval(itself, unit="sets"))
-    found: list[Statement] = []
-    for variant in (name for name in wide.columns if name != SHIPPED):
-        lead = (wide[SHIPPED] - wide[variant]).dropna().groupby("set").mean().to_numpy()
-        found += judged(f"{SHIPPED} minus {variant}, accuracy, training files", t_interval(lead, unit="sets"), Goal(above=0), control)
+    def changed(scores: np.ndarray | None, values: dict[str, float]) -> dict[str, float]:
+        with ExitStack() as stack:
+            for name, value in values.items():
+                home = next(module for module in (posterior_calibration, prior_trust, zero_shot_prior) if name in vars(module))
+                stack.enter_context(mock.patch.object(home, name, value))
+            return fit(scores)
+
+    def trusted(scores: np.ndarray) -> dict[str, float]:
+        with mock.patch.object(posterior_calibration, "prior_trust", return_value=PriorTrust(1.0, 1.0)):
+            return fit(scores)
+
+    if constants:
+        found = {"as shipped": lambda: fit(names), "as shipped, random words": lambda: fit(strange)}
+        for variant, values in CONSTANTS.items():
+            found[variant] = lambda values=values: changed(names, values)
+            if "odds" in variant:
+                found[f"{variant}, random words"] = lambda values=values: changed(strange, values)
+        return found
+    return {
+        NONE: lambda: fit(None),
+        NAMES: lambda: fit(names),
+        RANDOM: lambda: fit(strange),
+        f"{NAMES}, {TRUSTED}": lambda: trusted(names),
+        f"{RANDOM}, {TRUSTED}": lambda: trusted(strange),
+    }
+
+
+def judged_on(estimator: PosteriorCalibration, X: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    probabilities = estimator.predict_proba(X)
+    columns = np.searchsorted(estimator.classes_, y)
+    return {
+        "accuracy": float(np.mean(estimator.classes_[probabilities.argmax(axis=1)] == y)),
+        "log_loss": float(-np.log(np.maximum(probabilities[np.arange(len(y)), columns], 1e-12)).mean()),
+        "trust": estimator.trust_,
+        "prior_probability": estimator.prior_probability_,
+        "precision": estimator.precision_,
+    }
+
+
+def random_words(n: int) -> list[str]:
+    """Words of image captions, which have nothing to do with any set; as labels they mean nothing."""
+    with gzip.open(SHARED / "data" / "coco_captions" / "train.jsonl.gz", "rt", encoding="utf-8") as lines:
+        counts = collections.Counter(word for line in lines for word in re.findall("[a-z]{3,}", json.loads(line)["text"]))
+    frequent = sorted(word for word, count in counts.items() if count >= 10)
+    return np.random.default_rng(1000).choice(frequent, n, replace=False).tolist()
+
+
+def difference(table: pd.DataFrame, one: str, other: str, shots: int, value: str = "accuracy") -> Estimate:
+    """Between two variants on the same draws; the interval is over sets."""
+    wide = table[table.shots == shots].pivot_table(index=["set", "draw"], columns="variant", values=value)
+    return t_interval((wide[one] - wide[other]).groupby("set").mean().to_numpy(), unit="sets")
+
+
+def of_scores(table: pd.DataFrame) -> list[Claim | Figure]:
+    """What the prior does, where it is of use and where it is not."""
+    found: list[Claim | Figure] = []
+    for shots in sorted(table.shots.unique()):
+        harm = difference(table, RANDOM, NONE, shots)
+        control = Control("the same, always trusted", difference(table, f"{RANDOM}, {TRUSTED}", NONE, shots))
+        title = f"random words minus no scores at {shots} labels a class, accuracy"
+        # With many labels even scores that are always trusted do no harm: there is nothing to claim.
+        found += judged(title, harm, Goal(at_least=-0.005), control) if shots <= 4 else [Figure(title, harm)]
+        gain = difference(table, NAMES, NONE, shots)
+        title = f"label names minus no scores at {shots} labels a class, accuracy"
+        found += judged(title, gain, Goal(above=0), Control("random words", harm)) if shots <= 4 else [Figure(title, gain)]
+        found.append(
+            Figure(
+                f"label names minus the same always trusted at {shots} labels a class, accuracy",
+                difference(table, NAMES, f"{NAMES}, {TRUSTED}", shots),
+            )
+        )
+    return found
+
+
+def of_constants(table: pd.DataFrame) -> list[Figure]:
+    """What ships minus each change, in accuracy and in nats."""
+    found = []
+    for variant in (name for name in table.variant.unique() if not name.startswith("as shipped")):
+        base = "as shipped, random words" if variant.endswith("random words") else "as shipped"
+        for shots in sorted(table.shots.unique()):
+            for value in ("accuracy", "log_loss"):
+                found.append(
+                    Figure(f"{base} minus {variant} at {shots} labels a class, {value}", difference(table, base, variant, shots, value))
+                )
     return found
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lexframe.linalg import cosine, gram_matrix, invert_gram, metric_root, rows_by_class, softmax, unit_rows
+from lexframe.linalg import cosine, folds_by_class, gram_matrix, invert_gram, metric_root, rows_by_class, softmax, unit_rows
 
 shapes = st.tuples(st.integers(1, 40), st.integers(1, 8), st.integers(0, 2**32 - 1))
 
@@ -115,3 +115,34 @@ def test_a_part_by_class_keeps_shares_and_never_fails(rng):
     assert rows_by_class(y, 1000, seed=0).tolist() == list(range(1000))
     assert len(rows_by_class(np.arange(50), 7, seed=0)) == 7  # fewer rows than classes
     assert len(rows_by_class(y[:0], 7, seed=0)) == 0
+
+
+def test_a_part_by_class_keeps_rows_of_rare_classes():
+    y = np.repeat([0, 1, 2, 3], [600, 395, 4, 1])
+    part = rows_by_class(y, 100, seed=3, least=3)
+    assert np.bincount(y[part])[2:].tolist() == [3, 1]
+    assert len(part) == 100
+    assert np.bincount(y[rows_by_class(y, 100, seed=3)], minlength=4)[3] == 0
+    assert np.bincount(rows_by_class(np.repeat(np.arange(300), 20), 900, seed=0, least=3) // 20).tolist() == [3] * 300
+
+
+@given(st.lists(st.integers(0, 4), max_size=40), st.integers(2, 5), st.integers(0, 99))
+def test_folds_hold_every_row_out_once_and_leave_some_of_its_class(y, n_folds, seed):
+    y = np.array(y, dtype=np.int64)
+    folds = folds_by_class(y, n_folds, seed=seed)
+    held_out = np.concatenate([part for _, part in folds]) if folds else np.zeros(0, dtype=np.int64)
+    sizes = np.bincount(y, minlength=5)
+    assert np.array_equal(np.sort(held_out), np.flatnonzero(sizes[y] >= 2))
+    for train, part in folds:
+        assert len(part)
+        assert np.array_equal(np.sort(np.concatenate([train, part])), np.arange(len(y)))
+        assert set(y[train]) == set(y)
+        assert (np.bincount(y[part], minlength=5) <= np.ceil(sizes / min(n_folds, max(len(y), 1)))).all()
+
+
+def test_one_row_of_a_further_class_changes_no_fold():
+    y = np.tile(np.arange(3), 30)
+    for before, after in zip(folds_by_class(y, 4, seed=1), folds_by_class(np.append(y, 3), 4, seed=1), strict=True):
+        assert np.array_equal(before[1], after[1])
+        assert np.array_equal(np.append(before[0], 90), after[0])
+    assert folds_by_class(np.array([0, 0, 0, 1, 1]), 4, seed=0, least=3)[0][1].tolist() in ([0], [1], [2])

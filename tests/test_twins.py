@@ -17,7 +17,6 @@ TESTED_BY = {
     "lexframe.adaptation.methods.class_mean": "adaptation/test_comparison.py",
     "lexframe.adaptation.methods.extras": "adaptation/methods/test_peft.py",
     "lexframe.adaptation.methods.nearest_points": "adaptation/test_comparison.py",
-    "lexframe.adaptation.methods.on_points": "adaptation/test_comparison.py",
     "lexframe.adaptation.methods.posterior": "adaptation/test_comparison.py",
     "lexframe.adaptation.methods.semantic_calibration": "adaptation/test_comparison.py",
     "lexframe.adaptation.results": "adaptation/test_comparison.py",

@@ -149,7 +149,7 @@ def softmax(scores: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
     return shifted / shifted.sum(axis=1, keepdims=True)
 
 
-def rows_by_class(y: Int[np.ndarray, " n"], most: int, *, seed: int) -> Int[np.ndarray, " m"]:
+def rows_by_class(y: Int[np.ndarray, " n"], most: int, *, seed: int, least: int = 0) -> Int[np.ndarray, " m"]:
     """At most `most` rows, drawn so that the shares of classes stay.
 
     However many classes there are it cannot fail; with fewer rows than classes some have none.
@@ -162,6 +162,8 @@ def rows_by_class(y: Int[np.ndarray, " n"], most: int, *, seed: int) -> Int[np.n
         Rows to keep; all of them if there are no more.
     seed : int
         Of the draw. With the same seed a smaller part lies in a larger one.
+    least : int
+        Rows that a class keeps before shares count, where it has them and there is room.
 
     Returns
     -------
@@ -174,5 +176,35 @@ def rows_by_class(y: Int[np.ndarray, " n"], most: int, *, seed: int) -> Int[np.n
     order = order[np.argsort(y[order], kind="stable")]  # by class, within a class as drawn
     _, first, counts = np.unique(y[order], return_index=True, return_counts=True)
     rank = np.empty(len(y))
-    rank[order] = (np.arange(len(y)) - np.repeat(first, counts) + 0.5) / np.repeat(counts, counts)
+    within = np.arange(len(y)) - np.repeat(first, counts)
+    rank[order] = np.where(within < least, within - least, (within + 0.5) / np.repeat(counts, counts))
     return np.sort(np.argsort(rank, kind="stable")[:most])
+
+
+def folds_by_class(y: Int[np.ndarray, " n"], n_folds: int, *, seed: int, least: int = 2) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Folds that a rare class cannot forbid: it stays in training, and every other class is held out in parts.
+
+    What is held out of a class depends on its own rows alone, so one row of a further class changes no fold of the others.
+
+    Parameters
+    ----------
+    y : ndarray of int, shape (n,)
+        Class numbers.
+    n_folds : int
+        Two or more. Classes with fewer rows are held out in as many folds as they have rows.
+    seed : int
+        Of the draw within each class.
+    least : int
+        Rows, two or more, of a class that may be held out.
+
+    Returns
+    -------
+    list of (train, held_out)
+        Sorted rows; every class stands in every training part. Empty where no class is large enough.
+    """
+    fold = np.full(len(y), -1)
+    for label in np.unique(y):
+        rows = np.flatnonzero(y == label)
+        if len(rows) >= max(least, 2):
+            fold[np.random.default_rng(seed).permutation(rows)] = np.arange(len(rows)) % n_folds
+    return [(np.flatnonzero(fold != number), np.flatnonzero(fold == number)) for number in range(n_folds) if (fold == number).any()]

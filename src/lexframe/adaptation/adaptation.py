@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.model_selection import StratifiedKFold
 
 from lexframe.adaptation.adapter import Adapter
 from lexframe.adaptation.advice import NGRAMS, verdict_on
@@ -21,7 +20,7 @@ from lexframe.exceptions import InputError
 from lexframe.instruments.frame.vocabulary_frame import LabelBases
 from lexframe.intervals import Estimate, mean_over_items
 from lexframe.latents.text_reader import TextReader
-from lexframe.linalg import metric_root
+from lexframe.linalg import folds_by_class, metric_root
 from lexframe.provenance import Provenance
 from lexframe.spaces.base import Progress, Space, VocabularySpace
 from lexframe.verdicts import Verdict, Worth
@@ -308,29 +307,25 @@ def adapt(
 
 
 def held_out_accuracy(method: Method, problem: Problem) -> float:
-    """Accuracy over three folds of the labeled rows, each held out once; 0 where nothing can be held out.
+    """Accuracy over three folds of the labeled rows; 0 where nothing can be held out, or no class has the labels that the method needs.
 
-    Of methods that run or train the model for every draw one fold alone is held out.
+    A class with one label stays in training. Of methods that run or train the model for every draw one fold alone is held out.
 
     Parameters
     ----------
     method : Method
     problem : Problem
     """
-    n_folds = min(N_FOLDS, problem.shots)
-    if n_folds < 2:
-        return 0.0
-    with rare_classes_known():
-        folds = list(StratifiedKFold(n_folds, shuffle=True, random_state=problem.seed).split(problem.rows, problem.y))
-    shares = []
+    folds = folds_by_class(problem.y, N_FOLDS, seed=problem.seed)
+    right = []
     for kept, held_out in folds if method.is_quick else folds[:1]:
         part = replace(problem, rows=problem.rows[kept], y=problem.y[kept])
-        if part.shots < method.least_shots:
+        if np.bincount(part.y).max() < method.least_shots or len(kept) <= problem.n_labels * (method.least_shots - 1):
             return 0.0
         with rare_classes_known():
             predicted = method.fit(part).predict_proba(problem.rows[held_out]).argmax(axis=1)
-        shares.append(float(np.mean(predicted == problem.y[held_out])))
-    return float(np.mean(shares))
+        right.append(predicted == problem.y[held_out])
+    return float(np.mean(np.concatenate(right))) if right else 0.0
 
 
 def _method_results(methods: Sequence[Method], found: Mapping[str, Evaluation], truth: np.ndarray, seed: int) -> dict[str, MethodResult]:

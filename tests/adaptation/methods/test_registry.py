@@ -53,7 +53,7 @@ def test_every_name_makes_the_method_of_that_name():
         assert tuple(method.name for method in methods) == names
         assert all(method.description and method.family in ("vocabulary", "texts", "points", "prompts", "weights") for method in methods)
     assert all(method.variant for method in make_methods("ablations"))
-    assert [method.name for method in make_methods("all") if method.control] == ["n-grams", "lda", "logistic"]
+    assert [method.name for method in make_methods("all") if method.control] == ["n-grams", "lda", "logistic", "lda-all", "logistic-all"]
 
 
 def test_groups_and_order():

@@ -58,11 +58,17 @@ def test_noise_takes_a_stronger_penalty_than_signal(rng):
     assert LogisticProbe().fit(X, rng.permutation(y)).strength_ < LogisticProbe().fit(X, y).strength_
 
 
-def test_a_class_of_one_member_leaves_no_folds(rng):
-    X, y = planted(rng, n_classes=2, n=20)
-    y[:] = "a"
-    y[0] = "b"
-    assert LogisticProbe(strengths=(0.01, 0.1, 1.0)).fit(X, y).strength_ == 0.1
+def test_classes_of_one_member_leave_no_folds(rng):
+    X, _ = planted(rng, n_classes=2, n=2)
+    assert LogisticProbe(strengths=(0.01, 0.1, 1.0)).fit(X, ["a", "b"]).strength_ == 0.1
+
+
+def test_one_member_of_a_rare_class_changes_no_choice(rng):
+    """Labels that have nothing to do with the points want the strongest penalty, with and without one text of a third class."""
+    X, y = rng.normal(size=(120, 20)), np.array(["a", "b"] * 60)
+    settings = {"strengths": (1e-4, 0.1, 1.0)}
+    assert LogisticProbe(**settings).fit(X, y).strength_ == 1e-4
+    assert LogisticProbe(**settings).fit(np.vstack([X, rng.normal(size=20)]), np.append(y, "c")).strength_ == 1e-4
 
 
 @pytest.mark.parametrize("model", [ShrinkageLDA(), LogisticProbe()], ids=lambda model: type(model).__name__)

@@ -18,7 +18,13 @@ def _size(estimator: LinearReadout) -> int:
 
 
 class LDA(Method):
-    """Linear discriminant analysis with a shrunken covariance."""
+    """Linear discriminant analysis with a shrunken covariance.
+
+    Parameters
+    ----------
+    together : bool
+        Whether all representations are read side by side, as posterior calibration does; else the one that cross-validation chooses.
+    """
 
     name = "lda"
     description = "linear discriminant analysis, shrunken covariance"
@@ -26,6 +32,12 @@ class LDA(Method):
     control = True
     savable = True
     least_shots = 2
+
+    def __init__(self, *, together: bool = False):
+        self.together = together
+        if together:
+            self.name = "lda-all"
+            self.description = "linear discriminant analysis on all layers and poolings side by side"
 
     def fit(self, problem: Problem) -> Classifier:
         """Class means and one covariance.
@@ -36,12 +48,20 @@ class LDA(Method):
             If there are no more labeled texts than classes, which leave nothing within a class.
         """
         if len(problem.rows) <= problem.n_labels:
-            raise InputError(f"lda needs more labeled texts than labels, and has {len(problem.rows)} for {problem.n_labels}. Give more.")
-        return fit_on_points(problem, {"lda": ShrinkageLDA}, _size, least_to_choose=3)
+            raise InputError(
+                f"{self.name} needs more labeled texts than labels, and has {len(problem.rows)} for {problem.n_labels}. Give more."
+            )
+        return fit_on_points(problem, {"lda": ShrinkageLDA}, _size, least_to_choose=3, together=self.together)
 
 
 class Logistic(Method):
-    """L2 logistic regression, penalty by cross-validation."""
+    """L2 logistic regression, penalty by cross-validation.
+
+    Parameters
+    ----------
+    together : bool
+        See :class:`LDA`.
+    """
 
     name = "logistic"
     description = "L2 logistic regression, penalty by cross-validation"
@@ -49,8 +69,14 @@ class Logistic(Method):
     control = True
     savable = True
 
+    def __init__(self, *, together: bool = False):
+        self.together = together
+        if together:
+            self.name = "logistic-all"
+            self.description = "L2 logistic regression on all layers and poolings side by side"
+
     def fit(self, problem: Problem) -> Classifier:
         """Choose penalty and representation together, then fit."""
         strengths = sorted(STRENGTHS, key=lambda strength: abs(np.log(strength / STRENGTHS[len(STRENGTHS) // 2])))
         factories = {f"strength {strength:g}": partial(LogisticProbe, strengths=(strength,)) for strength in strengths}
-        return fit_on_points(problem, factories, _size)
+        return fit_on_points(problem, factories, _size, together=self.together)

@@ -67,7 +67,11 @@ class PosteriorMethod(Method):
         unlabeled = classifier.columns(self._unlabeled(problem)) if self.uses_unlabeled else None
         estimator.fit(classifier.columns(problem.rows), problem.names(), unlabeled)
         classifier.n_parameters = estimator.n_parameters_
-        classifier.choices = {"trust": round(estimator.trust_, 4), "precision": round(estimator.precision_, 3)}
+        classifier.choices = {
+            "trust": round(estimator.trust_, 4),
+            "prior_probability": round(estimator.prior_probability_, 4),
+            "precision": round(estimator.precision_, 3),
+        }
         return classifier
 
     def _unlabeled(self, problem: Problem) -> Rows:

@@ -47,6 +47,8 @@ METHODS = {
     "class-mean": Listed("class_mean:ClassMean"),
     "lda": Listed("linear:LDA"),
     "logistic": Listed("linear:Logistic"),
+    "lda-all": Listed("linear:LDA", {"together": True}),
+    "logistic-all": Listed("linear:Logistic", {"together": True}),
     "semantic-calibration": Listed("semantic_calibration:SemanticCalibrationMethod"),
     "posterior": Listed("posterior:PosteriorMethod"),
     "posterior-labels-only": Listed("posterior:PosteriorMethod", {"unlabeled": False}),

@@ -3,19 +3,19 @@
 Any method that moves points has to beat these. Both end up as one matrix and one offset, which is what is saved.
 """
 
+import warnings
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from lexframe.instruments.classifiers.threads import one_thread
 from lexframe.instruments.persistent_estimator import PersistentEstimator
-from lexframe.linalg import softmax
+from lexframe.linalg import folds_by_class, softmax
 
 
 class LinearReadout(PersistentEstimator, ClassifierMixin, BaseEstimator):
@@ -95,7 +95,9 @@ class ShrinkageLDA(LinearReadout):
         X, y = self._validated(X, y)
         mean, scale = _mean_and_scale(X)
         model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=self.shrinkage)
-        with one_thread(X.size):
+        with one_thread(X.size), warnings.catch_warnings():
+            # A class of one text has no scatter of its own, which is right: that of the others is used.
+            warnings.filterwarnings("ignore", "Only one sample available", UserWarning)
             model.fit((X - mean) / scale, y)
         self._set_linear(model.coef_, model.intercept_, mean, scale)
         return self
@@ -109,7 +111,7 @@ class LogisticProbe(LinearReadout):
     strengths : sequence of float
         Inverse penalties to try (scikit-learn's C).
     n_folds : int
-        Folds of the choice. Classes with fewer members reduce it; below two the middle of `strengths` is taken.
+        Folds of the choice. A class with one member is held out in none; with no other class the middle of `strengths` is taken.
     random_state : int
         Of the folds.
 
@@ -138,13 +140,13 @@ class LogisticProbe(LinearReadout):
         return self
 
     def _choose(self, X: np.ndarray, y: np.ndarray) -> float:
-        smallest = int(np.unique(y, return_counts=True)[1].min())
-        n_folds = min(self.n_folds, smallest)
-        if n_folds < 2 or len(self.strengths) == 1:
+        numbers = np.searchsorted(self.classes_, y)
+        folds = folds_by_class(numbers, self.n_folds, seed=self.random_state) if len(self.strengths) > 1 else []
+        if not folds:
             return self.strengths[len(self.strengths) // 2]
         losses = np.zeros(len(self.strengths))
-        for train, held_out in StratifiedKFold(n_folds, shuffle=True, random_state=self.random_state).split(X, y):
-            truth = np.searchsorted(self.classes_, y[held_out])
+        for train, held_out in folds:
+            truth = numbers[held_out]
             for number, strength in enumerate(self.strengths):
                 probabilities = self._model(strength).fit(X[train], y[train]).predict_proba(X[held_out])
                 losses[number] -= np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12)).sum()

@@ -1,7 +1,8 @@
 r"""Posterior calibration: the vocabulary says what each text might mean, the labels say where that is wrong.
 
 A logistic regression whose prior is the zero-shot classifier, smoothed over the texts at hand. With no text at all it is
-that classifier exactly; as labels come, they first decide how far to trust it and then bend it, direction by direction.
+that classifier exactly; as labels come, they first say whether it knows anything and how far to trust it, and then bend it, direction by
+direction.
 """
 
 from collections.abc import Sequence
@@ -10,25 +11,26 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.model_selection import StratifiedKFold
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from lexframe.instruments.classifiers.posterior_mode import PosteriorMode, mode_of_many, posterior_mode
+from lexframe.instruments.classifiers.prior_trust import prior_trust
 from lexframe.instruments.classifiers.threads import one_thread
 from lexframe.instruments.classifiers.zero_shot_prior import propagation, shrunken_mean
 from lexframe.instruments.persistent_estimator import PersistentEstimator
-from lexframe.linalg import rows_by_class, softmax
+from lexframe.linalg import folds_by_class, rows_by_class, softmax
 
 # Constants of the prior, chosen on texts of the training files of seven sets, never on a test set.
 PRECISIONS = (3.0, 10.0, 30.0, 100.0, 300.0)
 LOG_PRECISION, LOG_PRECISION_SPREAD = float(np.log(20.0)), 1.2
 VARIANCE_PRIOR = 10
 MOST_ROWS_TO_CHOOSE = 500
+LEAST_ROWS_OF_A_CLASS = 3
 MOST_ROWS_TO_SMOOTH = 4000
 ROWS_OF_HALF_SMOOTHING = 50
 _ARRAYS = ("prior_mean", "prior_offset", "smoothing", "mean", "spread", "center", "coef", "intercept")
-_NUMBERS = ("trust", "precision", "smoothing_share")
+_NUMBERS = ("trust", "prior_probability", "precision", "smoothing_share")
 
 
 class PosteriorCalibration(PersistentEstimator, ClassifierMixin, BaseEstimator):
@@ -66,7 +68,10 @@ class PosteriorCalibration(PersistentEstimator, ClassifierMixin, BaseEstimator):
     smoothing_share_ : float
         n / (n + 50) of n rows, labeled or not: 0 without any.
     trust_ : float
-        α, the weight that the labels leave to the zero-shot scores; 1 without labels.
+        α, the weight that the labels leave to the zero-shot scores; 1 without labels, 0 without scores. See
+        :func:`~lexframe.instruments.classifiers.prior_trust.prior_trust`.
+    prior_probability_ : float
+        That the zero-shot scores say anything of the labels; 1 without labels, 0 without scores.
     precision_ : float
         λ, a geometric mean of `precisions` weighted by how well each predicts held-out labels.
     coef_ : ndarray of shape (n_classes, n_point_columns)
@@ -129,10 +134,15 @@ class PosteriorCalibration(PersistentEstimator, ClassifierMixin, BaseEstimator):
         prior_scores = self._prior(features, own_scores[: len(X)])
         numbers = np.searchsorted(self.classes_, y)
         features, rotation = _row_space(features)
-        self.precision_ = self._choose_precision(features, prior_scores, numbers)
-        mode = mode_of_many(features, prior_scores, numbers, self.precision_)
+        self.trust_, self.prior_probability_ = 0.0, 0.0
+        if self.prior_labels is not None:
+            trust = prior_trust(prior_scores, numbers)
+            self.trust_, self.prior_probability_ = trust.weight, trust.probability
+        offset = self.trust_ * prior_scores
+        self.precision_ = self._choose_precision(features, offset, numbers)
+        mode = mode_of_many(features, offset, numbers, self.precision_)
         coef = mode.coef if rotation is None else rotation @ mode.coef
-        self.coef_, self.intercept_, self.trust_ = coef.T, mode.intercept, mode.trust
+        self.coef_, self.intercept_ = coef.T, mode.intercept
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Log-odds, shape (n_samples, n_classes); for two classes their difference, shape (n_samples,)."""
@@ -244,17 +254,21 @@ class PosteriorCalibration(PersistentEstimator, ClassifierMixin, BaseEstimator):
             block *= np.sqrt((stop - start) / (len(edges) - 1)) / np.where(lengths > 1e-12, lengths, 1.0)
         return standardized
 
-    def _choose_precision(self, features: np.ndarray, prior_scores: np.ndarray, y: np.ndarray) -> float:
-        r"""λ, averaged over its values with weights :math:`p(\lambda) \prod_i p(y_i \mid \text{other folds}, \lambda)`."""
+    def _choose_precision(self, features: np.ndarray, offset: np.ndarray, y: np.ndarray) -> float:
+        r"""λ, averaged over its values with weights :math:`p(\lambda) \prod_i p(y_i \mid \text{other folds}, \lambda)`.
+
+        A class with one label stays in training; where all are such, the prior decides alone.
+        """
         values = np.array(sorted(self.precisions, reverse=True))
         log_weights = -0.5 * ((np.log(values) - LOG_PRECISION) / LOG_PRECISION_SPREAD) ** 2
-        rows = rows_by_class(y, MOST_ROWS_TO_CHOOSE, seed=self.random_state)  # λ belongs to the directions, not to the number of rows
-        smallest = np.unique(y[rows], return_counts=True)[1].min() if len(rows) else 0
-        if smallest >= 2 and len(values) > 1:
-            features, prior_scores, y = _row_space(features[rows])[0], prior_scores[rows], y[rows]
-            folds = StratifiedKFold(min(self.n_folds, int(smallest)), shuffle=True, random_state=self.random_state)
-            for train, held_out in folds.split(features, y):
-                log_weights += _held_out(features, prior_scores, y, train, held_out, values)
+        # λ belongs to the directions, not to the number of rows: a part of them is enough, if it has some of every class.
+        most = max(MOST_ROWS_TO_CHOOSE, LEAST_ROWS_OF_A_CLASS * len(self.classes_))
+        rows = rows_by_class(y, most, seed=self.random_state, least=LEAST_ROWS_OF_A_CLASS)
+        folds = folds_by_class(y[rows], self.n_folds, seed=self.random_state) if len(values) > 1 else []
+        if folds:
+            features, offset, y = _row_space(features[rows])[0], offset[rows], y[rows]
+        for train, held_out in folds:
+            log_weights += _held_out(features, offset, y, train, held_out, values)
         weights = np.exp(log_weights - log_weights.max())
         return float(np.exp((weights * np.log(values)).sum() / weights.sum()))
 
@@ -277,7 +291,7 @@ def _row_space(features: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def _held_out(
-    features: np.ndarray, prior_scores: np.ndarray, y: np.ndarray, train: np.ndarray, held_out: np.ndarray, values: np.ndarray
+    features: np.ndarray, offset: np.ndarray, y: np.ndarray, train: np.ndarray, held_out: np.ndarray, values: np.ndarray
 ) -> np.ndarray:
     """Log-probability of the held-out labels for every λ, the largest first, each begun where the last one ended."""
     mode: PosteriorMode | None = None
@@ -285,7 +299,7 @@ def _held_out(
     for number, precision in enumerate(values):
         mode = posterior_mode(
             features[train],
-            prior_scores[train],
+            offset[train],
             y[train],
             float(precision),
             start=mode,
@@ -293,6 +307,6 @@ def _held_out(
             tolerance=1e-5,
             near=mode is not None,
         )
-        probabilities = softmax(mode.scores(features[held_out], prior_scores[held_out]))[np.arange(len(held_out)), y[held_out]]
+        probabilities = softmax(mode.scores(features[held_out], offset[held_out]))[np.arange(len(held_out)), y[held_out]]
         found[number] = np.log(np.maximum(probabilities, 1e-12)).sum()
     return found

@@ -10,8 +10,6 @@ from scipy.optimize import minimize
 
 from lexframe.linalg import softmax
 
-# Constants of the prior, chosen on texts of the training files of seven sets, never on a test set.
-TRUST, TRUST_SPREAD = 1.0, 1.0
 INTERCEPT_PRECISION = 1.0
 ROWS_OF_CURVATURE = 1000
 FIRST_ITERATIONS = (10, 20)
@@ -26,22 +24,19 @@ class PosteriorMode:
     ----------
     coef : ndarray of shape (n_features, n_classes)
     intercept : ndarray of shape (n_classes,)
-    trust : float
-        Weight of the zero-shot scores.
     """
 
     coef: Float[np.ndarray, "d k"]
     intercept: Float[np.ndarray, " k"]
-    trust: float
 
-    def scores(self, features: Float[np.ndarray, "n d"], prior_scores: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
+    def scores(self, features: Float[np.ndarray, "n d"], offset: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
         """Unnormalised log-probabilities of the classes."""
-        return features @ self.coef + self.intercept + self.trust * prior_scores
+        return features @ self.coef + self.intercept + offset
 
 
 def posterior_mode(
     features: Float[np.ndarray, "n d"],
-    prior_scores: Float[np.ndarray, "n k"],
+    offset: Float[np.ndarray, "n k"],
     y: Int[np.ndarray, " n"],
     precision: float,
     *,
@@ -50,18 +45,18 @@ def posterior_mode(
     tolerance: float = 1e-7,
     near: bool = False,
 ) -> PosteriorMode:
-    r"""Maximise the posterior of W, b and α; a convex problem, solved by L-BFGS.
+    r"""Maximise the posterior of W and b; a convex problem, solved by L-BFGS.
 
     .. math::
         p(y \mid x) = \mathrm{softmax}(\alpha z(x) + b + W^T \varphi(x)),\quad
-        W \sim N(0, \lambda^{-1} I),\ b \sim N(0, I),\ \alpha \sim N(1, 1)
+        W \sim N(0, \lambda^{-1} I),\ b \sim N(0, I)
 
     Parameters
     ----------
     features : ndarray of shape (n, d)
         φ(x).
-    prior_scores : ndarray of shape (n, k)
-        z(x): zero-shot log-probabilities in nats, up to a constant a row. All zero where there is no prior.
+    offset : ndarray of shape (n, k)
+        α z(x): zero-shot log-probabilities in nats, as far as they are trusted, up to a constant a row. All zero where there is no prior.
     y : ndarray of int, shape (n,)
         Class numbers.
     precision : float
@@ -78,30 +73,30 @@ def posterior_mode(
     Returns
     -------
     PosteriorMode
-        With no rows at all the mode of the prior: W = 0, b = 0, α = 1, the zero-shot classifier.
+        With no rows at all the mode of the prior: W = 0, b = 0.
     """
-    d, k = features.shape[1], prior_scores.shape[1]
-    start = start or PosteriorMode(np.zeros((d, k)), np.zeros(k), TRUST)
+    d, k = features.shape[1], offset.shape[1]
+    start = start or PosteriorMode(np.zeros((d, k)), np.zeros(k))
     if not len(y):
         return start
-    problem = (features, prior_scores, np.eye(k)[y], precision)
-    found = np.concatenate([start.coef.ravel(), start.intercept, [start.trust]])
+    problem = (features, offset, np.eye(k)[y], precision)
+    found = np.concatenate([start.coef.ravel(), start.intercept])
     # From a start that is near the mode, the curvature is what it will be.
     for n_iterations in (max_iterations,) if near else (*FIRST_ITERATIONS, max_iterations):
         found, converged = _descend(found, problem, n_iterations, tolerance)
         if converged:
             break
-    return PosteriorMode(found[: d * k].reshape(d, k), found[d * k : -1], float(found[-1]))
+    return PosteriorMode(found[: d * k].reshape(d, k), found[d * k :])
 
 
-def mode_of_many(features: np.ndarray, prior_scores: np.ndarray, y: np.ndarray, precision: float) -> PosteriorMode:
+def mode_of_many(features: np.ndarray, offset: np.ndarray, y: np.ndarray, precision: float) -> PosteriorMode:
     """The mode; of a large table first for a part of its rows, then, from there and with products in float32, for all."""
     if features.size <= MOST_NUMBERS_AT_ONCE:
-        return posterior_mode(features, prior_scores, y, precision)
+        return posterior_mode(features, offset, y, precision)
     features = features.astype(np.float32)
     part = slice(None, None, max(1, len(features) // ROWS_OF_CURVATURE))
-    start = posterior_mode(features[part], prior_scores[part], y[part], precision, tolerance=1e-5)
-    return posterior_mode(features, prior_scores, y, precision, start=start, tolerance=1e-6, near=True)
+    start = posterior_mode(features[part], offset[part], y[part], precision, tolerance=1e-5)
+    return posterior_mode(features, offset, y, precision, start=start, tolerance=1e-6, near=True)
 
 
 def _descend(
@@ -112,24 +107,23 @@ def _descend(
     Otherwise ten times as many would be needed; as the fit becomes sure of more texts the curvature falls, so a long descent
     is taken in several parts.
     """
-    features, prior_scores, truth, precision = problem
+    features, offset, truth, precision = problem
     d, k = features.shape[1], truth.shape[1]
-    share = softmax(_scores(parameters, features, prior_scores))
+    share = softmax(_scores(parameters, features, offset))
     weights = (share * (1 - share)).mean(axis=1)
     factor = curvature_factor(features, weights, precision)
-    rates = np.full(k + 1, 1 / np.sqrt(INTERCEPT_PRECISION + weights.sum()))
-    rates[-1] = 1 / np.sqrt(1 / TRUST_SPREAD**2 + weights @ (prior_scores**2).sum(axis=1))
+    rate = 1 / np.sqrt(INTERCEPT_PRECISION + weights.sum())
 
     def unscaled(scaled: np.ndarray) -> np.ndarray:
         coef = solve_triangular(factor, scaled[: d * k].reshape(d, k), lower=True, trans="T", check_finite=False)
-        return np.concatenate([coef.ravel(), scaled[d * k :] * rates])
+        return np.concatenate([coef.ravel(), scaled[d * k :] * rate])
 
     def objective(scaled: np.ndarray) -> tuple[float, np.ndarray]:
         loss, gradient = negative_log_posterior(unscaled(scaled), *problem)
         of_coef = solve_triangular(factor, gradient[: d * k].reshape(d, k), lower=True, check_finite=False)
-        return loss, np.concatenate([of_coef.ravel(), gradient[d * k :] * rates])
+        return loss, np.concatenate([of_coef.ravel(), gradient[d * k :] * rate])
 
-    begin = np.concatenate([(factor.T @ parameters[: d * k].reshape(d, k)).ravel(), parameters[d * k :] / rates])
+    begin = np.concatenate([(factor.T @ parameters[: d * k].reshape(d, k)).ravel(), parameters[d * k :] / rate])
     result: Any = minimize(objective, begin, jac=True, method="L-BFGS-B", options={"maxiter": n_iterations, "ftol": tolerance})
     return unscaled(result.x), bool(result.success)
 
@@ -149,7 +143,7 @@ def curvature_factor(features: Float[np.ndarray, "n d"], weights: Float[np.ndarr
 def negative_log_posterior(
     parameters: Float[np.ndarray, " p"],
     features: Float[np.ndarray, "n d"],
-    prior_scores: Float[np.ndarray, "n k"],
+    offset: Float[np.ndarray, "n k"],
     truth: Float[np.ndarray, "n k"],
     precision: float,
 ) -> tuple[float, Float[np.ndarray, " p"]]:
@@ -157,9 +151,9 @@ def negative_log_posterior(
 
     Parameters
     ----------
-    parameters : ndarray of shape (d * k + k + 1,)
-        W by row, b and α.
-    features, prior_scores : ndarray
+    parameters : ndarray of shape (d * k + k,)
+        W by row, and b.
+    features, offset : ndarray
         See :func:`posterior_mode`.
     truth : ndarray of shape (n, k)
         One-hot labels.
@@ -167,22 +161,21 @@ def negative_log_posterior(
         λ.
     """
     d, k = features.shape[1], truth.shape[1]
-    coef, intercept, trust = parameters[: d * k].reshape(d, k), parameters[d * k : -1], parameters[-1]
-    scores = _scores(parameters, features, prior_scores)
+    coef, intercept = parameters[: d * k].reshape(d, k), parameters[d * k :]
+    scores = _scores(parameters, features, offset)
     top = scores.max(axis=1, keepdims=True)
     exponentials = np.exp(scores - top)
     totals = exponentials.sum(axis=1, keepdims=True)
     loss = float((np.log(totals) + top).sum() - (scores * truth).sum())
-    loss += 0.5 * (precision * (coef**2).sum() + INTERCEPT_PRECISION * (intercept**2).sum() + ((trust - TRUST) / TRUST_SPREAD) ** 2)
+    loss += 0.5 * (precision * (coef**2).sum() + INTERCEPT_PRECISION * (intercept**2).sum())
     residual = exponentials / totals - truth
     gradient = np.empty_like(parameters)
     gradient[: d * k] = (features.T @ residual.astype(features.dtype) + precision * coef).ravel()
-    gradient[d * k : -1] = residual.sum(axis=0) + INTERCEPT_PRECISION * intercept
-    gradient[-1] = (residual * prior_scores).sum() + (trust - TRUST) / TRUST_SPREAD**2
+    gradient[d * k :] = residual.sum(axis=0) + INTERCEPT_PRECISION * intercept
     return loss, gradient
 
 
-def _scores(parameters: np.ndarray, features: np.ndarray, prior_scores: np.ndarray) -> np.ndarray:
-    d, k = features.shape[1], prior_scores.shape[1]
+def _scores(parameters: np.ndarray, features: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    d, k = features.shape[1], offset.shape[1]
     coef = parameters[: d * k].reshape(d, k).astype(features.dtype)
-    return (features @ coef).astype(np.float64) + parameters[d * k : -1] + parameters[-1] * prior_scores
+    return (features @ coef).astype(np.float64) + parameters[d * k :] + offset
