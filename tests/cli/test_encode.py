@@ -226,3 +226,14 @@ def test_whole_numbers_before_others_are_numbers(model, tmp_path):
     assert kept(tmp_path, model, rows, "--keep", "c") == 0
     assert kept(tmp_path, model, [*rows, {"c": 7}], "--keep", "c") == 0
     assert LatentStore(tmp_path / "kept").dataset.to_table()["c"].to_pylist() == [1, 2, None, None, 0.5, 7]
+
+
+def test_fields_of_objects_are_kept_by_their_path(tmp_path, model, capsys):
+    rows = [{"text": "one cat", "meta": {"year": 1999}}, {"text": "two dogs", "meta": None}, {"text": "the mat", "meta": {"year": 2001}}]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert run("encode", tmp_path / "t.jsonl", "-m", model, "--out", tmp_path / "s", "--keep", "meta.year") == 0
+    assert LatentStore(tmp_path / "s").query()["meta_year"].tolist() == [1999, None, 2001]
+    assert len(LatentStore(tmp_path / "s").query("meta.year > 1999")) == 1
+    assert run("encode", tmp_path / "t.jsonl", "-m", model, "--out", tmp_path / "r", "--keep", "meta.month") == 2
+    assert "no field 'meta.month'" in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()

@@ -100,7 +100,7 @@ def test_a_page_of_help_shows_choices_and_names_and_no_types(verbs, capsys):
         assert not [line for line in shown if re.search(r"<(str|int|path|float|list)\b(?!\d)[^|]*>", line)], name
         assert not re.search(r"\{[a-z]", page.splitlines()[0]), name
     assert run("neighbors", "-h") == 0
-    assert "<cosine|inner-product|euclidean|whitened>" in capsys.readouterr().out
+    assert "<cosine|standardized|inner-product|euclidean|whitened>" in capsys.readouterr().out
 
 
 def test_what_is_typed_wrong_is_one_line_that_names_the_page(capsys):

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from lexframe.files import json_text
 from lexframe.text_forms import printable
 
 
@@ -41,6 +40,8 @@ def note(text: str) -> None:
 
 def document(content: Any) -> None:
     """One JSON document on standard output."""
+    from lexframe.files import json_text  # arrays come with it, and a page of help needs none
+
     sys.stdout.write(json_text(content, indent=2) + "\n")
 
 

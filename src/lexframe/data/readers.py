@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lexframe.data.tables.kinds import DELIMITED, LINES, SUFFIXES, records_of
-from lexframe.data.tables.records import Form, no_field
+from lexframe.data.tables.records import Form, field_of, no_field
 from lexframe.data.tables.values import OddValueError, plain_of, text_of
 from lexframe.exceptions import DataError, InputError
 from lexframe.text_forms import counted
@@ -273,7 +273,7 @@ class _Found:
     def value(self, row: Mapping[str, Any], name: str, place: int | str, form: Any) -> Any:
         """A field in the form that is asked for."""
         try:
-            return form(row[name])
+            return form(field_of(row, name))
         except KeyError:
             if name not in self._known:
                 self._known[name] = self._records.has_field(name)

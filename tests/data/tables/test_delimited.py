@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from lexframe.data import read_table
+from lexframe.data import read_table, stream_rows
 from lexframe.data.tables.layouts import find_layout, header_under
 from lexframe.data.tables.records import Form
 from lexframe.exceptions import DataError, InputError
@@ -209,3 +209,11 @@ def test_a_backslash_where_one_block_ends(tmp_path):
     content = before + "a" * ((1 << 17) - 1 - len(before)) + '\\"b\\" c",x\n'
     assert content[(1 << 17) - 1] == "\\"
     assert read(tmp_path, content.replace('b\\" c', "b c", 1)).texts[0].endswith('a"b c')
+
+
+def test_a_point_in_the_name_of_a_column_is_a_letter(tmp_path):
+    (tmp_path / "t.csv").write_text("text,meta.year,meta\na,1999,x\n")
+    (row,) = stream_rows(tmp_path / "t.csv", columns=["meta.year"])
+    assert row.columns == {"meta.year": "1999"}
+    with pytest.raises(DataError, match=r"no field 'meta\.month'"):
+        list(stream_rows(tmp_path / "t.csv", columns=["meta.month"]))

@@ -2,6 +2,8 @@
 
 import json
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from lexframe.data import read_table, stream_rows
@@ -115,3 +117,16 @@ def test_a_field_that_no_row_has(tmp_path):
     assert [row.columns["größe"] for row in stream_rows(path, columns=["größe"])] == [None, 1]
     with pytest.raises(DataError, match="line 1: no field 'color'"):
         list(stream_rows(path, columns=["color"]))
+
+
+def test_a_field_within_an_object_is_found_by_its_path(tmp_path):
+    rows = [{"text": "a", "meta": {"kind": {"name": "x"}}}, {"text": "b"}, {"text": "c", "meta.kind.name": "y"}]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "t.json").write_text(json.dumps(rows))
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows[:2]), tmp_path / "t.parquet")
+    for name, expected in (("t.jsonl", ["x", None, "y"]), ("t.json", ["x", None, "y"]), ("t.parquet", ["x", None])):
+        found = [row.columns["meta.kind.name"] for row in stream_rows(tmp_path / name, columns=["meta.kind.name"])]
+        assert found == expected, name
+        for wrong in ("meta.kind.other", "meta.kind.name.deeper", "other.kind"):
+            with pytest.raises(DataError, match=f"no field '{wrong}'"):
+                list(stream_rows(tmp_path / name, columns=[wrong]))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lexframe.data.tables.encodings import Writing, characters, writing_of
-from lexframe.data.tables.records import Form, Records, no_field
+from lexframe.data.tables.records import Form, Records, holds, no_field
 from lexframe.data.tables.sources import Source
 from lexframe.exceptions import DataError
 from lexframe.files import json_text
@@ -43,9 +43,11 @@ def read_json(source: Source, wanted: _Wanted, form: Form) -> Records:
             raise DataError(f"{source.name}, item {number}: {type(row).__name__} instead of an object. {EXPECTED}")
     names = dict.fromkeys(name for row in rows for name in row)
     for name, parameter in wanted.items():
-        if rows and name not in names:
+        if rows and not any(holds(row, name) for row in rows):
             raise no_field(source.name, name, names, parameter)
-    return Records(source.name, "item", iter(enumerate(rows, start=1)), None, [*writing.notes], names.__contains__)
+    return Records(
+        source.name, "item", iter(enumerate(rows, start=1)), None, [*writing.notes], lambda name: any(holds(row, name) for row in rows)
+    )
 
 
 def _lines(source: Source, writing: Writing, wanted: _Wanted) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -177,6 +179,8 @@ def _is_json(text: str, kind: type, *, of_scalars: bool = False) -> bool:
 
 def _holds_field(source: Source, writing: Writing, name: str) -> bool:
     """Whether a field of that name stands in any line."""
-    named = re.compile("|".join(re.escape(form) + r"\s*:" for form in (json_text(name, ascii_only=True), json_text(name))))
+    first = name.partition(".")[0]
+    forms = {written for each in (name, first) for written in (json_text(each, ascii_only=True), json_text(each))}
+    named = re.compile("|".join(re.escape(form) + r"\s*:" for form in sorted(forms)))
     lines = (line for line in characters(source, writing) if named.search(line))
-    return any(_is_json(line, dict) and name in json.loads(line) for line in lines)
+    return any(_is_json(line, dict) and holds(json.loads(line), name) for line in lines)

@@ -33,8 +33,24 @@ def read_parquet(source: Source, wanted: _Wanted) -> Records:
     records.notes += [
         f"names the {len(names)} classes of {name!r} in its metadata; the names were taken" for name, names in classes.items()
     ]
+    records.has_field = lambda name: _has_field(schema, name)
     records.rows = _rows(source, [*wanted], classes)
     return records
+
+
+def _has_field(schema: Any, name: str) -> bool:
+    """Whether a schema has the field, or the objects in it have."""
+    import pyarrow
+
+    first, *rest = name.split(".")
+    if name in schema.names or first not in schema.names:
+        return name in schema.names
+    kind = schema.field(first).type
+    for part in rest:
+        if not pyarrow.types.is_struct(kind) or kind.get_field_index(part) < 0:
+            return False
+        kind = kind.field(part).type
+    return True
 
 
 def class_names(metadata: Mapping[bytes, bytes] | None) -> dict[str, list[str]]:

@@ -78,6 +78,33 @@ class Records:
         return f"{self.name}, {self.word} {place}" if isinstance(place, int) else place
 
 
+def field_of(row: Mapping[str, Any], name: str) -> Any:
+    """The value of a field; ``meta.year`` also finds the field ``year`` of the object ``meta``.
+
+    Raises
+    ------
+    KeyError
+        If the row has no such field.
+    """
+    if name in row:
+        return row[name]
+    value: Any = row
+    for part in name.split("."):
+        if not isinstance(value, Mapping):
+            raise KeyError(name)
+        value = value[part]
+    return value
+
+
+def holds(row: Mapping[str, Any], name: str) -> bool:
+    """Whether a row has a field; see :func:`field_of`."""
+    try:
+        field_of(row, name)
+    except KeyError:
+        return False
+    return True
+
+
 def no_field(where: str, name: str, columns: Any, parameter: str | tuple[str, ...] = ()) -> DataError:
     """What to say where a column is not there."""
     listed = ", ".join(map(repr, [*columns][:8])) or "none"
@@ -92,7 +119,7 @@ def checked_columns(name: str, columns: tuple[str, ...], wanted: Mapping[str, st
     DataError
     """
     for each, parameter in wanted.items():
-        if each not in columns:
+        if each not in columns and each.partition(".")[0] not in columns:  # the first may be an object that holds the rest
             raise no_field(name, each, [column for column in columns if column], parameter)
         if columns.count(each) > 1:
             raise DataError(

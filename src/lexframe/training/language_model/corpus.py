@@ -5,22 +5,21 @@ One document at a time goes through the filters, so memory holds hashes and not 
 
 import hashlib
 import json
-import lzma
 import re
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lexframe.data.readers import stream_rows
+from lexframe.data.tables.encodings import text_lines
 from lexframe.exceptions import DataError
 from lexframe.files import replacing, write_json
 
-TEXT_SUFFIXES = (".txt", ".txt.xz", ".jsonl", ".jsonl.gz", ".jsonl.xz", ".parquet")
+TEXT_SUFFIXES = (".txt", ".jsonl", ".parquet", ".csv", "and the like, also packed")
 _WORD = re.compile(r"\w+")
 _ROW_GROUP = 2_000
 
@@ -69,8 +68,8 @@ def read_documents(path: str | Path, *, text_column: str = "text") -> Iterator[s
     Parameters
     ----------
     path : str or Path
-        ``.txt`` or ``.txt.xz`` (a blank line between documents), ``.jsonl`` (also ``.gz``, ``.xz``) or
-        ``.parquet`` with the text in `text_column`. A folder stands for the ``corpus.parquet`` within it.
+        ``.txt``, also packed, with a blank line between documents; or any other file that :func:`~lexframe.data.stream_rows` reads,
+        with the text in `text_column`. A folder stands for the ``corpus.parquet`` within it.
     text_column : str
         Name of the text field.
 
@@ -85,17 +84,12 @@ def read_documents(path: str | Path, *, text_column: str = "text") -> Iterator[s
         If the file is missing, of another kind, not UTF-8, damaged, or has no such column.
     """
     path = shard_file(path)
-    suffixes = "".join(path.suffixes[-2:]).lower()
-    if suffixes.endswith(".parquet"):
-        with _reading(path):
-            yield from _parquet_documents(path, text_column)
-    elif suffixes.endswith((".jsonl", ".jsonl.gz", ".jsonl.xz")):
-        yield from _jsonl_documents(path, text_column)
-    elif suffixes.endswith((".txt", ".txt.xz")):
-        with _reading(path):
-            yield from _plain_documents(path)
-    else:
-        raise DataError(f"{path}: unknown kind of shard. Expected one of {', '.join(TEXT_SUFFIXES)}.")
+    name = path.name.lower()
+    if name.endswith(".txt") or Path(name).stem.endswith(".txt"):
+        yield from _plain_documents(path)
+        return
+    for row in stream_rows(path, text=text_column, keep_blank=True):
+        yield row.text.strip()
 
 
 def shard_file(path: str | Path) -> Path:
@@ -125,80 +119,28 @@ def read_json_lines(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: no such file. Name a .jsonl file (also .jsonl.gz, .jsonl.xz).")
-    with _reading(path), _open_text(path) as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise DataError(f"{path}, line {number}: not JSON ({error}). Expected one JSON object a line.") from error
-            if not isinstance(row, dict):
-                raise DataError(f"{path}, line {number}: holds {type(row).__name__}. Expected one JSON object a line.")
-            yield number, row
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Say of every way in which a file fails to be read what file it is."""
-    try:
-        yield
-    except UnicodeDecodeError as error:
-        # The decoder counts from the beginning of its buffer, so its position would mislead.
-        raise DataError(f"{path}: not UTF-8 (it holds the byte 0x{error.object[error.start]:02x}). Convert the file to UTF-8.") from error
-    except (lzma.LZMAError, zlib.error, EOFError, OSError) as error:
-        raise DataError(f"{path}: cannot be read ({error}). The file may be damaged or cut off.") from error
-
-
-def _open_text(path: Path) -> Any:
-    if path.suffix == ".xz":
-        return lzma.open(path, "rt", encoding="utf-8")
-    if path.suffix == ".gz":
-        import gzip
-
-        return gzip.open(path, "rt", encoding="utf-8")
-    return path.open(encoding="utf-8")
+    for number, line in enumerate(text_lines(path), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{path}, line {number}: not JSON ({error}). Expected one JSON object a line.") from error
+        if not isinstance(row, dict):
+            raise DataError(f"{path}, line {number}: holds {type(row).__name__}. Expected one JSON object a line.")
+        yield number, row
 
 
 def _plain_documents(path: Path) -> Iterator[str]:
     lines: list[str] = []
-    with _open_text(path) as file:
-        for line in file:
-            if line.strip():
-                lines.append(line)
-            elif lines:
-                yield "".join(lines).strip()
-                lines = []
+    for line in text_lines(path):
+        if line.strip():
+            lines.append(line)
+        elif lines:
+            yield "".join(lines).strip()
+            lines = []
     if lines:
         yield "".join(lines).strip()
-
-
-def _jsonl_documents(path: Path, text_column: str) -> Iterator[str]:
-    for number, row in read_json_lines(path):
-        text = row.get(text_column)
-        if not isinstance(text, str):
-            found = f"holds {type(text).__name__}, not text" if text_column in row else f"is missing; there are {', '.join(row) or 'none'}"
-            raise DataError(f"{path}, line {number}: the field {text_column!r} {found}. Name the field that holds the text.")
-        # JSON can escape half of a character outside the basic plane, which no UTF-8 file can hold.
-        yield text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").strip()
-
-
-def _parquet_documents(path: Path, text_column: str) -> Iterator[str]:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        table = pyarrow.parquet.ParquetFile(path)
-        if text_column not in table.schema_arrow.names:
-            raise DataError(f"{path}: no column {text_column!r}; it has {', '.join(table.schema_arrow.names)}.")
-        kind = table.schema_arrow.field(text_column).type
-        if not (pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind)):
-            raise DataError(f"{path}: the column {text_column!r} holds {kind}, not text. Name the column that holds the text.")
-        for batch in table.iter_batches(batch_size=_ROW_GROUP, columns=[text_column]):
-            for text in batch.column(0).to_pylist():
-                yield (text or "").strip()
-    except pyarrow.ArrowException as error:
-        raise DataError(f"{path}: not a readable Parquet file ({error}).") from error
 
 
 class NearDuplicates:
