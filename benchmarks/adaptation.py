@@ -12,7 +12,7 @@ import sys
 import numpy as np
 import torch
 
-from common import SHARED, Control, Goal, Statement, finish, judged
+from common import SHARED, Control, Goal, Statement, finish, judged, without_test_texts
 from lexframe import LanguageModelSpace, adapt, desk, read_table
 from lexframe.adaptation import method_names
 from lexframe.cli.model_options import DEFAULT_TEMPLATE
@@ -40,7 +40,8 @@ def main() -> None:
     for name in names:
         folder = SHARED / "data" / name
         if folder.is_dir():
-            sets[name] = (read_table(folder / "train.jsonl.gz"), read_table(folder / "test.jsonl.gz"))
+            train, test = (read_table(folder / f"{part}.jsonl.gz") for part in ("train", "test"))
+            sets[name] = (without_test_texts(train, test), test)
         else:
             sys.stderr.write(f"{name}: {folder} is absent; left out\n")
 

@@ -17,9 +17,10 @@ import io
 import json
 import os
 import platform
+import re
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -27,6 +28,8 @@ from typing import Any
 
 import numpy as np
 
+from lexframe.adaptation.draws import rows_of
+from lexframe.data import Table
 from lexframe.files import write_text
 from lexframe.intervals import Estimate, t_interval
 from lexframe.provenance import package_versions
@@ -250,6 +253,28 @@ def on_others(values: Sequence[float] | np.ndarray, *, unit: str = "seeds") -> C
     """The same against itself on other draws: what a difference is where nothing differs."""
     numbers = np.asarray(values, dtype=float)
     return Control("the same on other draws", t_interval(numbers - np.roll(numbers, 1), unit=unit))
+
+
+# --- texts ---
+
+
+def plain_form(text: str) -> str:
+    """By which two texts are one: words alone, whatever their case and what stands between them; the text itself where it has none."""
+    return " ".join(re.findall(r"\w+", text.casefold())) or text.strip()
+
+
+def standing_in(texts: Iterable[str], others: Iterable[str]) -> list[bool]:
+    """Of each text whether it stands in `others` too; letter for letter misses copies with another blank or mark."""
+    known = {plain_form(text) for text in others}
+    return [plain_form(text) in known for text in texts]
+
+
+def without_test_texts(train: Table, test: Table) -> Table:
+    """The training table without rows whose text stands in the test (2.2% of trec's test texts do)."""
+    kept = [row for row, stands in enumerate(standing_in(train.texts, test.texts)) if not stands]
+    if len(kept) < len(train):
+        sys.stderr.write(f"{train.source}: {len(train) - len(kept)} training texts stand in the test and are left out\n")
+    return rows_of(train, kept)
 
 
 # --- peers ---

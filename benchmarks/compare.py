@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from common import SHARED, Control, Goal, Statement, finish, judged
+from common import SHARED, Control, Goal, Statement, finish, judged, without_test_texts
 from lexframe.adaptation import ComparisonResult, Draws, compare
 from lexframe.adaptation.draws import rows_of
 from lexframe.cli.compare import parse_shots
@@ -82,6 +82,7 @@ def main() -> None:
 def run(name: str, part: tuple[str, str, int], options: argparse.Namespace) -> ComparisonResult:
     methods, shots, seeds = part
     train, test = (read_set(name, split) for split in ("train", "test"))
+    train = without_test_texts(train, test)
     if options.quick:
         train = Table(train.texts[:1500], train.labels[:1500], train.source, 0, train.rows[:1500])
     if options.max_train and len(train) > options.max_train:

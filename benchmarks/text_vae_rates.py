@@ -13,7 +13,7 @@ from lexframe.spaces.text_vae.files import TextVAEModel
 from lexframe.training.text_vae.data import split_texts
 from lexframe.training.text_vae.plain_likelihood import plain_nats
 from text_vae_cells import cell, space_of
-from text_vae_sets import PLANS, read_texts
+from text_vae_sets import PLANS, read_texts, unseen_texts
 
 FREE_NATS = (2.0, 4.0, 8.0, 16.0, 32.0)
 PLAN = replace(PLANS["captions"], max_epochs=8.0, importance_share=0.0)
@@ -22,7 +22,7 @@ PLAN = replace(PLANS["captions"], max_epochs=8.0, importance_share=0.0)
 
 def rate_claims(bench: Namespace) -> list[Figure]:
     texts = split_texts(read_texts("captions", "train"), seed=0)
-    test = list(dict.fromkeys(read_texts("captions", "test")))[:1000]
+    test = unseen_texts("captions")[:1000]
     points = []
     for free_nats in FREE_NATS:
         plan = replace(PLAN, free_nats=free_nats)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lexframe.data import Table
 from lexframe.intervals import Estimate, t_interval
 
 ROOT = Path(__file__).parents[1]
@@ -170,6 +171,26 @@ def test_times_and_growth(common):
     assert {name: values.tolist() for name, values in seconds.items()} == {name: [1, 1, 1] for name in ("a", "b", common.AGAIN)}
     assert "".join(order[:6]) == "abaaba"
     assert common.on_others([1.0, 2.0, 6.0]).value.value == pytest.approx(0)
+
+
+def test_texts_of_the_test_are_left_out_of_training_whatever_their_marks(common, capsys):
+    train = Table(("Who was he ?", "who  was\tshe", "Where is it?"), ("a", "b", "b"), "some.jsonl", 0, (0, 1, 2))
+    test = Table(("who was he", "Why?"), ("a", "b"), "test.jsonl", 0, (0, 1))
+    kept = common.without_test_texts(train, test)
+    assert (kept.texts, kept.labels, kept.rows) == (("who  was\tshe", "Where is it?"), ("b", "b"), (1, 2))
+    assert capsys.readouterr().err == "some.jsonl: 1 training texts stand in the test and are left out\n"
+    assert common.without_test_texts(kept, test).texts == kept.texts
+    assert capsys.readouterr().err == ""
+    assert common.standing_in(["A man.", "a woman", "", ":-)"], ["a  MAN", "!!"]) == [True, False, False, False]
+
+
+def test_seeds_worked_back_from_mean_and_ends(common):
+    seeds = importlib.import_module("text_vae_seeds")
+    assert seeds.three(3.0, 1.0, 6.0).tolist() == [1.0, 2.0, 6.0]
+    alone = seeds.over_both(0.5, 0.0, np.array([1.0, 2.0, 3.0]), np.array([0.0, 0.0, 0.0]))  # one sample of three
+    assert (alone.low, alone.high) == pytest.approx((0.5 - 4.302653 / 3**0.5, 0.5 + 4.302653 / 3**0.5))
+    texts = seeds.over_both(0.5, 0.2, np.array([1.0, 1.0, 1.0 + 1e-9]), np.zeros(3))
+    assert (texts.low, texts.high) == pytest.approx((0.3, 0.7))
 
 
 def test_a_peer_that_the_extra_lacks_says_why(common, capsys, monkeypatch):

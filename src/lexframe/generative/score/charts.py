@@ -80,7 +80,7 @@ def _kl_layers(units: Any, width: int) -> "alt.LayerChart":
             tooltip="about:N",
         )
     )
-    subtitle = f"{units.n_active[0]} of {units.n_dims} active, {units.n_unused} unused, {units.n_idle} idle; {total:.2f} nats in all"
+    subtitle = f"{units.n_active[0]} of {units.n_dims} active, {units.n_unused} unused, {units.n_idle} idle; KL {total:.2f} nats in all"
     return alt.layer(bars).properties(width=width, height=_HEIGHT, title=alt.TitleParams("What each dimension costs", subtitle=subtitle))
 
 
