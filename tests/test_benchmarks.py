@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from lexframe.data import Table
 from lexframe.intervals import Estimate, t_interval
@@ -182,6 +184,42 @@ def test_texts_of_the_test_are_left_out_of_training_whatever_their_marks(common,
     assert common.without_test_texts(kept, test).texts == kept.texts
     assert capsys.readouterr().err == ""
     assert common.standing_in(["A man.", "a woman", "", ":-)"], ["a  MAN", "!!"]) == [True, False, False, False]
+
+
+def test_fair_peers_of_encoding_give_the_states_that_are_asked_for(common):
+    encode = importlib.import_module("encode")
+    torch.manual_seed(0)
+    model = GPT2LMHeadModel(GPT2Config(n_embd=8, n_layer=3, n_head=2, n_positions=16, vocab_size=10)).eval()
+    ids = torch.tensor([[1, 2, 3, 4], [5, 6, 0, 0]])
+    mask = (ids > 0).long()
+    for layer in (1, 2):
+        shown, cut = encode.hidden_states(model, layer), encode.blocks_below(model, layer)
+        assert torch.allclose(shown(ids, mask), cut(ids, mask), atol=1e-6)
+    assert len(model.transformer.h) == 3
+    assert isinstance(model.transformer.ln_f, torch.nn.LayerNorm)
+
+    class Words:
+        """Ids are lengths of words."""
+
+        def __call__(self, texts):
+            return {"input_ids": [[len(word) for word in text.split()] for text in texts]}
+
+        def pad(self, batch, padding_side, return_tensors):
+            longest = max(map(len, batch["input_ids"]))
+            rows = [[*row, *[0] * (longest - len(row))] for row in batch["input_ids"]]
+            return {"input_ids": torch.tensor(rows), "attention_mask": (torch.tensor(rows) > 0).long()}
+
+    texts = [" ".join("x" * (1 + (row + column) % 9) for column in range(1 + row * 7 % 5)) for row in range(40)]
+    seen = []
+
+    def forward(ids, mask):
+        seen.append(ids.shape[1])
+        return ids[..., None].double()
+
+    found = encode.in_batches(forward, Words(), texts)
+    assert found[:, 0].tolist() == [len(text.split()[-1]) for text in texts]
+    assert seen == sorted(seen)
+    assert encode.in_batches(forward, Words(), texts, by_length=False).tolist() == found.tolist()
 
 
 def test_seeds_worked_back_from_mean_and_ends(common):
