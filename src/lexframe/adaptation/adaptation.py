@@ -169,7 +169,12 @@ class AdaptationResult(MethodsResult):
             f"{best.value:.1%} [{best.low:.1%}, {best.high:.1%}] on {n_test} test text{'s' if n_test != '1' else ''}"
         )
         if bare:
-            text += f"; the vocabulary alone, without a label, reaches {max(found.accuracy.value for found in bare):.1%}"
+            what = (
+                "the names of the labels alone, without a label, reach"
+                if self.bases is None
+                else "the vocabulary alone, without a label, reaches"
+            )
+            text += f"; {what} {max(found.accuracy.value for found in bare):.1%}"
         if self.verdict.worth is Worth.HOLDS:
             most = f"always answering {self.labels[self.majority]!r}, {self.majority_accuracy:.1%}"
             return f"{text}; {most}; n-grams without the model, {self.ngrams.accuracy.value:.1%}."

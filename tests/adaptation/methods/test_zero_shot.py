@@ -127,11 +127,33 @@ def test_label_words_that_coincide_or_begin_alike(method):
     assert (alike[:, 0] != alike[:, 1]).all()
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_a_space_without_vocabulary_is_an_obstacle(method):
-    space = SentenceEncoderSpace(tiny_model("bert").bert, tokenizer=tiny_tokenizer(masked=True))
-    assert "no output vocabulary" in method().obstacle(space)
+@pytest.fixture
+def encoder():
+    return SentenceEncoderSpace(tiny_model("bert").bert, tokenizer=tiny_tokenizer(masked=True))
+
+
+@pytest.mark.parametrize("method", [ContextualCalibration, NearestBasisZeroShot])
+def test_a_space_without_vocabulary_is_an_obstacle(method, encoder):
+    assert "no output vocabulary" in method().obstacle(encoder)
     assert method().obstacle(planted_space()) is None
-    if method in (ContextualCalibration, NearestBasisZeroShot):
-        with pytest.raises(InputError, match="no output vocabulary"):
-            method().fit(problem_of(space, ["x"], GOOD_BAD))
+    with pytest.raises(InputError, match="no output vocabulary"):
+        method().fit(problem_of(encoder, ["x"], GOOD_BAD))
+
+
+def test_an_encoder_answers_by_the_cosine_with_the_label_words(encoder):
+    assert ZeroShot().obstacle(encoder) is None
+    assert BatchCalibration().obstacle(encoder) is None
+    texts, words = ["the cat sat", "a dog on the mat", "x"], {"animal": ["cat", "dog"], "thing": ["mat"]}
+    problem = problem_of(encoder, texts, words, rows=[0], y=[0], unlabeled=np.array([1]))
+
+    def unit(given):
+        points = encoder.encode(given).astype(np.float64)
+        return points / np.linalg.norm(points, axis=1, keepdims=True)
+
+    cosines = np.stack([unit(texts) @ unit(listed).mean(axis=0) for listed in words.values()], axis=1) / 0.08
+    for method, scores in ((ZeroShot, cosines), (BatchCalibration, cosines - cosines[:2].mean(axis=0))):
+        expected = np.exp(scores - scores.max(axis=1, keepdims=True))
+        found = method().fit(problem).predict_proba(np.arange(3))
+        np.testing.assert_allclose(found, expected / expected.sum(axis=1, keepdims=True), atol=1e-5)
+    same = ZeroShot().fit(problem_of(encoder, ["cat", "mat"], {"animal": ["cat"], "thing": ["mat"]}))
+    assert same.predict_proba(np.arange(2)).argmax(axis=1).tolist() == [0, 1], "a text is nearest to itself"

@@ -1,8 +1,9 @@
-"""Zero-shot answers: what the vocabulary says of a text without any label, raw and with its bias taken out.
+"""Zero-shot answers: what the names of the labels say of a text without any label, raw and with their bias taken out.
 
 The first three methods read the model's own probabilities of the label words and differ in one vector, which is
 subtracted from the log-probabilities: nothing, what the model says of inputs without content, or what it says on
-average over texts without labels. The fourth asks for the nearest semantic basis.
+average over texts without labels. The fourth asks for the nearest semantic basis. In a space without a vocabulary, such
+as a sentence encoder, the first and the third read the cosine of the text with the label words instead.
 """
 
 from dataclasses import dataclass, field
@@ -39,7 +40,7 @@ def content_free_prior(problem: Problem) -> Float[np.ndarray, " n_labels"]:
 
 @dataclass
 class ShiftedScores:
-    """Softmax over labels of the label words' log-probabilities, less a shift a label.
+    """Softmax over labels of the label words' scores, less a shift a label.
 
     Attributes
     ----------
@@ -62,16 +63,15 @@ class ShiftedScores:
 
 
 class ZeroShot(Method):
-    """The model's own answer: which label's words it finds most likely as the next token."""
+    """The model's own answer: which label's words it finds most likely as the next token.
+
+    Without a vocabulary: which label's words lie nearest to the text, by cosine.
+    """
 
     name = "zero-shot"
-    description = "the model's own logits for the label words"
+    description = "the model's own scores of the label words: logits, or cosines where there is no vocabulary"
     family = "vocabulary"
     least_shots = 0
-
-    def obstacle(self, space: Space) -> str | None:
-        """Needs a vocabulary."""
-        return vocabulary_obstacle(space)
 
     def fit(self, problem: Problem) -> Classifier:
         """Nothing is learnt."""
@@ -108,7 +108,7 @@ class ContextualCalibration(Method):
 
 
 class BatchCalibration(Method):
-    """Zero-shot log-probabilities less their mean over texts whose labels are not looked at.
+    """Zero-shot scores less their mean over texts whose labels are not looked at.
 
     Notes
     -----
@@ -126,10 +126,6 @@ class BatchCalibration(Method):
     family = "vocabulary"
     least_shots = 0
     uses_unlabeled = True
-
-    def obstacle(self, space: Space) -> str | None:
-        """Needs a vocabulary."""
-        return vocabulary_obstacle(space)
 
     def fit(self, problem: Problem) -> Classifier:
         """The mean answer over the training texts; no label is looked at."""
