@@ -36,13 +36,13 @@ class NoiseModel:
         Share of items under a wrong category.
     similar_share : float
         Share of those that were filed under a similar category; the others lie anywhere.
-    error_interval : tuple of float
-        Error rates that the items beyond doubt leave possible: those whose log-likelihood is at most :data:`DROP` below the best.
     pair_keys : ndarray of int, shape (n_pairs,)
         Pairs of categories that the posterior confuses, ``first * n_categories + second``, rising.
     pair_similarity : ndarray of shape (n_pairs,)
         How much; rows sum to 1, or to 0 where a category is confused with none.
     n_categories : int
+    error_interval : tuple of float
+        Error rates that the items beyond doubt leave possible: those whose log-likelihood is at most :data:`DROP` below the best.
     """
 
     error_rate: float
