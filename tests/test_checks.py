@@ -12,7 +12,13 @@ from lexframe.exceptions import InputError
 
 def test_texts(without_type_checks):
     assert checked_texts(("a", "")) == ["a", ""]
-    for texts, says in (("a text", "one string"), ([], "is empty"), (["a", None], r"remarks\[1\] is None")):
+    assert checked_texts("a text") == ["a text"]
+    for texts, says in (
+        ([], "is empty"),
+        (["a", None], r"remarks\[1\] is missing"),
+        (["a", 3], r"remarks\[1\] is int 3"),
+        (b"a", "remarks is bytes"),
+    ):
         with pytest.raises(InputError, match=says):
             checked_texts(texts, what="remarks")
 

@@ -1,6 +1,6 @@
 """What people hand in, checked before anything is computed with it, and plain values for what they get."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -9,45 +9,72 @@ from jaxtyping import Float, Int64
 
 from lexframe.exceptions import InputError
 
+TEXT_COLUMN = "text"
+"""The column that is meant where a table with several is given in place of texts."""
+
 
 def texts_in(given: Any, *, what: str = "texts") -> list[str]:
-    """Texts as people hold them, as a list: one string is one text; a list, tuple, array, Series, column or generator holds one each.
+    """Texts as people hold them, as a list.
+
+    One string is one text. A list, tuple, array, Series, column or generator holds one each; of a table the column ``text`` does, or
+    its only one.
 
     Raises
     ------
     InputError
         If one of them is no text, such as bytes, a number or a missing value: its place is named.
     """
+    return list(each_text(given, what=what))
+
+
+def each_text(given: Any, *, what: str = "texts") -> Iterator[str]:
+    """One text after the other, of texts that are not held all at once; see :func:`texts_in`."""
     if isinstance(given, str):
-        return [str(given)]
-    if isinstance(given, bytes | Mapping) or getattr(given, "ndim", 1) != 1 or not hasattr(given, "__iter__"):
+        yield str(given)
+        return
+    if not isinstance(given, bytes):
+        given = _column_of(given, what)
+    if isinstance(given, bytes) or getattr(given, "ndim", 1) != 1 or not hasattr(given, "__iter__"):
         shape = f" of shape {given.shape}" if hasattr(given, "shape") else ""
         raise InputError(f"{what} is {type(given).__name__}{shape}; expected texts. Give a list of them, or one column of a table.")
-    texts = list(given)
-    for row, text in enumerate(texts):
+    for row, text in enumerate(given.to_pylist() if hasattr(given, "to_pylist") else given):
         if not isinstance(text, str):
             found = "missing" if is_missing(text) else f"{type(text).__name__} {text!r:.40}"
             raise InputError(f"{what}[{row}] is {found}; expected a text. Leave rows without a text out, or turn the values into text.")
-    return [str(text) for text in texts]
+        yield str(text)
 
 
-def checked_texts(texts: Sequence[str], *, what: str = "texts") -> list[str]:
-    """The texts as a list.
+def checked_texts(given: Any, *, what: str = "texts") -> list[str]:
+    """One text or more, as a list: see :func:`texts_in`.
 
     Raises
     ------
     InputError
-        If there is none, one is no string, or a single string was given.
+        If there is none, or one is no text.
     """
-    if isinstance(texts, str):
-        raise InputError(f"{what} is one string, {texts[:40]!r}; expected a list of texts. Put it into a list.")
-    texts = list(texts)
+    texts = texts_in(given, what=what)
     if not texts:
         raise InputError(f"{what} is empty; give one text or more.")
-    wrong = next((number for number, text in enumerate(texts) if not isinstance(text, str)), None)
-    if wrong is not None:
-        raise InputError(f"{what}[{wrong}] is {texts[wrong]!r}, which is no text. Leave rows without a text out.")
     return texts
+
+
+def _column_of(given: Any, what: str) -> Any:
+    """The column of a table that holds its texts; anything else as it is."""
+    names = column_names(given)
+    if names is None:
+        return given
+    meant = TEXT_COLUMN if TEXT_COLUMN in names else names[0] if len(names) == 1 else None
+    if meant is None:
+        raise InputError(f"{what} is a table with the columns {', '.join(map(repr, names[:8])) or 'none'}. Give the one that holds texts.")
+    return given[meant]
+
+
+def column_names(given: Any) -> list[Any] | None:
+    """Names of the columns of a data frame, a data set or a mapping; None of anything else."""
+    if isinstance(given, Mapping):
+        return list(given)
+    names = getattr(given, "column_names", None) or getattr(given, "columns", None)
+    return None if names is None or callable(names) or getattr(given, "ndim", 2) != 2 else list(names)
 
 
 def is_missing(value: Any) -> bool:

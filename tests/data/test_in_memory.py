@@ -108,7 +108,7 @@ def test_spaces_results_and_frames_speak_for_themselves():
 
 def test_a_name_stands_for_a_space(monkeypatch):
     opened = []
-    monkeypatch.setattr("lexframe.latents.text_encoder.open_space", lambda name: opened.append(name) or planted_space())
+    monkeypatch.setattr("lexframe.spaces.registry.open_space", lambda name: opened.append(name) or planted_space())
     encoder = TextEncoder("some model").fit(["card"])
     assert encoder.transform(["card", "bed"]).shape == (2, 8)
     assert opened == ["some model"]

@@ -173,6 +173,6 @@ def test_bad_input(without_type_checks):
         interpolate_pairs(space, [(LOW, HIGH), (LOW,)])
     with pytest.raises(InputError, match="Pair 0 has one text"):
         interpolate_pairs(space, [LOW])
-    with pytest.raises(InputError, match="no text"):
+    with pytest.raises(InputError, match=r"pairs\[1\] is missing"):
         interpolate_pairs(space, [(LOW, None)])
     assert space.decode_calls == 0

@@ -91,7 +91,7 @@ def test_no_texts(space, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("given", "message"), [("one text", "in brackets"), ([1, 2], "Text 0 is int"), (np.array([["a"]]), "one dimension")]
+    ("given", "message"), [(b"one", "texts is bytes"), ([1, 2], r"texts\[0\] is int 1"), (np.array([["a"]]), r"shape \(1, 1\)")]
 )
 def test_what_is_no_list_of_texts(space, given, message, without_type_checks):
     with pytest.raises(InputError, match=message):

@@ -23,6 +23,7 @@ from lexframe.latents.text_reader import TextReader
 from lexframe.linalg import folds_by_class, metric_root
 from lexframe.provenance import Provenance
 from lexframe.spaces.base import Progress, Space, VocabularySpace
+from lexframe.typing import ModelName
 from lexframe.verdicts import Verdict, Worth
 
 if TYPE_CHECKING:
@@ -208,7 +209,7 @@ class AdaptationResult(MethodsResult):
 
 
 def adapt(
-    space: Space | TextReader,
+    space: Space | TextReader | ModelName,
     train: Any,
     test: Any = None,
     *,
@@ -224,10 +225,10 @@ def adapt(
 
     Parameters
     ----------
-    space : Space or TextReader
-        Frozen. With a vocabulary the zero-shot methods and the label bases come from it; points are then what the head reads (see
-        :meth:`VocabularySpace.head_input`). A reader says which layers and poolings methods over points may use; a space alone is
-        read a third, two thirds and all the way up.
+    space : Space, str or TextReader
+        Frozen; the name of a model opens it. With a vocabulary the zero-shot methods and the label bases come from it; points are then
+        what the head reads (see :meth:`VocabularySpace.head_input`). A reader says which layers and poolings methods over points may
+        use; a space alone is read a third, two thirds and all the way up.
     train, test : Table, DataFrame, tuple or list
         Labeled texts, in whatever holds them: see :func:`lexframe.data.as_table`. Without `test` a fifth of `train`, drawn by
         class, is held out.

@@ -17,6 +17,7 @@ from lexframe.provenance import Provenance, SpaceFingerprint
 from lexframe.results import Result
 from lexframe.spaces.base import Progress, Space
 from lexframe.spaces.registry import reopen_space
+from lexframe.typing import ModelName
 from lexframe.verdicts import Verdict, Worth
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class Adapter(Persistent):
 
 
 def load_adapter(
-    folder: str | os.PathLike[str], *, model: str | None = None, space: Space | None = None, device: str | None = None
+    folder: str | os.PathLike[str], *, model: str | None = None, space: Space | ModelName | None = None, device: str | None = None
 ) -> Adapter:
     """Open a saved adapter with the space it was fitted on.
 
@@ -171,6 +172,7 @@ def load_adapter(
     if space is None:
         space = reopen_space(expected, model=model, device=device, what=str(folder))
     else:
+        space = Space.of(space)
         expected.require(space.fingerprint, what=str(folder))
     return Adapter(space, **parts)
 

@@ -1,5 +1,6 @@
 """Every way to adapt a frozen model, on the same labels and the same test texts, from no label to all of them."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
@@ -21,6 +22,7 @@ from lexframe.intervals import Estimate, mean_over_draws
 from lexframe.latents.text_reader import TextReader
 from lexframe.provenance import Provenance
 from lexframe.spaces.base import Progress, Space
+from lexframe.typing import ModelName
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,7 @@ class ComparisonResult(MethodsResult):
 
 
 def compare(
-    spaces: Mapping[str, Space | TextReader],
+    spaces: Mapping[str, Space | TextReader | ModelName] | Iterable[ModelName] | Space | TextReader | ModelName,
     train: Any,
     test: Any,
     *,
@@ -170,9 +172,9 @@ def compare(
 
     Parameters
     ----------
-    spaces : mapping of str to Space or TextReader
-        Frozen models by name. A reader says which layers and poolings methods over points may use; a space alone is read a third,
-        two thirds and all the way up.
+    spaces : mapping of str to Space, str or TextReader
+        Frozen models by name; one alone goes by its own name, and a list of names is opened one by one. A reader says which layers
+        and poolings methods over points may use; a space alone is read a third, two thirds and all the way up.
     train, test : Table, DataFrame, tuple or list
         Labeled texts, in whatever holds them: see :func:`lexframe.data.as_table`. Methods see the labels that were drawn, the
         other training texts without labels, and no test label.
@@ -208,11 +210,13 @@ def compare(
     (ngrams,) = make_methods(NGRAMS)
     left_out: dict[str, str] = {}
     store = CellStore(folder)
-    for name, given in spaces.items():
+    given_spaces, fingerprints = _by_name(spaces), []
+    for name, given in given_spaces.items():
         reader = reader_of(given, folder)
+        fingerprints.append(reader.space.fingerprint)
         notes += shared_first_tokens(reader.space, task.label_words)
         able, reasons = usable(made, reader.space)
-        left_out |= reasons if len(spaces) == 1 else {f"{method} ({name})": why for method, why in reasons.items()}
+        left_out |= reasons if len(given_spaces) == 1 else {f"{method} ({name})": why for method, why in reasons.items()}
         encoded = task.encoded(reader)
         notes += cut_texts(reader.space, encoded.texts)
         basis = {
@@ -238,9 +242,8 @@ def compare(
     if not cells:
         raise InputError("No method can work here: " + "; ".join(f"{method}: {why}" for method, why in left_out.items()))
     order = {method.name: number for number, method in enumerate(made)}
-    models = list(spaces)
+    models = list(given_spaces)
     cells.sort(key=lambda cell: (models.index(cell.model), order[cell.method], shots_order(cell.shots), cell.seed))
-    first = next(iter(spaces.values()))
     return ComparisonResult(
         labels=task.labels,
         truth=task.truth,
@@ -250,7 +253,7 @@ def compare(
         notes=tuple(notes),
         counts={"train": len(task.train), "test": len(task.test), "rarest class": int(np.bincount(task.y).min())},
         provenance=Provenance(
-            space=first.space.fingerprint if isinstance(first, TextReader) else first.fingerprint,
+            space=fingerprints[0],
             parameters={
                 "train": train.source,
                 "test": test.source,
@@ -262,3 +265,21 @@ def compare(
         cells=tuple(cells),
         references=tuple(references),
     )
+
+
+def _by_name(given: Any) -> dict[str, Space | TextReader | ModelName]:
+    """Models by name, whichever way they are given."""
+    if isinstance(given, Mapping):
+        found = {str(name): space for name, space in given.items()}
+    else:
+        alone = isinstance(given, str | os.PathLike | Space | TextReader) or not isinstance(given, Iterable)
+        found = {_name(space): space for space in ([given] if alone else given)}
+    if not found:
+        raise InputError("No model is given. Name one or more, such as 'embedded'.")
+    return found
+
+
+def _name(space: Any) -> str:
+    if isinstance(space, TextReader):
+        space = space.space
+    return space.fingerprint.model if isinstance(space, Space) else str(space)

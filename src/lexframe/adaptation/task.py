@@ -18,6 +18,7 @@ from lexframe.adaptation.problem import Classifier, EncodedTexts, Method, Probab
 from lexframe.data.readers import Table
 from lexframe.latents.text_reader import Reading, TextReader
 from lexframe.spaces.base import Progress, Space
+from lexframe.typing import ModelName
 
 RARE = 3
 """Texts of a class below which folds are left without one."""
@@ -193,17 +194,21 @@ def evaluate(method: Method, task: Task, problem: Problem, shots: Shots, *, mode
     return Evaluation(cell, classifier, probabilities)
 
 
-def reader_of(space: Space | TextReader, folder: str | Path | None = None) -> TextReader:
+def reader_of(space: Space | TextReader | ModelName, folder: str | Path | None = None) -> TextReader:
     """How a comparison reads texts with what it was given.
 
     Parameters
     ----------
-    space : Space or TextReader
-        A space alone is read a third, two thirds and all the way up, beside its own points.
+    space : Space, str or TextReader
+        A space alone, or the name of one, is read a third, two thirds and all the way up, beside its own points.
     folder : str or Path, optional
         Where points are kept, a store for every space and reading. A reader with a folder of its own keeps to that.
     """
-    reader = space if isinstance(space, TextReader) else TextReader(space, Reading.thirds(space))
+    if isinstance(space, TextReader):
+        reader = space
+    else:
+        space = Space.of(space)
+        reader = TextReader(space, Reading.thirds(space))
     if folder is None or reader.folder is not None:
         return reader
     place = Path(folder) / f"points-{reader.reading.digest(reader.space)}"

@@ -24,12 +24,12 @@ from lexframe.audit.relations import CategoryRelation, expected_counts, find_ove
 from lexframe.audit.result import NOTHING_KNOWN, AuditResult
 from lexframe.audit.review.decisions import Decisions
 from lexframe.audit.review.review_learning import corrected_probability
-from lexframe.checks import is_missing
+from lexframe.checks import is_missing, texts_in
 from lexframe.exceptions import InputError
 from lexframe.latents.neighbors import Neighbors
 from lexframe.provenance import Provenance, SpaceFingerprint, array_hash
 from lexframe.text_forms import counted
-from lexframe.typing import Points
+from lexframe.typing import Points, Texts
 
 MAX_FOR_RELATIONS = 20_000
 FEWEST_ITEMS = 4
@@ -82,7 +82,7 @@ class CategoryAudit(BaseEstimator):
         X: Any,
         y: Any,
         *,
-        texts: Sequence[str] | None = None,
+        texts: Texts | None = None,
         tree: CategoryTree | None = None,
         decisions: Decisions | None = None,
         space: SpaceFingerprint | None = None,
@@ -118,6 +118,7 @@ class CategoryAudit(BaseEstimator):
         with watch("read"):
             labels = single_label(label_texts(y))
             points, notes = checked_item_points(X, len(labels))
+            texts = None if texts is None else texts_in(texts)
             if texts is not None and len(texts) != len(points):
                 raise InputError(f"There are {len(points)} points, but {len(texts)} texts. Give one for each.")
             assert labels.numbers is not None

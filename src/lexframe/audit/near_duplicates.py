@@ -11,10 +11,11 @@ import scipy.sparse.csgraph
 from jaxtyping import Float, Int64
 
 from lexframe.audit.memberships.memberships import Memberships
+from lexframe.checks import texts_in
 from lexframe.exceptions import InputError
 from lexframe.latents.neighbors import NeighborIndex, Neighbors
 from lexframe.text_forms import normalized
-from lexframe.typing import Points
+from lexframe.typing import Points, Texts
 
 FLOOR = 0.95
 FEWEST_TO_FIT, THRESHOLD_OF_FEW = 20, 0.99
@@ -69,7 +70,7 @@ class DuplicateGroups:
 def find_duplicates(
     points: Points,
     *,
-    texts: Sequence[str] | None = None,
+    texts: Texts | None = None,
     memberships: Memberships | None = None,
     neighbors: Neighbors | None = None,
     threshold: float | None = None,
@@ -107,6 +108,7 @@ def find_duplicates(
         threshold is not above 0 and at most 1.
     """
     n = len(points)
+    texts = None if texts is None else texts_in(texts)
     for name, given in (("texts", texts), ("memberships", memberships), ("neighbors", None if neighbors is None else neighbors.rows)):
         if given is not None and len(given) != n:
             raise InputError(f"There are {n} points, but {len(given)} {name}. Give one for each point.")

@@ -1,16 +1,16 @@
 """Points to audit texts by: those of a sentence encoder as they are, of a language model the means of three layers."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
+from lexframe.checks import texts_in
 from lexframe.latents.text_reader import Reading, TextReader
 from lexframe.spaces.base import Progress, Space
-from lexframe.typing import Points
+from lexframe.typing import ModelName, Points, Texts
 
 
 def audit_points(
-    space: Space,
-    texts: Sequence[str],
+    space: Space | ModelName,
+    texts: Texts,
     *,
     folder: str | Path | None = None,
     batch_size: int | None = None,
@@ -20,7 +20,7 @@ def audit_points(
 
     Parameters
     ----------
-    space : Space
+    space : Space or str
         One that has layers gives, for each text, the means over its tokens of the states a third, two thirds and all the way up,
         side by side, each centered and scaled to one mean length. (On the development sets three means found more planted errors
         than one, than last states, and than both together.) Others give their own points.
@@ -38,6 +38,8 @@ def audit_points(
     reader : TextReader
         Places other texts in the same coordinates.
     """
+    space = Space.of(space)
+    texts = texts_in(texts)
     reading = Reading.thirds(space, poolings=("mean",), own_points=False, scaled=True)
     reader = TextReader(space, reading, folder=folder, batch_size=batch_size, remember=False)
     return reader.fit_encode(texts, progress=progress), reader

@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import Int
 
 from lexframe.audit.category_posterior import CategoryPosterior
-from lexframe.typing import Points
+from lexframe.checks import texts_in
+from lexframe.typing import Points, Texts
 
 MAX_WORDS = 80
 _WORD = re.compile(r"\S+")
@@ -15,7 +16,7 @@ _WORD = re.compile(r"\S+")
 
 def word_effects(
     encode: Callable[[Sequence[str]], Points],
-    texts: Sequence[str],
+    texts: Texts,
     given: Int[np.ndarray, " n_texts"],
     suggested: Int[np.ndarray, " n_texts"],
     found: CategoryPosterior,
@@ -36,6 +37,7 @@ def word_effects(
         For every text its words in order, in nats: how far the log-odds fall when the word is left out. Above zero it pulls to the
         suggested category. Of texts with more than 80 words the first 80 are judged, the others are 0.
     """
+    texts = texts_in(texts)
     words = [_WORD.findall(text) for text in texts]
     variants = [text for text, listed in zip(texts, words, strict=True) for text in (text, *_without_each(text, listed))]
     odds_given = np.repeat(given, [1 + min(len(listed), MAX_WORDS) for listed in words])

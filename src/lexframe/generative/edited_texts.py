@@ -1,6 +1,6 @@
 """Texts before and after an edit of their points, beside a random move of the same length."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from lexframe.results import Result
 from lexframe.spaces.base import DecodableSpace, Progress
 from lexframe.spaces.decoding import Decoding
 from lexframe.text_forms import counted, normalized
-from lexframe.typing import Points
+from lexframe.typing import ModelName, Points, Texts
 from lexframe.verdicts import Verdict, Worth, judged
 
 if TYPE_CHECKING:
@@ -152,8 +152,8 @@ _NUMBERS = (
 
 
 def edit_texts(
-    space: DecodableSpace,
-    texts: Sequence[str],
+    space: DecodableSpace | ModelName,
+    texts: Texts,
     edit: PointEdit,
     *,
     strength: float = 1.0,
@@ -165,7 +165,7 @@ def edit_texts(
 
     Parameters
     ----------
-    space : DecodableSpace
+    space : DecodableSpace or str
     texts : sequence of str
     edit : PointEdit
         Such as a Direction, which is added as it is; take ``direction.at(layer)`` of one of several layers.
@@ -190,6 +190,7 @@ def edit_texts(
     FingerprintMismatch
         If a Direction was found on another model.
     """
+    space = DecodableSpace.of(space)
     decoding = decoding or Decoding()
     texts = checked_texts(texts)
     used = edit_on(space.fingerprint, edit)

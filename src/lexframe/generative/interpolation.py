@@ -18,7 +18,7 @@ from lexframe.results import Result
 from lexframe.spaces.base import DecodableSpace, Progress
 from lexframe.spaces.decoding import Decoding
 from lexframe.text_forms import counted, normalized
-from lexframe.typing import Points
+from lexframe.typing import ModelName, Points
 from lexframe.verdicts import Verdict, Worth
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class Interpolation(Result):
 
 
 def interpolate(
-    space: DecodableSpace,
+    space: DecodableSpace | ModelName,
     start_text: str,
     end_text: str,
     *,
@@ -147,19 +147,20 @@ def interpolate(
 
     Parameters
     ----------
-    space : DecodableSpace
+    space : DecodableSpace or str
     start_text, end_text : str
     n_steps : int
     path : {"linear", "spherical"}
     decoding : Decoding, optional
     progress : callable
     """
+    space = DecodableSpace.of(space)
     pairs = [(start_text, end_text)]
     return interpolate_pairs(space, pairs, n_steps=n_steps, path=path, decoding=decoding, progress=progress)[0]
 
 
 def interpolate_pairs(
-    space: DecodableSpace,
+    space: DecodableSpace | ModelName,
     pairs: Sequence[Sequence[str]],
     *,
     n_steps: int = 9,
@@ -171,7 +172,7 @@ def interpolate_pairs(
 
     Parameters
     ----------
-    space : DecodableSpace
+    space : DecodableSpace or str
     pairs : sequence of (str, str)
         Where each path starts and ends.
     n_steps : int
@@ -192,6 +193,7 @@ def interpolate_pairs(
     InputError
         If there is no pair, one has not two texts, `n_steps` is below 2, or the path is unknown.
     """
+    space = DecodableSpace.of(space)
     decoding = decoding or Decoding()
     if path not in PATHS:
         raise InputError(f"path is {path!r}; expected one of {', '.join(PATHS)}.")

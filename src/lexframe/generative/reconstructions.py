@@ -1,6 +1,5 @@
 """Texts that went through a latent and came back: side by side, with what is left of each."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import DecodableSpace, Progress
 from lexframe.spaces.decoding import Decoding
-from lexframe.typing import Points
+from lexframe.typing import ModelName, Points, Texts
 
 if TYPE_CHECKING:
     import pandas
@@ -97,8 +96,8 @@ _COLUMNS = ("texts", "reconstructions", "is_exact", "word_accuracies", "is_cut")
 
 
 def reconstruct_texts(
-    space: DecodableSpace,
-    texts: Sequence[str],
+    space: DecodableSpace | ModelName,
+    texts: Texts,
     *,
     points: Points | None = None,
     decoding: Decoding | None = None,
@@ -108,7 +107,7 @@ def reconstruct_texts(
 
     Parameters
     ----------
-    space : DecodableSpace
+    space : DecodableSpace or str
     texts : sequence of str
     points : ndarray of shape (n_texts, n_dims), float32, optional
         Default: ``space.encode(texts)``.
@@ -126,6 +125,7 @@ def reconstruct_texts(
     InputError
         If there is no text, or one is no string.
     """
+    space = DecodableSpace.of(space)
     decoding = decoding or Decoding()
     texts = checked_texts(texts)
     points = space.encode(texts, batch_size=decoding.batch_size, progress=progress) if points is None else points

@@ -17,7 +17,7 @@ from lexframe.results import Result
 from lexframe.spaces.base import DecodableSpace, LatentVariableSpace, Progress
 from lexframe.spaces.decoding import Decoding
 from lexframe.text_forms import counted, normalized
-from lexframe.typing import Points, Vectors
+from lexframe.typing import ModelName, Points, Vectors
 
 if TYPE_CHECKING:
     import pandas
@@ -116,7 +116,7 @@ def explained_share(points: Vectors, others: Vectors) -> tuple[float, Float[np.n
 
 
 def sample_texts(
-    space: DecodableSpace,
+    space: DecodableSpace | ModelName,
     n: int,
     *,
     decoding: Decoding | None = None,
@@ -130,7 +130,7 @@ def sample_texts(
 
     Parameters
     ----------
-    space : DecodableSpace
+    space : DecodableSpace or str
         A LatentVariableSpace where no `class_gaussians` are given: points are then drawn from its prior, N(0, I).
     n : int
         Texts.
@@ -160,6 +160,7 @@ def sample_texts(
     FingerprintMismatch
         If `edit` is a Direction of another model.
     """
+    space = DecodableSpace.of(space)
     decoding = decoding or Decoding()
     if n < 1:
         raise InputError(f"n is {n}; ask for one text or more.")

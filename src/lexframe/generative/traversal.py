@@ -14,6 +14,7 @@ from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import DecodableSpace, Progress
 from lexframe.spaces.decoding import Decoding
+from lexframe.typing import ModelName
 
 if TYPE_CHECKING:
     import pandas
@@ -85,7 +86,7 @@ class Traversal(Result):
 
 
 def traverse(
-    space: DecodableSpace,
+    space: DecodableSpace | ModelName,
     text: str,
     *,
     axes: Sequence[int] | Mapping[str, Float[np.ndarray, " n_dims"]] | None = None,
@@ -102,7 +103,7 @@ def traverse(
 
     Parameters
     ----------
-    space : DecodableSpace
+    space : DecodableSpace or str
     text : str
     axes : sequence of int or mapping of str to ndarray of shape (n_dims,), optional
         Dimensions by number, or directions of any length by name. Default: every dimension.
@@ -128,6 +129,7 @@ def traverse(
         If there is no axis or amount, an axis does not exist or is zero, something is not finite, or the reference has another width
         than the space, fewer than two points, or no spread along an axis.
     """
+    space = DecodableSpace.of(space)
     decoding = decoding or Decoding()
     if isinstance(text, str):
         text = checked_texts([text])[0]

@@ -7,12 +7,14 @@ from typing import Any
 
 import pyarrow as pa
 
+from lexframe.checks import each_text
 from lexframe.exceptions import InputError
 from lexframe.latents.column_types import column_types
 from lexframe.latents.files import write_fragment
 from lexframe.latents.rows import table_of
 from lexframe.latents.schema import TEXT, VectorColumn
 from lexframe.spaces.base import Representation, Space, TokenSpace, resolve_layer
+from lexframe.typing import Texts
 
 BLOCK_ROWS = 2048
 """Texts of one commit: what a killed run loses at most, for every worker."""
@@ -53,7 +55,7 @@ class TextBlock:
 
 
 def text_blocks(
-    texts: Iterable[str],
+    texts: Texts,
     *,
     ids: Iterable[str] | None = None,
     metadata: Mapping[str, Iterable[Any]] | None = None,
@@ -65,6 +67,7 @@ def text_blocks(
     Parameters
     ----------
     texts : iterable of str
+        In whatever holds them: see :func:`lexframe.checks.texts_in`.
     ids : iterable of str, optional
         One a text. Default: `source` and the number of the text.
     metadata : mapping of str to iterable, optional
@@ -77,11 +80,11 @@ def text_blocks(
     Raises
     ------
     InputError
-        If there are fewer or more ids or values than texts, or a column mixes types.
+        If one is no text, there are fewer or more ids or values than texts, or a column mixes types.
     """
     types = column_types({name: values for name, values in (metadata or {}).items() if isinstance(values, Sized)})
     numbers = count()
-    given = [texts, *([] if ids is None else [ids]), *(metadata or {}).values()]
+    given = [each_text(texts), *([] if ids is None else [ids]), *(metadata or {}).values()]
     for part in _chunks(zip_longest(*given, fillvalue=_MISSING), block_rows):
         if any(value is _MISSING for row in part for value in row):
             raise InputError("There are not as many ids or values of metadata as texts. Give one a text.")

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lexframe.checks import plain
+from lexframe.checks import column_names, plain
 from lexframe.exceptions import InputError
-from lexframe.latents.blocks import N_TOKENS, TRUNCATED, BlockResult, Recipe, TextBlock, encode_block, vector_columns
+from lexframe.latents.blocks import N_TOKENS, TRUNCATED, BlockResult, Recipe, TextBlock, encode_block, text_blocks, vector_columns
 from lexframe.latents.column_types import column_types, holds
 from lexframe.latents.missing_texts import MissingTexts
 from lexframe.latents.schema import CHECKSUM, ID, TEXT, VectorColumn, store_schema
@@ -24,6 +25,7 @@ from lexframe.linalg import unit_rows
 from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import Representation, Space, TokenSpace
+from lexframe.typing import ModelName, Texts
 
 ENGINES = ("local", "ray")
 
@@ -146,8 +148,8 @@ class Workers:
 
 
 def encode_to_store(
-    space: Space,
-    blocks: Iterable[TextBlock],
+    space: Space | ModelName,
+    blocks: Iterable[TextBlock] | Texts,
     path: str | Path,
     *,
     representations: Sequence[Representation] = (),
@@ -162,9 +164,9 @@ def encode_to_store(
 
     Parameters
     ----------
-    space : Space
-    blocks : iterable of TextBlock
-        See :func:`text_blocks`.
+    space : Space or str
+    blocks : iterable of TextBlock, or texts
+        See :func:`text_blocks`, which cuts texts that are given as they are.
     path : str or Path
         Folder or address of the store.
     representations : sequence of Representation
@@ -189,10 +191,11 @@ def encode_to_store(
     InterruptedRunError
         If workers die again and again.
     """
+    space = Space.of(space)
     settings, workers = settings or StoreSettings(), workers or Workers()
     started = time.perf_counter()
     columns = vector_columns(space, representations, precision=settings.precision)
-    source = iter(blocks)
+    source = _blocks(blocks)
     first = next(source, None)
     store = _opened(path, columns, first, settings)
     recipe = Recipe(
@@ -266,6 +269,16 @@ class _Task:
 
     def __call__(self, space: Space, block: TextBlock) -> BlockResult:
         return encode_block(space, block, self.recipe)
+
+
+def _blocks(given: Any) -> Iterator[TextBlock]:
+    """Blocks as they are; texts are cut into them."""
+    if isinstance(given, str) or column_names(given) is not None:
+        return text_blocks(given)
+    source = iter(given.to_pylist() if hasattr(given, "to_pylist") else given)
+    first = next(source, None)
+    rest = source if first is None else chain([first], source)
+    return rest if first is None or isinstance(first, TextBlock) else text_blocks(rest)
 
 
 def _results(space: Space, blocks: Iterable[TextBlock], recipe: Recipe, workers: Workers, stack: ExitStack) -> Iterator[BlockResult]:

@@ -7,11 +7,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from lexframe.exceptions import InputError
+from lexframe.checks import texts_in
 from lexframe.latents.text_reader import Reading, TextReader
 from lexframe.spaces.base import Space
-from lexframe.spaces.registry import open_space
-from lexframe.typing import Points
+from lexframe.typing import ModelName, Points
 
 
 class TextEncoder(TransformerMixin, BaseEstimator):
@@ -43,14 +42,14 @@ class TextEncoder(TransformerMixin, BaseEstimator):
     ['cat']
     """
 
-    def __init__(self, space: Space | str, *, cache: str | Path | None = None, batch_size: int | None = None):
+    def __init__(self, space: Space | ModelName, *, cache: str | Path | None = None, batch_size: int | None = None):
         self.space = space
         self.cache = cache
         self.batch_size = batch_size
 
     def fit(self, X: Any, y: Any = None) -> "TextEncoder":
         """Check the texts, a list, array or column of them; there is nothing to learn."""
-        texts_of(X)
+        texts_in(X)
         self.n_features_out_ = self._opened().n_dims
         return self
 
@@ -58,14 +57,14 @@ class TextEncoder(TransformerMixin, BaseEstimator):
         """Points of texts, float32 of shape (n_texts, n_dims)."""
         check_is_fitted(self)
         reader = TextReader(self._opened(), Reading.own(), folder=self.cache, batch_size=self.batch_size)
-        return reader.encode(texts_of(X))
+        return reader.encode(texts_in(X))
 
     def _opened(self) -> Space:
         """The space; one that was named is opened once."""
-        if not isinstance(self.space, str):
+        if isinstance(self.space, Space):
             return self.space
         if getattr(self, "_open", (None, None))[0] != self.space:
-            self._open = (self.space, open_space(self.space))
+            self._open = (self.space, Space.of(self.space))
         return self._open[1]
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
@@ -81,22 +80,3 @@ class TextEncoder(TransformerMixin, BaseEstimator):
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "n_features_out_")
-
-
-def texts_of(X: Any) -> list[str]:
-    """A list of texts out of a list, an array or a column.
-
-    Raises
-    ------
-    InputError
-        If it is one text, or holds something else than texts.
-    """
-    if isinstance(X, str):
-        raise InputError("One text was given where a list of texts is expected. Put it in brackets: [text].")
-    if getattr(X, "ndim", 1) != 1:
-        raise InputError(f"Texts of shape {X.shape} were given; expected one dimension, such as a column of a table.")
-    texts = list(X)
-    for row, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise InputError(f"Text {row} is {type(text).__name__}, not a string: {text!r:.60}.")
-    return [str(text) for text in texts]

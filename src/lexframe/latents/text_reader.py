@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from lexframe.checks import texts_in
 from lexframe.exceptions import InputError
 from lexframe.files import write_json
 from lexframe.latents.blocks import text_blocks, vector_columns
@@ -22,7 +23,7 @@ from lexframe.latents.encoding import StoreSettings, Workers, encode_to_store
 from lexframe.latents.schema import ID
 from lexframe.latents.store import LatentStore
 from lexframe.spaces.base import Progress, Representation, Space, TokenSpace, resolve_layer
-from lexframe.typing import Points
+from lexframe.typing import ModelName, Points, Texts
 
 States = Float[np.ndarray, "n_texts n_blocks n_block_dims"]
 OWN = "own points"
@@ -187,13 +188,14 @@ class TextReader:
 
     def __init__(
         self,
-        space: Space,
+        space: Space | ModelName,
         reading: Reading | None = None,
         *,
         folder: str | Path | None = None,
         batch_size: int | None = None,
         remember: bool = True,
     ):
+        space = Space.of(space)
         self.space, self.reading = space, Reading.own() if reading is None else reading
         self.folder = None if folder is None else Path(folder)
         self.batch_size, self.remember = batch_size, remember
@@ -208,7 +210,7 @@ class TextReader:
         """What reading took so far; of a folder, what all texts in it took."""
         return self._seconds if self.folder is None else _seconds_of(self.folder)
 
-    def states(self, texts: Sequence[str], *, progress: Progress = iter) -> States:
+    def states(self, texts: Texts, *, progress: Progress = iter) -> States:
         """Every block of points as the space gives it.
 
         Parameters
@@ -225,8 +227,9 @@ class TextReader:
         InputError
             If the folder holds another reading, or cannot be written.
         """
+        texts = texts_in(texts)
         if self.folder is not None:
-            return self._from_store(list(texts), self.folder, progress)
+            return self._from_store(texts, self.folder, progress)
         new = list(dict.fromkeys(text for text in texts if text not in self._rows))
         rows, states = self._rows, self._states
         if new or states is None:
@@ -238,7 +241,7 @@ class TextReader:
         wanted = [rows[text] for text in texts]
         return states if wanted == list(range(len(states))) else states[wanted]  # nothing is copied where all is asked for
 
-    def encode(self, texts: Sequence[str], *, progress: Progress = iter) -> Points:
+    def encode(self, texts: Texts, *, progress: Progress = iter) -> Points:
         """One point a text: its blocks side by side, scaled if the reading is.
 
         Parameters
@@ -254,7 +257,7 @@ class TextReader:
         """
         return self._placed(self.states(texts, progress=progress))
 
-    def fit_encode(self, texts: Sequence[str], *, progress: Progress = iter) -> Points:
+    def fit_encode(self, texts: Texts, *, progress: Progress = iter) -> Points:
         """Like :meth:`encode`, after these texts have said how a scaled reading is scaled.
 
         Parameters

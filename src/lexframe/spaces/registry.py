@@ -9,12 +9,14 @@ the group ``lexframe.spaces``, named after the kind::
 """
 
 import importlib
+import os
 from importlib import metadata
 from typing import Any
 
 from lexframe.exceptions import InputError
 from lexframe.provenance import SpaceFingerprint
 from lexframe.spaces.base import OpenableSpace
+from lexframe.typing import ModelName
 
 ENTRY_POINT_GROUP = "lexframe.spaces"
 OWN = {
@@ -73,7 +75,7 @@ def recognized_kind(model: str) -> str:
     return next(kind for kind in space_kinds() if space_class(kind).recognizes(model))
 
 
-def open_space(model: str = "embedded", *, kind: str | None = None, **options: Any) -> OpenableSpace:
+def open_space(model: ModelName = "embedded", *, kind: str | None = None, **options: Any) -> OpenableSpace:
     """Open a space by the name of its model.
 
     Parameters
@@ -99,6 +101,9 @@ def open_space(model: str = "embedded", *, kind: str | None = None, **options: A
     InputError
         If there is no such kind, or an option does not belong to it.
     """
+    if not isinstance(model, str | os.PathLike):
+        raise InputError(f"model is {type(model).__name__}; expected a name, such as 'embedded', a folder or a hub id.")
+    model = os.fspath(model)
     kind = kind or recognized_kind(model)
     opened: Any = space_class(kind)
     known = opened.options()

@@ -262,7 +262,7 @@ def test_a_score_depends_on_its_seed_alone(space, texts):
 
 
 def test_bad_input(space, texts, without_type_checks):
-    with pytest.raises(InputError, match="one string"):
+    with pytest.raises(DataError, match="1 text to score"):
         score_text_vae(space, "a b")
     with pytest.raises(DataError, match="1 text to score"):
         score_text_vae(space, ["a"])

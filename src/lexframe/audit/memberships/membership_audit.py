@@ -10,12 +10,12 @@ from lexframe.audit.category_audit import checked_item_points, data_digest, labe
 from lexframe.audit.memberships.membership_posterior import MembershipPosterior, fit_memberships
 from lexframe.audit.memberships.memberships import Memberships, multi_label, split_labels
 from lexframe.audit.neighbor_votes import find_neighborhood
-from lexframe.checks import is_missing
+from lexframe.checks import is_missing, texts_in
 from lexframe.exceptions import InputError
 from lexframe.provenance import Provenance, SpaceFingerprint
 from lexframe.results import Result
 from lexframe.text_forms import counted
-from lexframe.typing import Points
+from lexframe.typing import Points, Texts
 
 if TYPE_CHECKING:
     import pandas
@@ -104,7 +104,7 @@ def audit_memberships(
     labels: Sequence[str] | Sequence[Sequence[str]],
     *,
     separator: str | None = None,
-    texts: Sequence[str] | None = None,
+    texts: Texts | None = None,
     n_neighbors: int = 20,
     space: SpaceFingerprint | None = None,
     seed: int = 0,
@@ -142,6 +142,7 @@ def audit_memberships(
     else:
         memberships = split_labels(["" if is_missing(label) else label_text(label) for label in labels], separator)
     checked, _ = checked_item_points(points, len(memberships))
+    texts = None if texts is None else texts_in(texts)
     if texts is not None and len(texts) != len(checked):
         raise InputError(f"There are {len(checked)} points, but {len(texts)} texts. Give one for each.")
     neighborhood = find_neighborhood(checked, min(n_neighbors, len(checked) - 1))

@@ -1,14 +1,14 @@
 """Importance weights of samples from q, and the bound on a text's likelihood that they give."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from jaxtyping import Float
 
+from lexframe.checks import texts_in
 from lexframe.exceptions import DataError, InputError
 from lexframe.generative.score.diagonal_gaussian import LOG_2_PI, log_density
 from lexframe.generative.score.likelihoods import checked_likelihoods, checked_posterior_of
 from lexframe.spaces.base import LatentVariableSpace, Posterior, Progress
+from lexframe.typing import ModelName, Texts
 
 PAIRS_A_BLOCK = 2**16  # of text and z that are held at once
 
@@ -99,8 +99,8 @@ def largest_weight_share(log_weights: Float[np.ndarray, "n_texts n_samples"]) ->
 
 
 def log_weights(
-    space: LatentVariableSpace,
-    texts: Sequence[str],
+    space: LatentVariableSpace | ModelName,
+    texts: Texts,
     posterior: Posterior,
     *,
     n_samples: int = 100,
@@ -115,7 +115,7 @@ def log_weights(
 
     Parameters
     ----------
-    space : LatentVariableSpace
+    space : LatentVariableSpace or str
         The model.
     texts : sequence of str
         Any number, none included.
@@ -139,6 +139,8 @@ def log_weights(
     InputError, DataError
         If `n_samples` is below 1, the posterior is of other texts or another space, or the model gives NaN.
     """
+    space = LatentVariableSpace.of(space)
+    texts = texts_in(texts)
     if n_samples < 1:
         raise InputError(f"n_samples is {n_samples}; expected 1 draw a text or more.")
     means, log_variances = checked_posterior_of(posterior, texts, space)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from lexframe.checks import checked_texts
 from lexframe.exceptions import DataError, InputError
 from lexframe.generative.score.importance_weighted import effective_sample_size, grouped_log_likelihood, largest_weight_share, log_weights
 from lexframe.intervals import Estimate, mean_estimate, ratio_estimate
@@ -14,6 +15,7 @@ from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import LatentVariableSpace, Posterior, Progress
 from lexframe.text_forms import counted
+from lexframe.typing import ModelName, Texts
 
 if TYPE_CHECKING:
     import pandas
@@ -122,8 +124,8 @@ class ImportanceWeighted(Result):
 
 
 def importance_weighted(
-    space: LatentVariableSpace,
-    texts: Sequence[str],
+    space: LatentVariableSpace | ModelName,
+    texts: Texts,
     *,
     n_samples: Sequence[int] = N_SAMPLES,
     posterior: Posterior | None = None,
@@ -138,7 +140,7 @@ def importance_weighted(
 
     Parameters
     ----------
-    space : LatentVariableSpace
+    space : LatentVariableSpace or str
         The model.
     texts : sequence of str
         Two or more.
@@ -165,6 +167,8 @@ def importance_weighted(
         If there are fewer than two texts or no number of samples, the posterior is of other texts or another space, or the model gives
         NaN.
     """
+    space = LatentVariableSpace.of(space)
+    texts = checked_texts(texts)
     counts = sorted(set(n_samples))
     if not counts or counts[0] < 1:
         raise InputError(f"n_samples is {list(n_samples)}; expected numbers of 1 or more, such as 1, 100 and 1000.")

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, Float32
 
+from lexframe.checks import checked_texts
 from lexframe.exceptions import DataError, InputError
 from lexframe.generative.score.derangement import derangements
 from lexframe.intervals import Estimate, estimates
 from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import LatentVariableSpace, Progress
+from lexframe.typing import ModelName, Texts
 
 if TYPE_CHECKING:
     import altair
@@ -172,8 +174,8 @@ class Resolution:
 
 
 def position_gain(
-    space: LatentVariableSpace,
-    texts: Sequence[str],
+    space: LatentVariableSpace | ModelName,
+    texts: Texts,
     *,
     points: Float32[np.ndarray, "n_texts n_dims"] | None = None,
     n_derangements: int = 4,
@@ -189,7 +191,7 @@ def position_gain(
 
     Parameters
     ----------
-    space : LatentVariableSpace
+    space : LatentVariableSpace or str
         The model.
     texts : sequence of str
         Two different ones or more.
@@ -222,6 +224,8 @@ def position_gain(
     Bosc and Vincent (2020), Do sequence-to-sequence VAEs learn global features of sentences?, arXiv:2004.07683, who
     compare with an unconditional model by position; here the model itself without the right z takes its place.
     """
+    space = LatentVariableSpace.of(space)
+    texts = checked_texts(texts)
     if n_derangements < 1:
         raise InputError(f"n_derangements is {n_derangements}; expected 1 or more.")
     resolution = resolution or Resolution()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Float
 
+from lexframe.checks import checked_texts
 from lexframe.exceptions import DataError, InputError
 from lexframe.generative.score.diagonal_gaussian import checked_moments
 from lexframe.generative.score.kl_divergence import kl_per_dimension
@@ -15,6 +16,7 @@ from lexframe.intervals import Estimate, mean_estimate
 from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import LatentVariableSpace, Posterior, Progress
+from lexframe.typing import ModelName, Texts
 
 if TYPE_CHECKING:
     import altair
@@ -190,8 +192,8 @@ def tempered(posterior: Posterior, weight: float) -> Posterior:
 
 
 def rate_distortion(
-    space: LatentVariableSpace,
-    texts: Sequence[str],
+    space: LatentVariableSpace | ModelName,
+    texts: Texts,
     *,
     posterior: Posterior | None = None,
     weights: Sequence[float] = WEIGHTS,
@@ -207,7 +209,7 @@ def rate_distortion(
 
     Parameters
     ----------
-    space : LatentVariableSpace
+    space : LatentVariableSpace or str
         The model.
     texts : sequence of str
         Two or more.
@@ -234,6 +236,8 @@ def rate_distortion(
     InputError, DataError
         If there are fewer than two texts, no draw or no weight, a weight is negative, or the posterior is of other texts or another space.
     """
+    space = LatentVariableSpace.of(space)
+    texts = checked_texts(texts)
     if n_samples < 1 or not len(weights):
         raise InputError(f"{n_samples} draws at {len(weights)} weights were asked for; expected 1 or more of both.")
     if len(texts) < 2:

@@ -28,6 +28,7 @@ from lexframe.provenance import Provenance
 from lexframe.spaces.base import LatentVariableSpace, Posterior, Progress
 from lexframe.spaces.decoding import Decoding
 from lexframe.spaces.loading import open_causal_model
+from lexframe.typing import ModelName, Texts
 
 PlainLanguageModel = Sequence[float] | Float[np.ndarray, " n_texts"] | Callable[[list[str]], Float[np.ndarray, " n_asked"]]
 
@@ -82,11 +83,11 @@ class ScoreSettings:
 
 
 def score_text_vae(
-    space: LatentVariableSpace,
-    texts: Sequence[str],
+    space: LatentVariableSpace | ModelName,
+    texts: Texts,
     *,
     settings: ScoreSettings | None = None,
-    training_texts: Sequence[str] | None = None,
+    training_texts: Texts | None = None,
     factors: Mapping[str, Iterable[Any]] | None = None,
     plain_language_model: PlainLanguageModel | None = None,
     seed: int = 0,
@@ -99,7 +100,7 @@ def score_text_vae(
 
     Parameters
     ----------
-    space : LatentVariableSpace
+    space : LatentVariableSpace or str
         The model.
     texts : sequence of str
         Two different ones or more, held out from training.
@@ -128,6 +129,8 @@ def score_text_vae(
     DataError
         If there are fewer than two texts, more than half of them are the same, or a likelihood is not finite.
     """
+    space = LatentVariableSpace.of(space)
+    training_texts = None if training_texts is None else checked_texts(training_texts, what="training_texts")
     given = checked_texts(texts)
     if len(given) < 2:
         raise DataError(f"There is {len(given)} text to score; expected 2 or more, as intervals are over texts. Give some hundred.")

@@ -18,6 +18,7 @@ from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import Progress
 from lexframe.text_forms import normalized
+from lexframe.typing import Texts
 
 if TYPE_CHECKING:
     import pandas
@@ -141,7 +142,7 @@ class MemorizationCheck(Result):
         return pd.concat([found.to_frame().assign(kind=kind) for kind, found in parts.items() if found], ignore_index=True)
 
 
-def nearest_texts(texts: Sequence[str], training_texts: Sequence[str], *, progress: Progress = iter) -> NearestTexts:
+def nearest_texts(texts: Texts, training_texts: Texts, *, progress: Progress = iter) -> NearestTexts:
     """The nearest training text of each text, exactly: of all the one with the fewest word edits over the length of the longer of both.
 
     Parameters
@@ -164,7 +165,7 @@ def nearest_texts(texts: Sequence[str], training_texts: Sequence[str], *, progre
 
 
 def memorization_check(
-    samples: Sequence[str], training_texts: Sequence[str], held_out: Sequence[str] | None = None, *, progress: Progress = iter
+    samples: Texts, training_texts: Texts, held_out: Texts | None = None, *, progress: Progress = iter
 ) -> MemorizationCheck:
     """Compare samples with training texts, and real texts that were held out with the same.
 

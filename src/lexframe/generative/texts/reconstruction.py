@@ -1,14 +1,14 @@
 """Whether texts that come back are what went in: all words, or the share of words in their place."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from jaxtyping import Bool, Float
 
+from lexframe.checks import texts_in
 from lexframe.exceptions import InputError
+from lexframe.typing import Texts
 
 
-def exact_match(references: Sequence[str], texts: Sequence[str]) -> Bool[np.ndarray, " n_texts"]:
+def exact_match(references: Texts, texts: Texts) -> Bool[np.ndarray, " n_texts"]:
     """Whether each text has the words of its reference, all of them and in order.
 
     Parameters
@@ -25,11 +25,11 @@ def exact_match(references: Sequence[str], texts: Sequence[str]) -> Bool[np.ndar
     InputError
         If there are not as many of both.
     """
-    _check_pairs(references, texts)
+    references, texts = _pairs(references, texts)
     return np.array([one.split() == other.split() for one, other in zip(references, texts, strict=True)], dtype=bool)
 
 
-def word_accuracy(references: Sequence[str], texts: Sequence[str]) -> Float[np.ndarray, " n_texts"]:
+def word_accuracy(references: Texts, texts: Texts) -> Float[np.ndarray, " n_texts"]:
     """Share of places that hold the same word in a text and in its reference, of the places of the longer of the two.
 
     A word left out moves all that follow it: :func:`~lexframe.generative.texts.word_edits.word_distance` forgives that, and this does not.
@@ -49,7 +49,7 @@ def word_accuracy(references: Sequence[str], texts: Sequence[str]) -> Float[np.n
     InputError
         If there are not as many of both.
     """
-    _check_pairs(references, texts)
+    references, texts = _pairs(references, texts)
     shares = []
     for one, other in zip(references, texts, strict=True):
         wanted, found = one.split(), other.split()
@@ -59,6 +59,8 @@ def word_accuracy(references: Sequence[str], texts: Sequence[str]) -> Float[np.n
     return np.array(shares, dtype=np.float64)
 
 
-def _check_pairs(one: Sequence[str], other: Sequence[str]) -> None:
+def _pairs(references: Texts, texts: Texts) -> tuple[list[str], list[str]]:
+    one, other = texts_in(references, what="references"), texts_in(texts)
     if len(one) != len(other):
         raise InputError(f"There are {len(one)} texts on one side and {len(other)} on the other; give as many of both.")
+    return one, other

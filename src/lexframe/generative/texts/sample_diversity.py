@@ -10,6 +10,7 @@ from lexframe.generative.texts.text_diversity import distinct_n, self_bleu
 from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.text_forms import normalized
+from lexframe.typing import Texts
 
 if TYPE_CHECKING:
     import pandas
@@ -75,7 +76,7 @@ class SampleDiversity(Result):
         return pd.DataFrame([{"texts": name} | getattr(self, name).to_dict() for name in ("samples", "real")])
 
 
-def diversity(texts: Sequence[str]) -> Diversity:
+def diversity(texts: Texts) -> Diversity:
     """How different some texts are from each other.
 
     Parameters
@@ -97,7 +98,7 @@ def diversity(texts: Sequence[str]) -> Diversity:
     )
 
 
-def compare_diversity(samples: Sequence[str], real: Sequence[str]) -> SampleDiversity:
+def compare_diversity(samples: Texts, real: Texts) -> SampleDiversity:
     """Diversity of samples beside that of real texts, as many of both: the first of the longer list.
 
     Parameters
@@ -109,6 +110,8 @@ def compare_diversity(samples: Sequence[str], real: Sequence[str]) -> SampleDive
     InputError
         If there is none on one side, or one is no string.
     """
+    samples = checked_texts(samples, what="samples")
+    real = checked_texts(real, what="real")
     n = min(len(samples), len(real))
     return SampleDiversity(diversity(samples[:n]), diversity(real[:n]), Provenance(parameters={"n_texts": n}))
 

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
+from lexframe.checks import texts_in
 from lexframe.exceptions import DataError, InputError
 from lexframe.generative.texts.bleu import BleuCounts, NGrams, n_grams, nearest_length, numbers_by_length
+from lexframe.typing import Texts
 
 
-def distinct_n(texts: Sequence[str], n: int = 2) -> float:
+def distinct_n(texts: Texts, n: int = 2) -> float:
     """Share of different n-grams of words among all n-grams of some texts together [1]_.
 
     It falls as the texts become more, so compare sets of equal size.
@@ -38,6 +40,7 @@ def distinct_n(texts: Sequence[str], n: int = 2) -> float:
     ----------
     .. [1] Li et al. (2016), A Diversity-Promoting Objective Function for Neural Conversation Models, NAACL, arXiv:1510.03055.
     """
+    texts = texts_in(texts)
     if n < 1:
         raise InputError(f"n-grams of {n} words are asked for; expected 1 or more.")
     all_words = [text.split() for text in texts]
@@ -49,7 +52,7 @@ def distinct_n(texts: Sequence[str], n: int = 2) -> float:
     return len(set(grams)) / len(grams)
 
 
-def self_bleu(texts: Sequence[str], n: int = 4, *, sample: int | None = None, seed: int = 0, smoothing: str = "epsilon") -> float:
+def self_bleu(texts: Texts, n: int = 4, *, sample: int | None = None, seed: int = 0, smoothing: str = "epsilon") -> float:
     """Mean BLEU of each text with all others as its references [1]_: higher is less diverse.
 
     It rises as the texts become more, so compare sets of equal size, and with that of as many real texts.
@@ -81,6 +84,7 @@ def self_bleu(texts: Sequence[str], n: int = 4, *, sample: int | None = None, se
     ----------
     .. [1] Zhu et al. (2018), Texygen: A Benchmarking Platform for Text Generation Models, SIGIR, arXiv:1802.01886.
     """
+    texts = texts_in(texts)
     chosen = list(texts)
     if sample is not None:
         if not 2 <= sample <= len(chosen):

@@ -1,6 +1,5 @@
 """How probable a language model finds some texts: the perplexity of samples, a word and a token."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from torch import nn
 
-from lexframe.checks import plain
+from lexframe.checks import plain, texts_in
 from lexframe.exceptions import DataError, ModelError
 from lexframe.intervals import Estimate, ratio_over_items
 from lexframe.provenance import Provenance
@@ -17,6 +16,7 @@ from lexframe.spaces.base import Progress
 from lexframe.spaces.language_model.layers import longest_input
 from lexframe.spaces.language_model.sequence_scores import separated_ids, sequence_log_probabilities
 from lexframe.spaces.loading import open_causal_model
+from lexframe.typing import Texts
 
 if TYPE_CHECKING:
     import pandas
@@ -84,7 +84,7 @@ class TextPerplexity(Result):
 
 
 def language_model_perplexity(
-    texts: Sequence[str],
+    texts: Texts,
     model: str = "embedded",
     *,
     context: int | None = None,
@@ -117,6 +117,7 @@ def language_model_perplexity(
     DataError, InputError
         See :func:`text_perplexity`.
     """
+    texts = texts_in(texts)
     weights, tokenizer = open_causal_model(model)
     return text_perplexity(weights, tokenizer, texts, name=model, context=context, batch_tokens=batch_tokens, seed=seed, progress=progress)
 
@@ -124,7 +125,7 @@ def language_model_perplexity(
 def text_perplexity(
     model: nn.Module,
     tokenizer: Any,
-    texts: Sequence[str],
+    texts: Texts,
     *,
     name: str = "",
     context: int | None = None,
@@ -172,6 +173,7 @@ def text_perplexity(
     InputError
         If the model cannot take so long a context.
     """
+    texts = texts_in(texts)
     n_words = np.array([len(text.split()) for text in texts], dtype=np.int64)
     scored = np.flatnonzero(n_words)
     if not len(scored):

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from lexframe.checks import texts_in
 from lexframe.exceptions import InputError
 from lexframe.instruments.directions.concept_direction import (
     DIRECTION_METHODS,
@@ -20,12 +21,13 @@ from lexframe.instruments.frame.vocabulary_frame import VocabularyFrame
 from lexframe.linalg import unit_rows
 from lexframe.provenance import Provenance
 from lexframe.spaces.base import LensSpace, Progress, Representation, TokenSpace, resolve_layer
+from lexframe.typing import ModelName, Texts
 
 
 def find_direction(
-    space: TokenSpace,
-    positive_texts: Sequence[str],
-    negative_texts: Sequence[str],
+    space: TokenSpace | ModelName,
+    positive_texts: Texts,
+    negative_texts: Texts,
     *,
     layers: Sequence[int] | None = None,
     method: str = "mean_difference",
@@ -39,7 +41,7 @@ def find_direction(
 
     Parameters
     ----------
-    space : TokenSpace
+    space : TokenSpace or str
         Whose model reads the texts; its own layer and pooling play no part, its template does.
     positive_texts, negative_texts : sequence of str
         Examples of both poles, two each or more.
@@ -70,6 +72,9 @@ def find_direction(
     InputError
         If a pole has fewer than two texts, both have the same points, or a layer or the method does not exist.
     """
+    space = TokenSpace.of(space)
+    positive_texts = texts_in(positive_texts, what="positive_texts")
+    negative_texts = texts_in(negative_texts, what="negative_texts")
     chosen = _resolved(layers, space.n_layers)
     if method not in DIRECTION_METHODS:  # before the texts are read
         raise InputError(f"method is {method!r}; expected one of {', '.join(DIRECTION_METHODS)}, or use frame_direction for words.")
@@ -141,9 +146,9 @@ def held_out_separation(positive: Positive, negative: Negative, *, method: str, 
 
 
 def frame_direction(
-    space: LensSpace,
-    positive_words: Sequence[str],
-    negative_words: Sequence[str],
+    space: LensSpace | ModelName,
+    positive_words: Texts,
+    negative_words: Texts,
     *,
     layers: Sequence[int] = (-1,),
     center: bool = True,
@@ -157,7 +162,7 @@ def frame_direction(
 
     Parameters
     ----------
-    space : LensSpace
+    space : LensSpace or str
         Gives the head, the ids of words, and what the head reads at inner layers.
     positive_words, negative_words : sequence of str
         One or more each; a word of several tokens counts as their mean.
@@ -182,6 +187,9 @@ def frame_direction(
     ----------
     .. [1] Park, Choe and Veitch (2023), The Linear Representation Hypothesis, arXiv:2311.03658, theorem 3.2.
     """
+    space = LensSpace.of(space)
+    positive_words = texts_in(positive_words, what="positive_words")
+    negative_words = texts_in(negative_words, what="negative_words")
     if not positive_words or not negative_words:
         raise InputError("Both poles need one word or more, such as positive_words=['good'], negative_words=['bad'].")
     chosen = _resolved(layers, space.n_layers)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from lexframe.checks import plain
+from lexframe.checks import checked_texts, plain
 from lexframe.exceptions import InputError
 from lexframe.instruments.directions.direction import Direction
 from lexframe.instruments.directions.side_effects import SideEffectBudget, continuation_log_loss, distinct_share, head_space
@@ -20,6 +20,7 @@ from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import Intervention, Progress, Representation, SteerableSpace
 from lexframe.text_forms import counted
+from lexframe.typing import ModelName, Texts
 from lexframe.verdicts import Verdict, Worth
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ def steered(
     InputError
         If it has no vector for the layer.
     """
+    if not isinstance(space, SteerableSpace):  # a name opened here would be another model than the one that is used inside
+        raise InputError("Steering changes the model that is used inside: open it once, space = open_space('embedded'), and give that.")
     direction.require(space.fingerprint)
     vector = direction.vector(layer)
     with space.intervened([Intervention(layer=layer, vector=vector, strength=strength, where=where, keep_norm=keep_norm)]):
@@ -296,9 +299,9 @@ def _listed(words: Sequence[str]) -> str:
 
 
 def steer(
-    space: SteerableSpace,
+    space: SteerableSpace | ModelName,
     direction: Direction,
-    prompts: Sequence[str],
+    prompts: Texts,
     *,
     layer: int,
     strength: float,
@@ -311,7 +314,7 @@ def steer(
 
     Parameters
     ----------
-    space : SteerableSpace
+    space : SteerableSpace or str
         Without a template.
     direction : Direction
     prompts : sequence of str
@@ -324,6 +327,8 @@ def steer(
     -------
     SteeredTexts
     """
+    space = SteerableSpace.of(space)
+    prompts = checked_texts(prompts, what="prompts")
     settings: dict[str, Any] = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed, "progress": progress}
     unsteered = space.generate(prompts, **settings)
     with steered(space, direction, layer=layer, strength=strength):

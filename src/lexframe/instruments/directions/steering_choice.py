@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
+from lexframe.checks import checked_texts, texts_in
 from lexframe.exceptions import InputError
 from lexframe.instruments.directions.direction import Direction
 from lexframe.instruments.directions.direction_finding import random_direction
@@ -18,6 +19,7 @@ from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import Progress, SteerableSpace, resolve_layer
 from lexframe.text_forms import counted
+from lexframe.typing import ModelName, Texts
 from lexframe.verdicts import Verdict, Worth, judged
 
 if TYPE_CHECKING:
@@ -199,15 +201,15 @@ class SteeringChoice(Result):
 
 
 def choose_steering(
-    space: SteerableSpace,
+    space: SteerableSpace | ModelName,
     direction: Direction,
-    prompts: Sequence[str] = NEUTRAL_PROMPTS,
+    prompts: Texts = NEUTRAL_PROMPTS,
     *,
     metric: EffectMetric | None = None,
     layers: Sequence[int] | None = None,
     strengths: Sequence[float] = STRENGTHS,
     budget: SideEffectBudget | None = None,
-    neutral_texts: Sequence[str] = NEUTRAL_TEXTS,
+    neutral_texts: Texts = NEUTRAL_TEXTS,
     n_controls: int = 3,
     max_new_tokens: int = 24,
     temperature: float = 0.8,
@@ -220,7 +222,7 @@ def choose_steering(
 
     Parameters
     ----------
-    space : SteerableSpace
+    space : SteerableSpace or str
         With an output head and without a template.
     direction : Direction
     prompts : sequence of str
@@ -255,6 +257,8 @@ def choose_steering(
     InputError
         If there are fewer than two prompts, no strength, one that is not above zero, or the direction lacks a layer.
     """
+    space = SteerableSpace.of(space)
+    prompts, neutral_texts = texts_in(prompts, what="prompts"), checked_texts(neutral_texts, what="neutral_texts")
     direction.require(space.fingerprint)
     if len(prompts) < 2:
         raise InputError(f"{len(prompts)} prompt is no sample to choose on. Give two or more, or leave them out to use neutral beginnings.")
@@ -267,13 +271,12 @@ def choose_steering(
         raise InputError("layers is empty; name one or more that the direction has, or leave it out for all.")
     for layer in chosen_layers:
         direction.vector(layer)  # refuses what it lacks before anything is measured
-    metric = metric or LabelWordOdds(_words(direction.positive), _words(direction.negative))
-    budget = budget or SideEffectBudget()
-    trial = _Trial(space, metric, list(prompts), NeutralReading(space, neutral_texts), seed)
+    metric, budget = metric or LabelWordOdds(_words(direction.positive), _words(direction.negative)), budget or SideEffectBudget()
+    trial = _Trial(space, metric, prompts, NeutralReading(space, neutral_texts), seed)
     controls = [random_direction(direction, seed=seed + 1 + number) for number in range(n_controls)]
     grid = [(layer, float(strength)) for layer in chosen_layers for strength in sorted(set(strengths))]
     points = [trial.point(direction, controls, layer, strength, budget) for layer, strength in progress(grid)]
-    points, chosen = _with_fluency(points, _Writing(space, direction, list(prompts), max_new_tokens, temperature, seed), budget)
+    points, chosen = _with_fluency(points, _Writing(space, direction, prompts, max_new_tokens, temperature, seed), budget)
     parameters = {
         "direction": direction.to_dict(),
         "metric": metric_name(metric),
@@ -311,8 +314,7 @@ class _Trial:
     ) -> SteeringPoint:
         effects, neutral = self.measured(direction, layer, strength)
         chance = [self.measured(control, layer, strength) for control in controls]
-        losses = mean_over_items(neutral.log_loss_change, seed=self.seed)
-        ratio = losses.mapped(np.exp)
+        ratio = mean_over_items(neutral.log_loss_change, seed=self.seed).mapped(np.exp)
         divergence = mean_over_items(neutral.divergence, seed=self.seed)
         return SteeringPoint(
             layer=layer,

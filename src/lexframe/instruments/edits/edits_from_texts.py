@@ -9,13 +9,14 @@ from lexframe.instruments.edits.attribute_edit import ClassifierGradientEdit, Me
 from lexframe.instruments.edits.class_sampling import ClassGaussians
 from lexframe.instruments.edits.matched_edit import MatchedDifferenceEdit, matched_groups
 from lexframe.spaces.base import LatentVariableSpace, Progress, Space
+from lexframe.typing import ModelName, Texts
 
 EDIT_METHODS = ("mean-difference", "classifier")
 
 
 def edit_from_texts(
-    space: Space,
-    texts: Sequence[str],
+    space: Space | ModelName,
+    texts: Texts,
     labels: Sequence[Hashable],
     target: Hashable,
     *,
@@ -28,7 +29,7 @@ def edit_from_texts(
 
     Parameters
     ----------
-    space : Space
+    space : Space or str
         Whose points are to be moved.
     texts : sequence of str
     labels : sequence of hashable, length n_texts
@@ -53,6 +54,7 @@ def edit_from_texts(
         If there is no such method or class, labels are not one each, a class has one text, the sides do not differ, or a classifier is
         to keep something.
     """
+    space = Space.of(space)
     if method not in EDIT_METHODS:
         raise InputError(f"method is {method!r}; expected one of {', '.join(EDIT_METHODS)}.")
     if keep is not None and method != "mean-difference":
@@ -74,8 +76,8 @@ def edit_from_texts(
 
 
 def class_gaussians_from_texts(
-    space: LatentVariableSpace,
-    texts: Sequence[str],
+    space: LatentVariableSpace | ModelName,
+    texts: Texts,
     labels: Sequence[Hashable],
     *,
     batch_size: int | None = None,
@@ -85,7 +87,7 @@ def class_gaussians_from_texts(
 
     Parameters
     ----------
-    space : LatentVariableSpace
+    space : LatentVariableSpace or str
     texts : sequence of str
     labels : sequence of hashable, length n_texts
     batch_size, progress
@@ -100,6 +102,7 @@ def class_gaussians_from_texts(
     InputError
         See :meth:`lexframe.instruments.edits.class_sampling.ClassGaussians.fit`.
     """
+    space = LatentVariableSpace.of(space)
     texts = checked_texts(texts)
     class_numbers(labels, len(texts))
     posterior = space.posterior(texts, batch_size=batch_size, progress=progress)

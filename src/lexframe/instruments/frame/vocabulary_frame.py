@@ -19,7 +19,7 @@ from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import VocabularySpace
 from lexframe.text_forms import counted
-from lexframe.typing import Matrix, Vectors
+from lexframe.typing import Matrix, ModelName, Vectors
 
 if TYPE_CHECKING:
     import pandas
@@ -161,7 +161,7 @@ class VocabularyFrame:
 
     Parameters
     ----------
-    space : VocabularySpace
+    space : VocabularySpace or str
         Gives the unembedding, the embedding and the ids of words.
     side : {"output", "input"}
         ``output``: bases from the head, for states that the head reads. ``input``: rows of the embedding, for layer 0.
@@ -171,10 +171,10 @@ class VocabularyFrame:
         See :func:`lexframe.linalg.invert_gram`.
     """
 
-    def __init__(self, space: VocabularySpace, *, side: str = "output", center: bool = False, rcond: float = 1e-12):
+    def __init__(self, space: VocabularySpace | ModelName, *, side: str = "output", center: bool = False, rcond: float = 1e-12):
         if side not in ("output", "input"):
             raise InputError(f"side is {side!r}; expected 'output' (bases of the head) or 'input' (rows of the embedding).")
-        self.space, self.side, self.center, self.rcond = space, side, center, rcond
+        self.space, self.side, self.center, self.rcond = VocabularySpace.of(space), side, center, rcond
 
     @cached_property
     def rows(self) -> Float[np.ndarray, "n_vocab n_dims"]:

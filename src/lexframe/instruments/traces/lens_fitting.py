@@ -7,11 +7,13 @@ import numpy as np
 import scipy.linalg
 from jaxtyping import Float
 
+from lexframe.checks import checked_texts
 from lexframe.exceptions import InputError
 from lexframe.instruments.traces.lens import Lens
 from lexframe.instruments.traces.tuned_lens import LayerFit, TunedLens
 from lexframe.linalg import softmax
 from lexframe.spaces.base import LensSpace, Progress
+from lexframe.typing import ModelName, Texts
 
 RIDGES = (1e-4, 1e-2, 1.0)
 """Candidates for the ridge, as shares of the mean variance of x."""
@@ -33,8 +35,8 @@ Rows = Float[np.ndarray, "n n_dims"]
 
 
 def fit_tuned_lens(
-    space: LensSpace,
-    texts: Sequence[str],
+    space: LensSpace | ModelName,
+    texts: Texts,
     *,
     n_steps: int = 100,
     max_tokens: int = 100_000,
@@ -46,7 +48,7 @@ def fit_tuned_lens(
 
     Parameters
     ----------
-    space : LensSpace
+    space : LensSpace or str
     texts : sequence of str
         A tenth of their tokens, 2,048 at most, is kept apart for the choices.
     n_steps : int
@@ -69,6 +71,8 @@ def fit_tuned_lens(
     InputError
         If the texts have fewer than 64 tokens in all.
     """
+    space = LensSpace.of(space)
+    texts = checked_texts(texts)
     rng = np.random.default_rng(seed)
     held_out, known = _split(_draw_texts(space, texts, max_tokens, rng))
     apart = _states(space, held_out)
@@ -95,12 +99,14 @@ def fit_tuned_lens(
     return TunedLens(matrices.astype(np.float32), offsets.astype(np.float32), space.fingerprint, fits)
 
 
-def mean_divergences(space: LensSpace, lens: Lens, texts: Sequence[str], *, progress: Progress = iter) -> Float[np.ndarray, " n_layers"]:
+def mean_divergences(
+    space: LensSpace | ModelName, lens: Lens, texts: Texts, *, progress: Progress = iter
+) -> Float[np.ndarray, " n_layers"]:
     """Mean divergence of the model's distribution from a lens's at every layer, over all tokens of some texts.
 
     Parameters
     ----------
-    space : LensSpace
+    space : LensSpace or str
     lens : Lens
     texts : sequence of str
         Not those that the lens was fitted on.
@@ -112,6 +118,8 @@ def mean_divergences(space: LensSpace, lens: Lens, texts: Sequence[str], *, prog
     ndarray of shape (n_layers + 1,), float64
         In nats a token; the last is 0.
     """
+    space = LensSpace.of(space)
+    texts = checked_texts(texts)
     totals, count = np.zeros(space.n_layers + 1), 0
     for block in progress(_text_blocks(space, texts)):
         states = _raw_states(space, block)

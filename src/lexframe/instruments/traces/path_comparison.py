@@ -16,6 +16,7 @@ from lexframe.linalg import metric_root, unit_rows
 from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import LensSpace
+from lexframe.typing import ModelName
 
 if TYPE_CHECKING:
     import altair
@@ -85,12 +86,12 @@ class PathComparison(Result):
         return parting_chart(self)
 
 
-def compare_paths(space: LensSpace, traces: Sequence[PromptTrace], *, lens: Lens | None = None) -> PathComparison:
+def compare_paths(space: LensSpace | ModelName, traces: Sequence[PromptTrace], *, lens: Lens | None = None) -> PathComparison:
     """Compare traced prompts at their last tokens, layer by layer and as whole paths.
 
     Parameters
     ----------
-    space : LensSpace
+    space : LensSpace or str
         That was traced.
     traces : sequence of PromptTrace
         Two or more, of one space and lens.
@@ -106,6 +107,7 @@ def compare_paths(space: LensSpace, traces: Sequence[PromptTrace], *, lens: Lens
     InputError
         If there are fewer than two, or they were traced with another lens.
     """
+    space = LensSpace.of(space)
     lens = lens or LogitLens()
     if len(traces) < 2:
         raise InputError(f"{len(traces)} traces were given; a comparison needs two or more.")
@@ -190,12 +192,12 @@ class PathMap:
     bases: Float[np.ndarray, "n_words n_dims"]
 
 
-def path_map(space: LensSpace, traces: Sequence[PromptTrace], *, max_words: int = 14) -> PathMap:
+def path_map(space: LensSpace | ModelName, traces: Sequence[PromptTrace], *, max_words: int = 14) -> PathMap:
     """Coordinates for a drawing of traced prompts through the vocabulary.
 
     Parameters
     ----------
-    space : LensSpace
+    space : LensSpace or str
         That was traced.
     traces : sequence of PromptTrace
         One or more.
@@ -211,6 +213,7 @@ def path_map(space: LensSpace, traces: Sequence[PromptTrace], *, max_words: int 
     InputError
         If there is no trace.
     """
+    space = LensSpace.of(space)
     if not traces:
         raise InputError("No trace was given; a map needs one or more.")
     frame = VocabularyFrame(space, center=True)

@@ -1,6 +1,5 @@
 """A prompt as a path: what each layer would say at each token, and how the states move on their way."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import LensSpace, Progress
 from lexframe.text_forms import counted
+from lexframe.typing import ModelName, Texts
 
 if TYPE_CHECKING:
     import altair
@@ -232,8 +232,8 @@ class PromptTrace(Result):
 
 
 def trace(
-    space: LensSpace,
-    prompts: Sequence[str] | str,
+    space: LensSpace | ModelName,
+    prompts: Texts,
     *,
     lens: Lens | None = None,
     answer: str | None = None,
@@ -245,7 +245,7 @@ def trace(
 
     Parameters
     ----------
-    space : LensSpace
+    space : LensSpace or str
         Its template stands around the prompts.
     prompts : sequence of str
         None empty. One string is one prompt.
@@ -272,6 +272,7 @@ def trace(
     VocabularyError
         If the vocabulary cannot write the answer.
     """
+    space = LensSpace.of(space)
     prompts = texts_in(prompts, what="prompts")
     if n_top < 1:
         raise InputError(f"n_top is {n_top}; expected 1 or more likeliest items to keep.")

@@ -5,17 +5,19 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.sparse
 
+from lexframe.checks import texts_in
 from lexframe.data.word_vectors import WordVectors
 from lexframe.exceptions import InputError, VocabularyError
 from lexframe.instruments.frame.vocabulary_frame import VocabularyFrame
 from lexframe.provenance import Provenance
 from lexframe.spaces.base import Progress, Space, VocabularySpace
+from lexframe.typing import ModelName, Texts
 
 TABLES = ("embedding", "head", "basis")
 SOURCES = (*TABLES, "states")
 
 
-def whole_words(space: VocabularySpace) -> tuple[str, ...]:
+def whole_words(space: VocabularySpace | ModelName) -> tuple[str, ...]:
     """Words that the vocabulary holds as one item, in the order of their ids, which in trained tokenizers is about that of frequency.
 
     An item is a whole word if it is alphabetic and begins a word: it carries a blank where the vocabulary writes blanks, and is
@@ -23,7 +25,7 @@ def whole_words(space: VocabularySpace) -> tuple[str, ...]:
 
     Parameters
     ----------
-    space : VocabularySpace
+    space : VocabularySpace or str
         Gives the vocabulary.
 
     Returns
@@ -31,6 +33,7 @@ def whole_words(space: VocabularySpace) -> tuple[str, ...]:
     tuple of str
         Without the blank, each once.
     """
+    space = VocabularySpace.of(space)
     texts = space.token_texts(range(space.n_vocab))
     alphabetic = [(number, text) for number, text in enumerate(texts) if text.strip(" ").isalpha()]
     marked = [text.strip(" ") for _, text in alphabetic if text.startswith(" ")]
@@ -39,12 +42,12 @@ def whole_words(space: VocabularySpace) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for number, text in alphabetic if _ids(space, text) == (number,)))
 
 
-def vocabulary_vectors(space: VocabularySpace, words: Sequence[str], *, table: str = "embedding") -> WordVectors:
+def vocabulary_vectors(space: VocabularySpace | ModelName, words: Texts, *, table: str = "embedding") -> WordVectors:
     """Vectors of words from a table of the vocabulary; a word of several tokens is the mean of theirs.
 
     Parameters
     ----------
-    space : VocabularySpace
+    space : VocabularySpace or str
         Gives the tables and the ids of words.
     words : sequence of str
         The most frequent first; repeated ones count once. Words that the vocabulary cannot write are left out.
@@ -60,6 +63,8 @@ def vocabulary_vectors(space: VocabularySpace, words: Sequence[str], *, table: s
     InputError
         If there is no such table.
     """
+    space = VocabularySpace.of(space)
+    words = texts_in(words, what="words")
     if table not in TABLES:
         raise InputError(f"table is {table!r}; expected one of {', '.join(TABLES)}.")
     ids = {word: _ids(space, word) for word in dict.fromkeys(words)}
@@ -77,8 +82,8 @@ def vocabulary_vectors(space: VocabularySpace, words: Sequence[str], *, table: s
 
 
 def state_vectors(
-    space: Space,
-    words: Sequence[str],
+    space: Space | ModelName,
+    words: Texts,
     *,
     templates: Sequence[str] = ("{text}",),
     batch_size: int | None = None,
@@ -88,7 +93,7 @@ def state_vectors(
 
     Parameters
     ----------
-    space : Space
+    space : Space or str
         Any; its layer and pooling decide which state is taken. A sentence encoder gives sentence vectors.
     words : sequence of str
         The most frequent first; repeated ones count once.
@@ -106,6 +111,8 @@ def state_vectors(
     InputError
         If there is no template, or one without ``{text}``.
     """
+    space = Space.of(space)
+    words = texts_in(words, what="words")
     without = [template for template in templates if "{text}" not in template]
     if without or not templates:
         raise InputError(f"The template {without[0] if without else ''!r} has no {{text}}. Write {{text}} where the word comes.")
@@ -123,7 +130,7 @@ def state_vectors(
 
 
 def space_vectors(
-    space: Space,
+    space: Space | ModelName,
     source: str,
     extra: Sequence[str] = (),
     *,
@@ -135,7 +142,7 @@ def space_vectors(
 
     Parameters
     ----------
-    space : Space
+    space : Space or str
         Must have a vocabulary, which is where the candidates come from.
     source : {"embedding", "head", "basis", "states"}
         See :func:`vocabulary_vectors` and :func:`state_vectors`.
@@ -155,6 +162,7 @@ def space_vectors(
     InputError
         If there is no such source, or the space has no vocabulary.
     """
+    space = Space.of(space)
     if source not in SOURCES:
         raise InputError(f"source is {source!r}; expected one of {', '.join(SOURCES)}, or a file of word vectors.")
     if not isinstance(space, VocabularySpace):

@@ -1,31 +1,53 @@
 """What every space does, and what one says of itself that is opened by the name of a model."""
 
 import functools
+import importlib
 import inspect
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from jaxtyping import Int
 
 from lexframe.checks import texts_in
+from lexframe.exceptions import InputError
 from lexframe.provenance import SpaceFingerprint
 from lexframe.typing import Points
 
+S = TypeVar("S", bound="Space")
 Progress = Callable[[Iterable[Any]], Iterable[Any]]
 """Wraps an iteration, to show how far it is; ``iter`` shows nothing."""
 
 
-_TAKE_TEXTS = ("encode", "encode_representations", "truncated", "token_counts")
+_TAKE_TEXTS = (
+    "encode",
+    "encode_representations",
+    "generate",
+    "log_likelihoods",
+    "posterior",
+    "prompt_lengths",
+    "token_counts",
+    "token_log_likelihoods",
+    "token_states_of",
+    "truncated",
+)
+"""Methods of spaces whose first argument is texts."""
+_REGISTRY = "lexframe.spaces.registry"  # by its name: it stands on the contracts, and is loaded for a name alone
 
 
 def _for_texts_of_any_kind(method: Callable[..., Any]) -> Callable[..., Any]:
     """A method whose first argument may be whatever holds texts: see :func:`lexframe.checks.texts_in`."""
+    first = list(inspect.signature(method).parameters)[1]
 
     @functools.wraps(method)
-    def with_a_list(self: "Space", texts: Any, *rest: Any, **options: Any) -> Any:
-        return method(self, texts_in(texts), *rest, **options)
+    def with_a_list(self: "Space", *given: Any, **options: Any) -> Any:
+        if given:
+            given = (texts_in(given[0], what=first), *given[1:])
+        elif first in options:
+            options[first] = texts_in(options[first], what=first)
+        return method(self, *given, **options)
 
     return with_a_list
 
@@ -41,6 +63,39 @@ class Space(ABC):
         for name in _TAKE_TEXTS:
             if name in cls.__dict__:
                 setattr(cls, name, _for_texts_of_any_kind(cls.__dict__[name]))
+
+    @classmethod
+    def of(cls: type[S], given: Any) -> S:
+        """The space that is given, or named: a name is opened, as :func:`lexframe.spaces.open_space` does it without options.
+
+        This is the door of every function that takes a space. A name is opened anew each time; who calls more than once, or wants
+        another layer, opens the space once.
+
+        Parameters
+        ----------
+        given : Space or str
+            A space, or ``"embedded"``, a local folder or a hub id.
+
+        Raises
+        ------
+        ModelError
+            If the model cannot be opened.
+        InputError
+            If it is neither a space nor a name, or a space without the powers of this class.
+        """
+        named = isinstance(given, str | os.PathLike)
+        space = importlib.import_module(_REGISTRY).open_space(given) if named else given
+        if isinstance(space, cls):
+            return space
+        if not isinstance(space, Space):
+            raise InputError(
+                f"space is {type(given).__name__}; expected a space or the name of a model, as open_space('embedded') opens it."
+            )
+        wanted = (inspect.getdoc(cls) or "").partition("\n")[0].rstrip(".")
+        name = repr(str(given)) if named else "This space"
+        raise InputError(
+            f"{name} is a {type(space).__name__}, and a {cls.__name__} is needed: {wanted[:1].lower()}{wanted[1:]}. Open another model."
+        )
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.fingerprint}, {self.n_dims} dimensions>"
