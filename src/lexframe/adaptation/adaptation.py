@@ -14,9 +14,9 @@ from lexframe.adaptation.methods.registry import competing, make_methods
 from lexframe.adaptation.metrics import confusion, macro_f1_estimate
 from lexframe.adaptation.problem import TEXTS, VOCABULARY, Method, Problem, SavableClassifier
 from lexframe.adaptation.results import MOVES, MethodsResult
-from lexframe.adaptation.task import Evaluation, Task, evaluate, rare_classes_known, reader_of, usable
+from lexframe.adaptation.task import Evaluation, Task, evaluate, no_method, rare_classes_known, reader_of, usable
 from lexframe.data.in_memory import as_table
-from lexframe.exceptions import InputError
+from lexframe.exceptions import DataError, InputError
 from lexframe.instruments.frame.vocabulary_frame import LabelBases
 from lexframe.intervals import Estimate, mean_over_items
 from lexframe.latents.text_reader import TextReader
@@ -262,14 +262,22 @@ def adapt(
     model = reader.space
     able, left_out = usable(made, model)
     if not able:
-        raise InputError("No method can work here: " + "; ".join(f"{name}: {why}" for name, why in left_out.items()))
+        raise InputError(no_method(left_out))
     if test is None:
         train, test = hold_out(train, seed)
     task = Task.of(train, test, Draws((ALL,), (seed,), max_test=None), label_words)
     encoded = task.encoded(reader, progress=progress)
     problem = task.problem(encoded, ALL, seed, readout=readout)
     bases = problem.label_bases() if isinstance(model, VocabularySpace) else None
-    found = {method.name: evaluate(method, task, problem, ALL) for method in progress(able)}
+    found: dict[str, Evaluation] = {}
+    for method in progress(able):
+        try:
+            found[method.name] = evaluate(method, task, problem, ALL)
+        except (DataError, InputError) as why:  # such as more labels than it was given texts: the others go on
+            left_out[method.name] = str(why)
+    able = [method for method in able if method.name in found]
+    if not able:
+        raise InputError(no_method(left_out))
     references = found if NGRAMS in found else {**found, NGRAMS: evaluate(make_methods(NGRAMS)[0], task, problem, ALL)}
     compared = _method_results(able, references, task.truth, seed)
     rivals = competing(able)

@@ -15,9 +15,9 @@ from lexframe.adaptation.draws import Draws, content_digest, cut_texts, shared_f
 from lexframe.adaptation.methods.registry import make_methods
 from lexframe.adaptation.problem import Method
 from lexframe.adaptation.results import MethodsResult
-from lexframe.adaptation.task import Task, evaluate, reader_of, usable
+from lexframe.adaptation.task import Task, evaluate, no_method, reader_of, usable
 from lexframe.data.in_memory import as_table
-from lexframe.exceptions import InputError
+from lexframe.exceptions import DataError, InputError
 from lexframe.intervals import Estimate, mean_over_draws
 from lexframe.latents.text_reader import TextReader
 from lexframe.provenance import Provenance
@@ -232,7 +232,11 @@ def compare(
             key = {**basis, "method": method.key(), "shots": shots, "seed": seed}
             cell = store.get(key)
             if cell is None:
-                cell = evaluate(method, task, task.problem(encoded, shots, seed), shots, model=name).cell
+                try:
+                    cell = evaluate(method, task, task.problem(encoded, shots, seed), shots, model=name).cell
+                except (DataError, InputError) as why:  # such as more labels than it was given texts: the others go on
+                    left_out.setdefault(method.name if len(given_spaces) == 1 else f"{method.name} ({name})", str(why))
+                    continue
                 store.put(key, cell)
             cell = replace(cell, model=name)  # the same model may have had another name when the cell was kept
             if method is not ngrams:
@@ -240,7 +244,7 @@ def compare(
             if method.name == NGRAMS:
                 references.append(cell)
     if not cells:
-        raise InputError("No method can work here: " + "; ".join(f"{method}: {why}" for method, why in left_out.items()))
+        raise InputError(no_method(left_out))
     order = {method.name: number for number, method in enumerate(made)}
     models = list(given_spaces)
     cells.sort(key=lambda cell: (models.index(cell.model), order[cell.method], shots_order(cell.shots), cell.seed))

@@ -116,7 +116,14 @@ class EncodedTexts:
 
     def _read(self) -> States:
         if self._states is None:
-            self._states = self.reader.states(self.texts, progress=self._progress)
+            states = self.reader.states(self.texts, progress=self._progress)
+            wrong = np.flatnonzero(~np.isfinite(states).all(axis=(1, 2)))
+            if len(wrong):
+                raise InputError(
+                    f"{len(wrong)} of {len(states)} texts have points that are not finite, the first is {self.texts[wrong[0]]!r:.60}. "
+                    "Leave these texts out, or open the model in float32 or with another layer."
+                )
+            self._states = states
         return self._states
 
 

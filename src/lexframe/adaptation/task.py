@@ -219,3 +219,8 @@ def usable(methods: Sequence[Method], space: Space) -> tuple[list[Method], dict[
     """Methods that can work in a space, and by name why the others cannot."""
     reasons = {method.name: why for method in methods if (why := method.obstacle(space)) is not None}
     return [method for method in methods if method.name not in reasons], reasons
+
+
+def no_method(left_out: Mapping[str, str]) -> str:
+    """What to say where every method was left out."""
+    return "No method can work here: " + "; ".join(f"{name}: {why}" for name, why in left_out.items())
