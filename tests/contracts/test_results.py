@@ -14,6 +14,7 @@ import lexframe
 from lexframe.adaptation import Draws, adapt, compare
 from lexframe.audit import CategoryAudit, audit_memberships, category_map, map_points, planted_check, published_reconsideration
 from lexframe.data import AnalogyQuestion, WordVectors
+from lexframe.exceptions import InputError
 from lexframe.generative import (
     ScoreSettings,
     count_active_units,
@@ -36,6 +37,7 @@ from lexframe.generative.score.rate_distortion import RateDistortion
 from lexframe.generative.texts.sample_diversity import compare_diversity
 from lexframe.generative.texts.text_perplexity import text_perplexity
 from lexframe.instruments import MeanDifferenceEdit, VocabularyFrame, compare_paths, evaluate_analogies, solve_analogy, trace
+from lexframe.instruments.directions.direction import Direction
 from lexframe.instruments.directions.side_effects import SideEffectBudget
 from lexframe.instruments.directions.steering import SteeredTexts
 from lexframe.instruments.directions.steering_choice import SteeringChoice, SteeringPoint
@@ -43,7 +45,7 @@ from lexframe.instruments.patching.patch_result import ALL_TASKS, ConditionScore
 from lexframe.intervals import Estimate
 from lexframe.latents import LatentStore, encode_to_store, text_blocks
 from lexframe.provenance import Provenance
-from lexframe.results import Result
+from lexframe.results import Result, WithPage
 from lexframe.spaces import ToySpace
 from lexframe.studies import compare_families, study_transport
 from lexframe.studies.next_token_result import NextTokenComparison, NextTokenScore
@@ -167,6 +169,7 @@ def steered_texts():
     return SteeredTexts(("a", "b"), ("x", SCRIPT), ("y", SCRIPT), 2, 0.5, np.array([3.0, np.nan]), unwritten, 0.5, 0.5)
 
 
+DIRECTION = Direction({2: np.ones(4)}, n_layers=3, positive=SCRIPT, negative="bad", method="pca", provenance=Provenance())
 MAKERS = {
     "AdaptationResult": lambda _: adapted()[0],
     "ComparisonResult": lambda _: compare(
@@ -278,6 +281,10 @@ def test_a_result_tells_itself(name, tmp_path):
     document = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert set(document["provenance"]) == {"space", "seed", "parameters", "versions"}
     assert isinstance(result.to_frame(), pd.DataFrame)
+    said = repr(result)
+    assert said.startswith(f"<{name}>")
+    assert len(said.splitlines()) <= 12
+    assert len(said) <= 1500
     page = result._repr_html_()
     assert "<table" in page
     assert SCRIPT not in page
@@ -292,3 +299,30 @@ def test_text_that_could_run_reaches_the_table_escaped():
 def test_a_choice_that_found_nothing_says_so():
     assert "no layer and strength moves the model" in choice(False).summary()
     assert choice(False).to_dict()["chosen"] is None
+
+
+PAGES = {name: kind for name, kind in RESULTS.items() if issubclass(kind, WithPage)}
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_a_result_with_a_page_writes_it(name, tmp_path):
+    result = MAKERS[name](tmp_path)
+    options = {"direction": DIRECTION} if name == "SteeredTexts" else {}
+    page = result.report(tmp_path / "page.html", title=f"About {SCRIPT}", **options).read_text(encoding="utf-8")
+    assert "<html" in page
+    assert "About &lt;script&gt;" in page
+    assert "<script>" not in page
+    with pytest.raises(InputError, match=r"It takes .*title"):
+        result.report(tmp_path / "page.html", heading="x")
+
+
+def test_every_page_is_reached_from_a_result():
+    written = {kind.page.partition(":")[2] for kind in PAGES.values()}
+    pages = {
+        name
+        for module in pkgutil.walk_packages(lexframe.__path__, "lexframe.")
+        if module.name.endswith(".page") and module.name != "lexframe.drawing.page"
+        for name in vars(importlib.import_module(module.name))
+        if name.endswith("_report")
+    }
+    assert written == pages

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from lexframe.intervals import Estimate, mean_over_items
 from lexframe.latents.text_reader import TextReader
 from lexframe.linalg import folds_by_class, metric_root
 from lexframe.provenance import Provenance
+from lexframe.results import WithPage
 from lexframe.spaces.base import Progress, Space, VocabularySpace
 from lexframe.typing import ModelName
 from lexframe.verdicts import Verdict, Worth
@@ -82,7 +83,7 @@ class MethodResult:
 
 
 @dataclass(frozen=True, slots=True)
-class AdaptationResult(MethodsResult):
+class AdaptationResult(MethodsResult, WithPage):
     """A frozen model adapted to a labeled set, method by method.
 
     Attributes
@@ -117,6 +118,8 @@ class AdaptationResult(MethodsResult):
     ngrams : MethodResult
         n-grams and logistic regression on the same labels, whether they were asked for or not.
     """
+
+    page: ClassVar[str] = "lexframe.adaptation.page:adaptation_report"
 
     label_words: dict[str, list[dict[str, Any]]]
     methods: dict[str, MethodResult]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -21,12 +21,13 @@ from lexframe.exceptions import DataError, InputError
 from lexframe.intervals import Estimate, mean_over_draws
 from lexframe.latents.text_reader import TextReader
 from lexframe.provenance import Provenance
+from lexframe.results import WithPage
 from lexframe.spaces.base import Progress, Space
 from lexframe.typing import ModelName
 
 
 @dataclass(frozen=True, slots=True)
-class ComparisonResult(MethodsResult):
+class ComparisonResult(MethodsResult, WithPage):
     """Cells of one set, for one model or several.
 
     Attributes
@@ -51,6 +52,8 @@ class ComparisonResult(MethodsResult):
     references : tuple of Cell
         Those of n-grams, fitted on the same draws whether they were asked for or not.
     """
+
+    page: ClassVar[str] = "lexframe.adaptation.page:comparison_report"
 
     cells: tuple[Cell, ...]
     references: tuple[Cell, ...] = ()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import scipy.sparse
@@ -21,7 +21,7 @@ from lexframe.audit.saved_audit import audit_artifact, audit_fields
 from lexframe.exceptions import InputError
 from lexframe.intervals import Estimate
 from lexframe.provenance import Provenance
-from lexframe.results import Result
+from lexframe.results import Result, WithPage
 from lexframe.text_forms import counted
 from lexframe.verdicts import Verdict, Worth
 
@@ -43,7 +43,7 @@ NOTHING_KNOWN = (
 
 
 @dataclass(frozen=True, slots=True)
-class AuditResult(Result, Persistent):
+class AuditResult(Result, Persistent, WithPage):
     """An audit of items with one category each; saved, it makes reports and review sheets later.
 
     Attributes
@@ -83,6 +83,8 @@ class AuditResult(Result, Persistent):
         Of the texts, or of the points where there are none: decisions belong to one collection.
     provenance : Provenance
     """
+
+    page: ClassVar[str] = "lexframe.audit.page:audit_report"
 
     artifact_kind = "audit"
 

@@ -1,13 +1,13 @@
 """What a text VAE is worth, and how it is read."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lexframe.checks import plain
 from lexframe.generative.score.vae_measures import vae_measures
 from lexframe.generative.score.vae_score_parts import VAEScoreParts
 from lexframe.generative.score.vae_warnings import vae_warnings
-from lexframe.results import Result
+from lexframe.results import Result, WithPage
 from lexframe.text_forms import counted
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TextVAEScore(VAEScoreParts, Result):
+class TextVAEScore(VAEScoreParts, Result, WithPage):
     """What a text VAE is worth, from all sides.
 
     Attributes
@@ -45,6 +45,8 @@ class TextVAEScore(VAEScoreParts, Result):
         None where no factors were given.
     provenance : Provenance
     """
+
+    page: ClassVar[str] = "lexframe.generative.page:text_vae_report"
 
     @property
     def warnings(self) -> tuple[str, ...]:

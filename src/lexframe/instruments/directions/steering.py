@@ -7,7 +7,7 @@ called on the space as it is and within :func:`steered`, and the effect is the d
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -17,7 +17,7 @@ from lexframe.exceptions import InputError
 from lexframe.instruments.directions.direction import Direction
 from lexframe.instruments.directions.side_effects import SideEffectBudget, continuation_log_loss, distinct_share, head_space
 from lexframe.provenance import Provenance
-from lexframe.results import Result
+from lexframe.results import Result, WithPage
 from lexframe.spaces.base import Intervention, Progress, Representation, SteerableSpace
 from lexframe.text_forms import counted
 from lexframe.typing import ModelName, Texts
@@ -178,7 +178,7 @@ class GeneratedTextMetric:
 
 
 @dataclass(frozen=True, slots=True)
-class SteeredTexts(Result):
+class SteeredTexts(Result, WithPage):
     """What a model writes with and without steering.
 
     Attributes
@@ -196,6 +196,8 @@ class SteeredTexts(Result):
         Share of different pairs of neighbouring words; repetition lowers it.
     provenance : Provenance
     """
+
+    page: ClassVar[str] = "lexframe.instruments.directions.page:steering_report"
 
     prompts: tuple[str, ...]
     unsteered: tuple[str, ...]

@@ -12,18 +12,18 @@ MAX_TOKENS = 160
 
 
 def trace_report(
-    traces: Sequence[Any], path: str | Path, *, path_map: Any, comparison: Any = None, title: str = "A prompt's path through the layers"
+    traces: Any, path: str | Path, *, path_map: Any = None, comparison: Any = None, title: str = "A prompt's path through the layers"
 ) -> Path:
     """Write the report of traced prompts: a table to rest on for each, curves, the map, and where they part.
 
     Parameters
     ----------
-    traces : sequence of lexframe.instruments.PromptTrace
+    traces : lexframe.instruments.PromptTrace, or a sequence of them
         What :func:`lexframe.instruments.trace` gave.
     path : str or Path
         The HTML file; replaced atomically.
-    path_map : lexframe.instruments.PathMap
-        Of the same traces.
+    path_map : lexframe.instruments.PathMap, optional
+        Of the same traces. Default: no map.
     comparison : lexframe.instruments.PathComparison, optional
         Of the same traces, where there are several.
     title : str
@@ -34,6 +34,7 @@ def trace_report(
     pathlib.Path
         The file.
     """
+    traces = list(traces) if isinstance(traces, Sequence) else [traces]
     return write_page(
         path,
         Path(__file__).with_name("trace.html"),
@@ -44,7 +45,7 @@ def trace_report(
         traces=[_trace_table(trace) for trace in traces],
         charts={
             "depth": svg(depth_chart(traces)),
-            "path": svg(path_chart(path_map)),
+            "path": svg(path_chart(path_map)) if path_map is not None else None,
             "parting": svg(parting_chart(comparison)) if comparison is not None else None,
         },
         provenance=as_json(traces[0].provenance),

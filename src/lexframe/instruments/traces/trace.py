@@ -1,7 +1,7 @@
 """A prompt as a path: what each layer would say at each token, and how the states move on their way."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -10,7 +10,7 @@ from lexframe.checks import plain, texts_in
 from lexframe.exceptions import InputError
 from lexframe.instruments.traces.lens import Lens, LensStatistics, LogitLens, read_through
 from lexframe.provenance import Provenance
-from lexframe.results import Result
+from lexframe.results import Result, WithPage
 from lexframe.spaces.base import LensSpace, Progress
 from lexframe.text_forms import counted
 from lexframe.typing import ModelName, Texts
@@ -118,7 +118,7 @@ def settle_depth(top_ids: Int[np.ndarray, "n_layers n_tokens"]) -> Int[np.ndarra
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PromptTrace(Result):
+class PromptTrace(Result, WithPage):
     """The path of one prompt.
 
     Attributes
@@ -152,6 +152,8 @@ class PromptTrace(Result):
         Whether the prompt was longer than the model takes and was cut.
     provenance : Provenance
     """
+
+    page: ClassVar[str] = "lexframe.instruments.traces.page:trace_report"
 
     prompt: str
     tokens: tuple[str, ...]

@@ -1,7 +1,7 @@
 """What methods of analogy score on the questions of a file: by relation, with intervals, beside the baselines."""
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -11,7 +11,7 @@ from lexframe.exceptions import InputError
 from lexframe.instruments.words.analogy import BASELINES
 from lexframe.intervals import Estimate, product_estimates
 from lexframe.provenance import Provenance
-from lexframe.results import Result
+from lexframe.results import Result, WithPage
 from lexframe.text_forms import counted
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class QuartileScore:
 
 
 @dataclass(frozen=True, eq=False)
-class AnalogyEvaluation(Result):
+class AnalogyEvaluation(Result, WithPage):
     """Methods on the questions of a file.
 
     Attributes
@@ -100,6 +100,8 @@ class AnalogyEvaluation(Result):
         Candidates.
     provenance : Provenance
     """
+
+    page: ClassVar[str] = "lexframe.instruments.words.page:analogy_report"
 
     scores: tuple[AnalogyScore, ...]
     quartiles: tuple[QuartileScore, ...]

@@ -9,12 +9,12 @@ from lexframe.files import json_text
 from lexframe.instruments.words.charts import analogy_chart
 
 
-def analogy_report(results: Sequence[Any], path: str | Path, *, title: str = "Analogies by vector arithmetic") -> Path:
+def analogy_report(results: Any, path: str | Path, *, title: str = "Analogies by vector arithmetic") -> Path:
     """Write the report of analogies.
 
     Parameters
     ----------
-    results : sequence of lexframe.instruments.AnalogyEvaluation
+    results : lexframe.instruments.AnalogyEvaluation, or a sequence of them
         One a source of vectors, of the same questions.
     path : str or Path
         The HTML file; replaced atomically.
@@ -26,6 +26,7 @@ def analogy_report(results: Sequence[Any], path: str | Path, *, title: str = "An
     pathlib.Path
         The file.
     """
+    results = list(results) if isinstance(results, Sequence) else [results]
     return write_page(
         path,
         Path(__file__).with_name("analogies.html"),
