@@ -1,11 +1,12 @@
 """Posterior calibration with the names of the labels, with random words in their place, and with no scores at all.
 
     python benchmarks/posterior_study.py --part report [--model embedded] [--sets dbpedia14,desk] [--quick]
+    python benchmarks/posterior_study.py --part report --shots 16,64,256,all --draws 3
     python benchmarks/posterior_study.py --part design --constants
 
 Constants are chosen on the sets of DESIGN, on texts of training files alone; the sets of REPORT had no part in any choice (see
 posterior_sets.py). All variants see the same labels, the same texts without labels and the same features. Cells are kept under --out, a
-file a set, so that sets can be measured one by one; the last run puts them together.
+file a set, and what is there is not measured again; every run puts together all that was measured.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import collections
 import gzip
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from unittest import mock
@@ -22,7 +23,8 @@ import numpy as np
 import pandas as pd
 
 from common import RESULTS, SHARED, Claim, Control, Figure, Goal, finish, judged
-from lexframe.adaptation.draws import draw_labels
+from lexframe.adaptation.cells import ALL, Shots
+from lexframe.adaptation.draws import Draws, draw_labels, shots_order
 from lexframe.files import write_text
 from lexframe.instruments import PosteriorCalibration
 from lexframe.instruments.classifiers import posterior_calibration, prior_trust, zero_shot_prior
@@ -34,7 +36,11 @@ from posterior_sets import DESIGN, REPORT, StudySet, open_study_model, study_set
 SHOTS = (1, 4, 16, 64)
 NAMES, RANDOM, NONE = "label names", "random words", "no scores"
 TRUSTED = "always trusted"
-N_POOL, N_TEST = 2000, 600
+N_POOL, N_TEST, N_DRAWS = 2000, 600, 5
+FEW = 4
+"""Labels a class up to which something is claimed: with more, even scores that are always trusted do little harm."""
+MOST_TRUSTED = 16
+"""Labels a class up to which scores that are always trusted are measured."""
 CONSTANTS: dict[str, dict[str, float]] = {
     "odds of 1": {"LOG_ODDS": 0.0},
     "odds of exp(-1)": {"LOG_ODDS": 1.0},
@@ -52,7 +58,7 @@ def main() -> None:
     parser.add_argument("--constants", action="store_true", help="each constant changed, in place of the three kinds of scores")
     parser.add_argument("--model", default="embedded")
     parser.add_argument("--sets", help="those of the part, unless given")
-    parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--draws", type=int, default=N_DRAWS)
     parser.add_argument("--shots", default=",".join(map(str, SHOTS)))
     parser.add_argument("--texts", type=int, default=N_POOL, help="training texts of a set")
     parser.add_argument("--tests", type=int, default=N_TEST)
@@ -61,21 +67,25 @@ def main() -> None:
     if options.part == "report" and options.constants:
         raise SystemExit("Constants are looked at on the sets of --part design alone.")
     sets = options.sets.split(",") if options.sets else {"design": DESIGN, "report": REPORT}[options.part]
+    shots = [ALL if shot == ALL else int(shot) for shot in options.shots.split(",")]
     if options.quick:
-        sets, options.draws, options.shots, options.texts, options.tests = sets[:2], 1, "1,4", 200, 100
+        sets, options.draws, shots, options.texts, options.tests = sets[:2], 1, [1, 4], 200, 100
     space = open_study_model(options.model)
     tag = Path(options.model).name
     kind = "constants" if options.constants else "scores"
     for name in sets:
         cells = options.out / f"{tag}-{kind}-{name}{'-quick' if options.quick else ''}.csv"
-        if not cells.exists() or options.quick:
+        kept = pd.read_csv(cells, dtype={"shots": str}) if cells.exists() and not options.quick else pd.DataFrame(columns=["shots", "draw"])
+        there = set(zip(kept.shots, kept.draw, strict=True))
+        wanted = [draw for draw in Draws(shots, range(options.draws)).each() if (str(draw[0]), draw[1]) not in there]
+        if wanted:
             study = study_set(name, space, options.out / tag, n_pool=options.texts, n_test=options.tests)
-            shots = [int(shot) for shot in options.shots.split(",")]
-            rows = measured(study, shots, options.draws, center=isinstance(space, VocabularySpace), constants=options.constants)
-            write_text(cells, pd.DataFrame(rows).to_csv(index=False))
+            for rows in measured(study, wanted, center=isinstance(space, VocabularySpace), constants=options.constants):
+                kept = pd.concat([kept, pd.DataFrame(rows)]) if len(kept) else pd.DataFrame(rows)
+                write_text(cells, kept.to_csv(index=False))
         print(name, flush=True)
     found = sorted(options.out.glob(f"{tag}-{kind}-*{'-quick' if options.quick else ''}.csv"))
-    table = pd.concat([pd.read_csv(path) for path in found if options.quick == path.stem.endswith("-quick")])
+    table = pd.concat([pd.read_csv(path, dtype={"shots": str}) for path in found if options.quick == path.stem.endswith("-quick")])
     table = table[table.set.isin(DESIGN if options.part == "design" else REPORT)]
     print(table.pivot_table(index="variant", columns="shots", values=["accuracy", "log_loss"], sort=False).round(4).to_string())
     name = f"posterior_{'constants' if options.constants else 'study'}-{options.part}-{tag}"
@@ -87,31 +97,30 @@ def main() -> None:
 
 
 def measured(
-    study: StudySet, all_shots: Sequence[int], n_draws: int, *, center: bool, constants: bool
-) -> list[dict[str, str | int | float]]:
-    """A row a variant, number of labels and draw."""
-    rows = []
+    study: StudySet, wanted: Sequence[tuple[Shots, int]], *, center: bool, constants: bool
+) -> Iterator[list[dict[str, str | int | float]]]:
+    """For each number of labels and draw a row a variant."""
     n_labels = len(study.labels)
     points = np.concatenate(study.encoded.blocks(), axis=1)
     names = study.encoded.label_scores([[label] for label in study.labels])
-    strange = random_words(n_draws * n_labels)
-    others = np.split(study.encoded.label_scores([[word] for word in strange]), n_draws, axis=1)
-    for shots in all_shots:
-        for draw in range(n_draws):
-            drawn = draw_labels(study.y[: study.n_pool], shots, draw)
-            rest = np.setdiff1d(np.arange(study.n_pool), drawn)
+    n_draws = max(N_DRAWS, *(draw + 1 for _, draw in wanted))  # the words of a draw do not depend on how many draws are measured
+    others = np.split(study.encoded.label_scores([[word] for word in random_words(n_draws * n_labels)]), n_draws, axis=1)
+    for shots, draw in wanted:
+        drawn = draw_labels(study.y[: study.n_pool], shots, draw)
+        rest = np.setdiff1d(np.arange(study.n_pool), drawn)
 
-            def fit(scores: np.ndarray | None, drawn: np.ndarray = drawn, rest: np.ndarray = rest, draw: int = draw) -> dict[str, float]:
-                X = points if scores is None else np.concatenate([scores, points], axis=1)
-                labels = None if scores is None else list(range(n_labels))
-                blocks = [block.shape[1] for block in study.encoded.blocks()]
-                estimator = PosteriorCalibration(labels, blocks=blocks, center_prior=center, random_state=draw)
-                estimator.fit(X[drawn], study.y[drawn], X[rest])
-                return judged_on(estimator, X[study.test], study.y[study.test])
+        def fit(scores: np.ndarray | None, drawn: np.ndarray = drawn, rest: np.ndarray = rest, draw: int = draw) -> dict[str, float]:
+            X = points if scores is None else np.concatenate([scores, points], axis=1)
+            labels = None if scores is None else list(range(n_labels))
+            blocks = [block.shape[1] for block in study.encoded.blocks()]
+            estimator = PosteriorCalibration(labels, blocks=blocks, center_prior=center, random_state=draw)
+            estimator.fit(X[drawn], study.y[drawn], X[rest])
+            return judged_on(estimator, X[study.test], study.y[study.test])
 
-            for variant, made in variants(fit, names, others[draw], constants=constants).items():
-                rows.append({"set": study.name, "variant": variant, "shots": shots, "draw": draw, **made()})
-    return rows
+        found = variants(fit, names, others[draw], constants=constants)
+        if shots_order(shots) > MOST_TRUSTED:
+            found = {variant: made for variant, made in found.items() if TRUSTED not in variant}
+        yield [{"set": study.name, "variant": variant, "shots": str(shots), "draw": draw, **made()} for variant, made in found.items()]
 
 
 def variants(
@@ -166,7 +175,7 @@ def random_words(n: int) -> list[str]:
     return np.random.default_rng(1000).choice(frequent, n, replace=False).tolist()
 
 
-def difference(table: pd.DataFrame, one: str, other: str, shots: int, value: str = "accuracy") -> Estimate:
+def difference(table: pd.DataFrame, one: str, other: str, shots: str, value: str = "accuracy") -> Estimate:
     """Between two variants on the same draws; the interval is over sets."""
     wide = table[table.shots == shots].pivot_table(index=["set", "draw"], columns="variant", values=value)
     return t_interval((wide[one] - wide[other]).groupby("set").mean().to_numpy(), unit="sets")
@@ -175,21 +184,24 @@ def difference(table: pd.DataFrame, one: str, other: str, shots: int, value: str
 def of_scores(table: pd.DataFrame) -> list[Claim | Figure]:
     """What the prior does, where it is of use and where it is not."""
     found: list[Claim | Figure] = []
-    for shots in sorted(table.shots.unique()):
+    for shots in sorted(table.shots.unique(), key=shots_order):
+        among = "with all labels" if shots == ALL else f"at {shots} labels a class"
         harm = difference(table, RANDOM, NONE, shots)
-        control = Control("the same, always trusted", difference(table, f"{RANDOM}, {TRUSTED}", NONE, shots))
-        title = f"random words minus no scores at {shots} labels a class, accuracy"
-        # With many labels even scores that are always trusted do no harm: there is nothing to claim.
-        found += judged(title, harm, Goal(at_least=-0.005), control) if shots <= 4 else [Figure(title, harm)]
         gain = difference(table, NAMES, NONE, shots)
-        title = f"label names minus no scores at {shots} labels a class, accuracy"
-        found += judged(title, gain, Goal(above=0), Control("random words", harm)) if shots <= 4 else [Figure(title, gain)]
-        found.append(
-            Figure(
-                f"label names minus the same always trusted at {shots} labels a class, accuracy",
-                difference(table, NAMES, f"{NAMES}, {TRUSTED}", shots),
-            )
-        )
+        harm_title, gain_title = (f"{scores} minus no scores {among}, accuracy" for scores in (RANDOM, NAMES))
+        trusted: list[Figure] = []
+        if shots_order(shots) <= MOST_TRUSTED:
+            always = difference(table, f"{RANDOM}, {TRUSTED}", NONE, shots)
+            trusted = [
+                Figure(f"{NAMES} minus the same {TRUSTED} {among}, accuracy", difference(table, NAMES, f"{NAMES}, {TRUSTED}", shots))
+            ]
+        if shots_order(shots) <= FEW:
+            found += judged(harm_title, harm, Goal(at_least=-0.005), Control(f"the same, {TRUSTED}", always))
+            found += judged(gain_title, gain, Goal(above=0), Control(RANDOM, harm))
+        else:
+            found += [Figure(harm_title, harm), Figure(gain_title, gain)]
+            trusted += [Figure(f"{RANDOM}, {TRUSTED}, minus no scores {among}, accuracy", always)] if trusted else []
+        found += trusted
     return found
 
 
@@ -198,7 +210,7 @@ def of_constants(table: pd.DataFrame) -> list[Figure]:
     found = []
     for variant in (name for name in table.variant.unique() if not name.startswith("as shipped")):
         base = "as shipped, random words" if variant.endswith("random words") else "as shipped"
-        for shots in sorted(table.shots.unique()):
+        for shots in sorted(table.shots.unique(), key=shots_order):
             for value in ("accuracy", "log_loss"):
                 found.append(
                     Figure(f"{base} minus {variant} at {shots} labels a class, {value}", difference(table, base, variant, shots, value))

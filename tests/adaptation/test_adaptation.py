@@ -33,26 +33,24 @@ def test_planted_classes_are_found_by_every_trained_method(outcome):
 def test_shuffled_training_labels_give_chance():
     # Three clusters leave little room for chance to even out within one shuffle, hence the mean over several.
     values = []
-    for seed in range(12):
+    for seed in range(6):
         result, _ = adapt(
-            planted_space(), planted_table(60, seed, shuffled=True), planted_table(30, 100 + seed), methods=["lda", "nearest-basis"]
+            planted_space(), planted_table(30, seed, shuffled=True), planted_table(15, 100 + seed), methods=["lda", "nearest-basis"]
         )
         values.append(result.methods["lda"].accuracy.value)
-    assert abs(np.mean(values) - 1 / 3) < 4 * max(np.std(values) / np.sqrt(12), 0.02)
+    assert abs(np.mean(values) - 1 / 3) < 4 * max(np.std(values) / np.sqrt(6), 0.02)
     assert np.mean(values) < 0.6
 
 
-def test_the_chosen_method_is_chosen_without_the_test(outcome):
+def test_the_choice_is_made_without_the_test_and_the_same_call_gives_the_same_numbers(outcome):
     result, _ = outcome
-    other, _ = adapt(planted_space(), planted_table(40, 0), planted_table(30, 9, shuffled=True))
+    test = planted_table(30, 1)
+    turned = Table(test.texts, (*test.labels[1:], test.labels[0]), test.source, 0, test.rows)
+    other, _ = adapt(planted_space(), planted_table(40, 0), turned)
     assert other.chosen == result.chosen
     assert other.chosen_accuracy_in_training == result.chosen_accuracy_in_training
-
-
-def test_the_same_call_gives_the_same_numbers(outcome):
-    again, _ = adapt(planted_space(), planted_table(40, 0), planted_table(30, 1))
-    for name, method in outcome[0].methods.items():
-        assert np.array_equal(method.probabilities, again.methods[name].probabilities)
+    for name, method in result.methods.items():
+        assert np.array_equal(method.probabilities, other.methods[name].probabilities)
 
 
 @pytest.mark.parametrize("family", ["gpt2", "phi", "gemma2", "bert"])  # the last three: a bias, a soft cap, a transform
@@ -82,7 +80,7 @@ def test_the_result_as_json_and_as_a_table(outcome):
 
 
 def test_without_a_test_a_fifth_is_held_out():
-    result, _ = adapt(planted_space(), planted_table(20, 0))
+    result, _ = adapt(planted_space(), planted_table(20, 0), methods=["lda"])
     assert (result.counts["train"], result.counts["test"]) == (48, 12)
     assert set(np.bincount(result.truth)) == {4}
 

@@ -151,6 +151,20 @@ def test_demonstrations_are_shown_only_where_labels_can_be_spared():
         assert classifier.choices["neighbors"] < max(2, n - shown)
 
 
+def test_a_rare_class_keeps_its_text_and_switches_no_demonstration_off():
+    problem = problem_of(
+        tiny_space("gpt2"), (*LABELED, "odd", *NEW), {**WORDS, "odd": ["x"]}, rows=np.arange(9), y=np.array([0, 1] * 4 + [2])
+    )
+    classifier = KNNPrompting(demonstrations=True).fit(problem)
+    assert classifier.choices["demonstrations"] == 2
+    assert np.bincount(classifier.y).tolist() == [3, 3, 1]
+
+
+def test_a_single_class_is_never_shown_alone():
+    problem = problem_of(tiny_space("gpt2"), LABELED + NEW, WORDS, rows=np.arange(7), y=np.array([0, 0, 0, 0, 1, 1, 1]))
+    assert KNNPrompting(demonstrations=True).fit(problem).choices["demonstrations"] == 0
+
+
 def test_demonstrations_take_half_of_the_context_at_most():
     problem = few_labels(tiny_space("gpt2", template="{text} is", max_length=16))
     classifier = KNNPrompting(demonstrations=True).fit(problem)

@@ -76,6 +76,17 @@ def test_pairs_of_many_texts_are_drawn_by_class():
     assert np.bincount(y[rows]).tolist() == [384, 128]
 
 
+@pytest.mark.parametrize("n_rare", [1, 2])
+def test_a_rare_class_is_paired_and_leaves_the_others_drawn_by_class(n_rare):
+    y = np.repeat([0, 1, 2], (1500, 500, n_rare))
+    texts, labels = [str(number) for number in range(len(y))], ("a", "b", "c")
+    problem = Problem(EncodedTexts(encoder_space(), texts), labels, {label: [label] for label in labels}, np.arange(len(y)), y)
+    counts = np.bincount(y[paired_rows(problem)], minlength=3)
+    assert counts.sum() == 512
+    assert counts[2] == 1
+    assert abs(counts[0] - 3 * counts[1]) <= 3
+
+
 @needs_setfit
 @pytest.mark.parametrize(("pooling", "normalize"), [("mean", True), ("first", False), ("last", False)])
 def test_the_same_encoder_stands_in_both_packages(pooling, normalize, tmp_path):

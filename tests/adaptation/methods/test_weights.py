@@ -179,7 +179,7 @@ def test_the_chosen_rate_has_the_least_held_out_loss():
 def test_too_few_labels_to_choose_take_the_middle_rate():
     problem, _, _ = planted_problem(tiny_space("llama"), 3)
     classifier = FineTuning(learning_rates=(1e-4, 1e-2, 3e-2)).fit(problem)
-    assert classifier.choices["chosen_by"].startswith("fixed: fewer than 16 labels")
+    assert classifier.choices["chosen_by"].startswith("fixed: fewer than two classes with 16 labels")
     assert (classifier.choices["learning_rate"], classifier.choices["steps"]) == (1e-2, 20)
     assert accuracy(classifier, problem.rows, problem.y) == 1
 
@@ -281,8 +281,39 @@ def test_batches_show_every_text_once_an_epoch_and_hold_texts_of_like_length():
 
 def test_a_fifth_is_held_out_by_class():
     y = np.repeat(np.arange(3), (4, 10, 30))
-    train, held_out = split_rows(y, 3, 0)
+    train, held_out = split_rows(y, 0)
     assert sorted([*train, *held_out]) == list(range(44))
     assert np.bincount(y[held_out], minlength=3).tolist() == [1, 2, 6]
-    assert len(split_rows(np.arange(40) % 10, 10, 0)[1]) == 10
-    assert len(split_rows(np.arange(8000) % 2, 2, 0)[1]) == 256
+    assert len(split_rows(np.arange(40) % 10, 0)[1]) == 10
+    assert len(split_rows(np.arange(8000) % 2, 0)[1]) == 256
+
+
+def test_a_rare_class_stays_in_training_and_changes_nothing_of_what_is_held_out():
+    y = np.repeat([0, 1], (40, 20))
+    train, held_out = split_rows(y, 0, least=16)
+    for rare in ([2], [2] * 15, [2, 3]):
+        more_train, more_held_out = split_rows(np.array([*y, *rare]), 0, least=16)
+        assert np.array_equal(more_held_out, held_out)
+        assert np.array_equal(more_train, [*train, *range(60, 60 + len(rare))])
+    assert 2 in y_of(np.array([*y, *[2] * 16]), split_rows(np.array([*y, *[2] * 16]), 0, least=16)[1])
+
+
+def y_of(y, rows):
+    return y[rows].tolist()
+
+
+@pytest.mark.parametrize("n_rare", [0, 1, 3])
+def test_one_rare_class_does_not_switch_the_choice_of_rate_off(n_rare):
+    problem, test, _ = planted_problem(tiny_space("llama"), 20)
+    rows, y = np.concatenate([problem.rows, test[:n_rare]]), np.concatenate([problem.y, [2] * n_rare]).astype(np.int64)
+    words = {**problem.label_words, "odd": ["one"]}
+    choices = FineTuning(**FAST).fit(Problem(problem.encoded, (*problem.labels, "odd"), words, rows, y)).choices
+    assert choices["chosen_by"] == f"log-loss of 8 of {40 + n_rare} labeled texts, held out"
+    assert set(choices["held_out_log_loss"]) == {"0.003", "0.01"}
+
+
+def test_a_single_class_with_many_labels_chooses_no_rate():
+    problem, _, _ = planted_problem(tiny_space("llama"), 20)
+    kept = np.flatnonzero((problem.y == 0) | (np.arange(40) < 6))
+    problem = Problem(problem.encoded, problem.labels, problem.label_words, problem.rows[kept], problem.y[kept])
+    assert FineTuning(max_steps=1).fit(problem).choices["chosen_by"].startswith("fixed")

@@ -168,6 +168,21 @@ def test_without_held_out_points_all_epochs_are_run(options, planted):
     assert calibration(max_epochs=4, **options).fit(planted.X[rows], planted.y[rows]).n_epochs_ == 4
 
 
+@pytest.mark.parametrize("n_rare", [0, 1, 9])
+def test_a_rare_class_stays_in_training_and_the_others_are_held_out(n_rare):
+    y = np.repeat([0, 1], (60, 40))
+    model = calibration(random_state=3)
+    train, held_out = model._split(np.concatenate([y, np.full(n_rare, 2)]))
+    assert np.bincount(y[held_out]).tolist() == [6, 4]
+    assert np.array_equal(held_out, model._split(y)[1])
+    assert sorted([*train, *held_out]) == list(range(100 + n_rare))
+
+
+def test_a_single_large_class_is_not_what_the_epoch_is_chosen_on():
+    train, held_out = calibration()._split(np.repeat([0, 1], (60, 9)))
+    assert (len(train), len(held_out)) == (69, 0)
+
+
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_the_same_seed_gives_the_same_numbers(planted, objective):
     X, y, *_ = planted.halves()

@@ -24,7 +24,7 @@ NEIGHBORS = (1, 3, 5, 9, 17, 33, 65, 129, 257)
 """Numbers of voters to choose among, as far as there are labels for them."""
 
 LEAST_SHOTS_TO_SHOW = 4
-"""Labels a class below which none can be spared for a demonstration."""
+"""Labels of a class below which none can be spared for a demonstration."""
 
 SHOWN_SHARE = 0.5
 """Most of the context that the demonstrations take together."""
@@ -252,10 +252,12 @@ class KNNPrompting(Method):
 
 
 def _demonstrations(space: PromptSpace, problem: Problem) -> tuple[Rows, str]:
-    """Positions in the labeled rows that are shown, one a class, and what stands in front of every text."""
-    if problem.shots < LEAST_SHOTS_TO_SHOW:
+    """Positions in the labeled rows that are shown, one of every class that can spare it, and what stands in front of every text."""
+    counts = np.bincount(problem.y, minlength=problem.n_labels)
+    first = balanced_order(problem.y, problem.seed)[: np.count_nonzero(counts)]
+    first = first[counts[problem.y[first]] >= LEAST_SHOTS_TO_SHOW]  # a rarer class keeps its texts as anchors
+    if len(first) < min(2, problem.n_labels):  # a single class shown would be named everywhere
         return np.zeros(0, dtype=np.int64), ""
-    first = balanced_order(problem.y, problem.seed)[: problem.n_labels]
     room = SHOWN_SHARE * space.max_length
     texts = shortened(space, problem.texts(problem.rows[first]), max(LEAST_TOKENS, int(room / problem.n_labels)))
     template, words = space.template, problem.words()

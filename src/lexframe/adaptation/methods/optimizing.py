@@ -113,8 +113,13 @@ def readout_loss(readout: LabelReadout, texts: Sequence[TokenizedText], y: Rows,
     return float(-np.log(np.maximum(softmax(scores)[np.arange(len(y)), y], 1e-300)).mean())
 
 
-def split_rows(y: Rows, n_labels: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Positions to train on and a stratified fifth to choose on: one a class at least, 256 at most where classes allow."""
-    n_held_out = max(n_labels, min(math.ceil(len(y) / 5), _MOST_HELD_OUT))
-    train, held_out = train_test_split(np.arange(len(y)), test_size=n_held_out, stratify=y, random_state=seed)
-    return train, held_out
+def split_rows(y: Rows, seed: int, *, least: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    """Positions to train on and a stratified fifth to choose on: one a class at least, 256 at most where classes allow.
+
+    Classes with fewer than `least` labels stay in training and change nothing of what is held out.
+    """
+    counts = np.bincount(y)
+    rows, rare = np.flatnonzero(counts[y] >= least), np.flatnonzero(counts[y] < least)
+    n_held_out = max(int((counts >= least).sum()), min(math.ceil(len(rows) / 5), _MOST_HELD_OUT))
+    train, held_out = train_test_split(rows, test_size=n_held_out, stratify=y[rows], random_state=seed)
+    return np.concatenate([train, rare]), held_out

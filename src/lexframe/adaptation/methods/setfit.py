@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import train_test_split
 from torch import nn
 
 from lexframe.adaptation.methods.extras import extra_obstacle, import_extra
 from lexframe.adaptation.problem import Method, Probabilities, Problem, Rows
 from lexframe.exceptions import InputError
+from lexframe.linalg import rows_by_class
 from lexframe.spaces.base import Space
 from lexframe.spaces.base.training import EncoderNetwork, TrainableEncoderSpace
 
@@ -153,17 +153,8 @@ class SetFit(Method):
 
 
 def paired_rows(problem: Problem) -> np.ndarray:
-    """Positions of the labeled texts that pairs are drawn among: all, or 512 drawn by class."""
-    positions = np.arange(len(problem.y))
-    if len(positions) <= max(_MOST_PAIRED, problem.n_labels):
-        return positions
-    drawn, _ = train_test_split(
-        positions,
-        train_size=max(_MOST_PAIRED, problem.n_labels),
-        stratify=problem.y if problem.shots > 1 else None,
-        random_state=problem.seed,
-    )
-    return np.sort(drawn)
+    """Positions of the labeled texts that pairs are drawn among: all, or 512 drawn by class, with one of each at least."""
+    return rows_by_class(problem.y, max(_MOST_PAIRED, problem.n_labels), seed=problem.seed, least=1)
 
 
 def n_pairs(y: np.ndarray) -> int:

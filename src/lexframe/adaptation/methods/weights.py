@@ -20,7 +20,7 @@ from lexframe.spaces.precision import fastest_precision
 from lexframe.spaces.tokenization import TokenizedText
 
 LEAST_TO_CHOOSE = 16
-"""Labels a class from which rate and steps are chosen on held-out labels: a fifth of fewer picks by luck."""
+"""Labels of a class from which some of it is held out to choose rate and steps on: a fifth of fewer picks by luck."""
 
 _MOST_EPOCHS = 20
 _LOOKS = 10  # at the held-out texts, spread over a run
@@ -59,8 +59,9 @@ class WeightMethod(Method):
 
     Rate and number of steps are chosen inside the training labels: every rate is tried on four fifths of them, the
     log-loss of the held-out fifth says after how many steps to stop (none at all included), and the best pair trains on
-    all labels. The middle rate goes first, and one that is behind another after a fifth of its run is given up. With fewer
-    than 16 labels in some class nothing is held out; the middle rate and 20 epochs are taken.
+    all labels. The middle rate goes first, and one that is behind another after a fifth of its run is given up. A class with
+    fewer than 16 labels stays in training; unless two have as many, nothing is held out, and the middle rate and 20 epochs are
+    taken.
 
     Parameters
     ----------
@@ -131,12 +132,13 @@ class WeightMethod(Method):
     def _choose(self, problem: Problem, texts: list[TokenizedText]) -> tuple[float, int, dict[str, Any]]:
         products = fastest_precision(problem.space.device.partition(":")[0])
         settings = {"max_steps": self.max_steps, "batch_size": self.batch_size, "products": products}
-        if problem.shots < LEAST_TO_CHOOSE:
+        counts = np.bincount(problem.y)
+        if (counts >= LEAST_TO_CHOOSE).sum() < 2:  # of a single class, whatever always names it would look best
             rate = self.learning_rates[len(self.learning_rates) // 2]
             horizon = self._horizon(len(texts))
-            how = f"fixed: fewer than {LEAST_TO_CHOOSE} labels in some class"
+            how = f"fixed: fewer than two classes with {LEAST_TO_CHOOSE} labels"
             return rate, horizon, {"learning_rate": rate, "steps": horizon, "horizon": horizon, "chosen_by": how, **settings}
-        train, held_out = split_rows(problem.y, problem.n_labels, problem.seed)
+        train, held_out = split_rows(problem.y, problem.seed, least=LEAST_TO_CHOOSE)
         horizon = self._horizon(len(train))
         tried: dict[float, dict[int, float]] = {}
         for rate in middle_first(self.learning_rates):

@@ -22,6 +22,8 @@ from lexframe.linalg import metric_root, softmax
 from lexframe.seeding import seeded
 
 OBJECTIVES = ("labels", "vocabulary", "gold")
+LEAST_TO_HOLD_OUT = 10
+"""Points of a class below which all of them are trained on."""
 
 
 class CalibrationModule(nn.Module):
@@ -92,8 +94,8 @@ class SemanticCalibration(PersistentEstimator, OneToOneFeatureMixin, Transformer
     max_epochs, batch_size, learning_rate, weight_decay : int, int, float, float
         Of AdamW.
     validation_share : float
-        Share of the training points, drawn by class, that chooses the epoch. 0, or fewer than 10 points a class:
-        all points train for all epochs.
+        Share of the training points, drawn by class, that chooses the epoch. A class with fewer than 10 stays in training. 0, or
+        fewer than two larger classes: all points train for all epochs.
     patience : int
         Epochs without a better validation loss after which training stops.
     random_state : int
@@ -268,10 +270,12 @@ class SemanticCalibration(PersistentEstimator, OneToOneFeatureMixin, Transformer
 
     def _split(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         counts = np.bincount(y)
-        if not self.validation_share or counts[counts > 0].min() < 10:
+        is_rare = counts[y] < LEAST_TO_HOLD_OUT
+        if not self.validation_share or (counts >= LEAST_TO_HOLD_OUT).sum() < 2:  # of a single class, whatever always names it looks best
             return np.arange(len(y)), np.arange(0)
-        train, held_out = train_test_split(np.arange(len(y)), test_size=self.validation_share, stratify=y, random_state=self.random_state)
-        return train, held_out
+        rows = np.flatnonzero(~is_rare)
+        train, held_out = train_test_split(rows, test_size=self.validation_share, stratify=y[rows], random_state=self.random_state)
+        return np.concatenate([train, np.flatnonzero(is_rare)]), held_out
 
     def _loss_function(self) -> Any:
         """Loss of moved points and class numbers, by objective."""
