@@ -169,3 +169,13 @@ def test_what_is_no_text_is_named_by_its_place(wrong, tmp_path):
         encode_to_store(space, wrong, tmp_path / "store")
     with pytest.raises(InputError, match="table with the columns 'a', 'b'"):
         space.encode(pd.DataFrame({"a": ["x"], "b": ["y"]}))
+
+
+@pytest.mark.parametrize(
+    "name", ["encode", "encode_representations", "generate", "log_likelihoods", "posterior", "prompt_lengths", "token_counts"]
+)
+def test_methods_of_spaces_get_a_list(name):
+    kind = type("Recorder", (Space,), {name: lambda self, texts, *rest, **options: texts, "__abstractmethods__": frozenset()})
+    kind.__abstractmethods__ = frozenset()
+    assert getattr(kind(), name)("one text") == ["one text"]
+    assert getattr(kind(), name)(texts=iter(["a", "b"])) == ["a", "b"]
