@@ -12,12 +12,15 @@ from lexframe.intervals import (
     estimates,
     mean_estimate,
     mean_over_draws,
+    mean_over_items,
     mean_over_seeds,
     mean_over_sets,
     product_estimates,
     ratio_estimate,
     ratio_over_items,
     resampled_sums,
+    share_over_draws,
+    share_over_items,
     t_interval,
 )
 
@@ -215,3 +218,20 @@ def test_a_mean_over_draws_draws_both_draws_and_items(rng):
     draws = np.array([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
     found, over_draws = mean_over_draws(np.tile(draws[:, np.newaxis], (1, 50))), mean_estimate(draws)
     assert (found.low, found.high) == pytest.approx((over_draws.low, over_draws.high), abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("right", "n", "low", "high"), [(1.0, 3, 0.2924, 1.0), (0.0, 3, 0.0, 0.7076), (1.0, 1, 0.025, 1.0), (0.0, 40, 0.0, 0.0881)]
+)
+def test_a_share_of_all_or_none_keeps_its_width(right, n, low, high):
+    """Clopper and Pearson's ends, as their tables have them; a bootstrap would give none."""
+    exact = scipy.stats.binomtest(int(right * n), n).proportion_ci(method="exact")
+    for found in (share_over_items(np.full(n, right)), share_over_draws(np.full((5, n), right))):
+        assert (found.value, found.low, found.high) == pytest.approx((right, low, high), abs=1e-4)
+        assert (found.low, found.high) == pytest.approx((exact.low, exact.high))
+
+
+def test_a_share_between_is_the_bootstrap(rng):
+    values = (rng.random((3, 40)) < 0.7).astype(float)
+    assert share_over_items(values[0], seed=4) == mean_over_items(values[0], seed=4)
+    assert share_over_draws(values, seed=4) == mean_over_draws(values, seed=4)

@@ -1,4 +1,7 @@
-"""A number over units with its interval: what it would be had other units of the same kind been drawn."""
+"""A number over units with its interval: what it would be had other units of the same kind been drawn.
+
+Long because every interval of the package is defined here, and what they share is used by all.
+"""
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -319,6 +322,42 @@ def mean_over_items(values: Float[np.ndarray, " n"], *, n_resamples: int = 1000,
     if len(values) == 1:
         return Estimate(float(values[0]), float(values[0]), float(values[0]))
     return mean_estimate(values, n_resamples=n_resamples, seed=seed)
+
+
+def share_over_items(right: Float[np.ndarray, " n"], *, n_resamples: int = 1000, seed: int = 0) -> Estimate:
+    """Share of items that are 1, not 0, with an interval that keeps its width where all are alike.
+
+    Draws with replacement from items that are all right are all right again: the percentile bootstrap would say [1, 1] of three of
+    three. There the interval of Clopper and Pearson stands, [.29, 1] for three of three.
+
+    Parameters
+    ----------
+    right : ndarray of shape (n,)
+        1 or 0 an item.
+    n_resamples, seed : int
+        Of the bootstrap. Equal seeds draw equal items.
+    """
+    alike = _all_alike(float(right.mean()), len(right))
+    return alike or mean_estimate(right, n_resamples=n_resamples, seed=seed)
+
+
+def share_over_draws(right: Float[np.ndarray, "n_draws n_items"], *, n_resamples: int = 1000, seed: int = 0) -> Estimate:
+    """:func:`mean_over_draws` of what is 1 or 0; where all are alike as :func:`share_over_items`, for as many items as there are.
+
+    Parameters
+    ----------
+    right : ndarray of shape (n_draws, n_items)
+        1 where an item was classified rightly.
+    n_resamples, seed : int
+        Of the bootstrap.
+    """
+    alike = _all_alike(float(right.mean()), right.shape[1])
+    return alike or mean_over_draws(right, n_resamples=n_resamples, seed=seed)
+
+
+def _all_alike(share: float, n: int) -> Estimate | None:
+    end = 0.025 ** (1 / n)
+    return {1.0: Estimate(1.0, end, 1.0), 0.0: Estimate(0.0, 0.0, 1 - end)}.get(share)
 
 
 def ratio_over_items(

@@ -129,7 +129,7 @@ def test_what_is_wrong_is_said(make, message, without_type_checks):
     [
         ("category,parent\na,x\nb,x\nx,\na,\n", "'a' has the parent 'x' on row 1 and none on row 4"),
         ("category,parent\na,b\nb,a\n", "t.csv: The hierarchy goes round in a circle: 'a' → 'b' → 'a'"),
-        ("category,parent\na,x\n", "t.csv: 1 parents are no categories"),
+        ("category,parent\na,x\n", "t.csv: 1 parent is no category"),
         ("category,parent\n,x\n", "row 1: no category"),
         (
             "category,above\na,x\n",

@@ -115,6 +115,46 @@ def test_parents_from_a_column_and_from_a_file(folder, tmp_path, capsys):
     assert "fruit" in capsys.readouterr().err
 
 
+def test_a_tree_that_names_nothing_or_cannot_be_is_refused_before_any_work(folder, tmp_path, capsys):
+    tree = tmp_path / "tree.csv"
+    for content in ("", "category,parent\n"):
+        tree.write_text(content)
+        assert audit(folder, "--tree", tree) == 2
+        assert (
+            capsys.readouterr().err
+            == f"lexframe: {tree} names no category. Give a row for each, with the columns 'category' and 'parent'.\n"
+        )
+    tree.write_text("category,parent\nfruit,thing\n")
+    assert audit(folder, "--tree", tree) == 2
+    assert "1 parent is no category: 'thing'" in capsys.readouterr().err
+
+
+def test_what_is_read_is_not_written_over(folder, tmp_path, capsys):
+    items, sheet = folder / "items.jsonl", tmp_path / "sheet.csv"
+    before = items.read_bytes()
+    for option in ("--csv", "--report"):
+        assert audit(folder, option, items) == 2
+        assert (
+            capsys.readouterr().err
+            == f"lexframe: {option} {items} is the file of ITEMS too, and would be written over. Name another file.\n"
+        )
+    assert items.read_bytes() == before
+    sheet.write_text("row\n")
+    (tmp_path / "linked.csv").symlink_to(sheet)
+    assert audit(folder, "--decisions", sheet, "--csv", tmp_path / "linked.csv") == 2
+    assert "--csv" in capsys.readouterr().err
+    assert sheet.read_text() == "row\n"
+
+
+@pytest.mark.parametrize("content", [b"text,label\na,b\n", b"", b"PK\x03\x04nothing"])
+def test_vectors_of_another_kind_of_file(content, folder, tmp_path, capsys):
+    (tmp_path / "v.npy").write_bytes(content)
+    assert run("audit", folder / "items.jsonl", "--label", "topic", "--vectors", tmp_path / "v.npy") == 2
+    shown = capsys.readouterr().err
+    assert "v.npy is no table of numbers (.npy). Save one with numpy.save." in shown
+    assert "pickle" not in shown
+
+
 def test_several_categories_in_one_field(tmp_path, capsys):
     rng = np.random.default_rng(0)
     centers = rng.normal(size=(3, 5)) * 4

@@ -122,6 +122,7 @@ def test_every_field_has_a_help_text_of_its_own(kind):
         ("Raise n_heads.", ("n_heads",), "Raise --n-heads."),
         ("There are 'text' and 'n_heads'. Name it.", ("text", "pair"), "There are 'text' and 'n_heads'. Name it (--text, --pair)."),
         ("lr=1 (now 2), n_heads=3", ("lr", "n_heads"), "--lr=1 (now 2), --n-heads=3"),
+        ("No such word.\n    a = b\n        ^", ("text",), "No such word (--text).\n    a = b\n        ^"),
         ("n_heads is 0", (), "n_heads is 0"),
         ("n_layers is 0", ("n_layers",), "n_layers is 0"),  # this verb has no such option
     ],

@@ -125,3 +125,11 @@ def test_states_of_a_language_model_are_standardized_unless_asked_otherwise(tmp_
     np.testing.assert_array_equal(made.points(), points)  # the store keeps what was put in
     assert run("neighbors", tmp_path / "s", " ") == 2
     assert "TEXT is empty" in capsys.readouterr().err
+
+
+def test_a_missing_value_is_shown_as_nothing(store, capsys):
+    for arguments in (("store", "query", store), ("neighbors", store, "--row", "0", "--limit", "9")):
+        assert run(*arguments) == 0
+        shown = capsys.readouterr().out
+        assert "2022" in shown
+        assert not {"None", "nan"} & set(shown.split())

@@ -18,7 +18,7 @@ from lexframe.adaptation.task import Evaluation, Task, evaluate, no_method, rare
 from lexframe.data.in_memory import as_table
 from lexframe.exceptions import DataError, InputError
 from lexframe.instruments.frame.vocabulary_frame import LabelBases
-from lexframe.intervals import Estimate, mean_over_items
+from lexframe.intervals import Estimate, mean_over_items, share_over_items
 from lexframe.latents.text_reader import TextReader
 from lexframe.linalg import folds_by_class, metric_root
 from lexframe.provenance import Provenance
@@ -352,7 +352,7 @@ def _method_results(methods: Sequence[Method], found: Mapping[str, Evaluation], 
     return {
         name: MethodResult(
             cell=evaluation.cell,
-            accuracy=mean_over_items(right[name], seed=seed),
+            accuracy=share_over_items(right[name], seed=seed),
             macro_f1=macro_f1_estimate(truth, evaluation.cell.predicted.astype(np.int64), seed=seed),
             difference=mean_over_items(right[name] - right[control], seed=seed),
             probabilities=evaluation.probabilities,

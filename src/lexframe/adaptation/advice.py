@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from lexframe.adaptation.cells import Shots
 from lexframe.best_of_many import cross_fitted_best, gaps_to_best
-from lexframe.intervals import Estimate, mean_over_draws
+from lexframe.intervals import Estimate, mean_over_draws, share_over_draws
 from lexframe.verdicts import Verdict, Worth, judged
 
 QUICK_SECONDS = 2.0
@@ -203,7 +203,7 @@ def advise(right: Mapping[str, Right], seconds: Mapping[str, float], controls: C
     rivals = [row for row in useful if cost[row] == cost[pick]]
     measured = float(means[pick])
     less = max(measured - cross_fitted_best(tables[rivals]), 0.0) if len(rivals) > 1 else 0.0
-    plain = mean_over_draws(tables[pick])
+    plain = share_over_draws(tables[pick])
     return Advice(
         model=model,
         shots=shots,

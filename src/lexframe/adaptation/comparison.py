@@ -18,7 +18,7 @@ from lexframe.adaptation.results import MethodsResult
 from lexframe.adaptation.task import Task, evaluate, no_method, reader_of, usable
 from lexframe.data.in_memory import as_table
 from lexframe.exceptions import DataError, InputError
-from lexframe.intervals import Estimate, mean_over_draws
+from lexframe.intervals import Estimate, mean_over_draws, share_over_draws
 from lexframe.latents.text_reader import TextReader
 from lexframe.provenance import Provenance
 from lexframe.results import WithPage
@@ -79,7 +79,7 @@ class ComparisonResult(MethodsResult, WithPage):
 
     def accuracy(self, model: str, method: str, shots: Shots) -> Estimate:
         """Mean over seeds, with a 95% bootstrap interval over seeds and test texts."""
-        return mean_over_draws(np.stack(list(self.right(model, method, shots).values())))
+        return share_over_draws(np.stack(list(self.right(model, method, shots).values())))
 
     def difference(self, model: str, method: str, other: str, shots: Shots) -> Estimate:
         """Accuracy of `method` minus that of `other`, paired over test texts and the seeds that both have."""

@@ -10,6 +10,7 @@ from jaxtyping import Int64
 
 from lexframe.data.readers import stream_rows
 from lexframe.exceptions import DataError, InputError
+from lexframe.text_forms import counted
 
 _MAX_NAMED = 4
 
@@ -120,14 +121,16 @@ class CategoryTree:
         Raises
         ------
         DataError
-            If the file cannot be read, lacks a column, has a row without a category, names a category twice with different parents,
-            or the parents are wrong as in :meth:`from_parents`.
+            If the file cannot be read or is empty, lacks a column, has a row without a category, names a category twice with different
+            parents, or the parents are wrong as in :meth:`from_parents`.
         """
         try:
             rows = list(stream_rows(path, text=category, columns=[parent], keep_blank=True))
         except DataError as error:
             reason = str(error).partition(" Name the column with")[0]  # of options that hierarchies do not have
             raise DataError(f"{reason} A hierarchy has the columns {category!r} and {parent!r} (empty at the top).") from error
+        if not rows:
+            raise DataError(f"{path} names no category. Give a row for each, with the columns {category!r} and {parent!r}.")
         found: dict[str, tuple[str | None, int]] = {}
         for row in rows:
             name, above = row.text.strip(), _text(row.columns[parent])
@@ -231,7 +234,8 @@ def _check_parents(nodes: Mapping[str, str | None]) -> None:
     if unknown:
         listed = ", ".join(f"{parent!r} (above {child!r})" for parent, child in sorted(unknown.items())[:_MAX_NAMED])
         raise InputError(
-            f"{len(unknown)} parents are no categories: {listed}. Correct the name, or add the parent as a category with an empty parent."
+            f"{counted(len(unknown), 'parent is no category', 'parents are no categories')}: {listed}. Correct the name, or add the parent "
+            "as a category with an empty parent."
         )
 
 

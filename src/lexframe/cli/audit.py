@@ -63,6 +63,7 @@ def audit(
                       "--report": report, "--out": out, "--check": check or None})  # fmt: skip
     table = _read(items, files, (text, label, parent), column, may_be_blank=separator is not None)
     points, encoder = table["points"], None
+    parents = _tree(table, tree)
     if vectors is not None:
         points = _vectors(vectors, len(table["labels"]))
     if points is None:
@@ -81,9 +82,7 @@ def audit(
         printing.note(_cost(len(points), points.shape[1], len(set(table["labels"])), check=check is not False))
     estimator = CategoryAudit(check=check is not False, random_state=seed)
     fingerprint = None if encoder is None else encoder.space.fingerprint
-    result = estimator.fit(
-        points, table["labels"], texts=table["texts"], tree=_tree(table, tree), decisions=decided, space=fingerprint
-    ).result_
+    result = estimator.fit(points, table["labels"], texts=table["texts"], tree=parents, decisions=decided, space=fingerprint).result_
     if out is not None:
         result.save(out)
     _hand_out(result, (points, encoder, map_method, seed), csv, report, limit, as_json=as_json)
@@ -184,16 +183,23 @@ def _read_store(
 
 
 def _vectors(path: Path, n_items: int) -> Any:
+    import zipfile
+
     import numpy as np
 
     from lexframe.exceptions import DataError
 
     try:
-        points = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as a table of numbers (.npy): {error}. Save it with numpy.save.") from error
+        with path.open("rb") as file:
+            points = np.load(file, allow_pickle=False)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}. Name a table of numbers that numpy.save wrote.") from error
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:  # what numpy says of other files is of pickles
+        raise DataError(f"{path} is no table of numbers (.npy). Save one with numpy.save.") from error
+    if not isinstance(points, np.ndarray):
+        raise DataError(f"{path} holds several arrays; expected one. Save it with numpy.save.")
     if points.ndim != 2 or len(points) != n_items:
-        raise DataError(f"{path} has shape {points.shape}; expected a row for each of {n_items:,} items.")
+        raise DataError(f"{path} has shape {points.shape}; expected a row for each of {counted(n_items, 'item')}.")
     return points
 
 
@@ -220,7 +226,8 @@ def _cost(n_items: int, n_dims: int, n_categories: int, *, check: bool) -> str:
     from lexframe.audit import audit_cost
 
     seconds, megabytes = audit_cost(n_items, n_dims, n_categories, check=check)
-    return f"Auditing {n_items:,} items in {n_categories:,} categories takes about {_duration(seconds)} and {megabytes:,.0f} MB.\n"
+    told = f"{counted(n_items, 'item')} in {counted(n_categories, 'category')}"
+    return f"Auditing {told} takes about {_duration(seconds)} and {megabytes:,.0f} MB.\n"
 
 
 def _duration(seconds: float) -> str:

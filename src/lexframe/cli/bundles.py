@@ -166,4 +166,7 @@ def named_as_options(message: str, parameters: tuple[str, ...], options: Mapping
         return message
     words = "|".join(map(re.escape, sorted(named, key=len, reverse=True)))
     message, n_found = re.subn(rf"(?<![\w/\\.'\"-])({words})(?![\w/\\'\"]|[.-]\w)", lambda word: named[word[0]], message)
-    return message if n_found else f"{message.rstrip('.')} ({', '.join(dict.fromkeys(named.values()))})."
+    if n_found:
+        return message
+    sentence, mark, picture = message.partition("\n    ")  # a place that is shown below stays below
+    return f"{sentence.rstrip('.')} ({', '.join(dict.fromkeys(named.values()))}).{mark}{picture}"

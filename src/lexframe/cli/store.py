@@ -210,6 +210,8 @@ def _plain(value: Any) -> Any:
 
 
 def short(value: Any, most: int = 60) -> str:
-    """A value on one line, cut where it is long."""
-    text = " ".join(str(value).split())
+    """A value on one line, cut where it is long; nothing where it is missing."""
+    from lexframe.checks import is_missing
+
+    text = "" if is_missing(value) else " ".join(str(value).split())
     return text if len(text) <= most else f"{text[: most - 1]}…"

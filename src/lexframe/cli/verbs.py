@@ -1,7 +1,7 @@
 """How the command line finds its verbs: by tables of names, each imported when it is asked for, and from other packages."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module, metadata
@@ -17,6 +17,9 @@ from lexframe.exceptions import InputError
 
 ENTRY_POINT_GROUP = "lexframe.verbs"
 """Other packages name their verbs here, each with a function: ``count = "mypackage.verbs:count"``."""
+
+WRITTEN = frozenset({"out", "report", "csv"})
+"""Options of every verb that name what is written."""
 
 _QUIET: dict[str, Any] = {
     "add_completion": False,
@@ -46,12 +49,27 @@ class Verb(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the verb."""
+        _spare_inputs(self.params, ctx.params)
         try:
             return super().invoke(ctx)
         except InputError as error:
             options = {each.name: max(each.opts, key=len) for each in self.params if each.name and each.param_type_name == "option"}
             error.args = (named_as_options(str(error), error.parameters, options),)
             raise
+
+
+def _spare_inputs(parameters: Sequence[Any], values: Mapping[str, Any]) -> None:
+    """Refuse to write over a file that the same run reads, before any work is done."""
+    given = [
+        (max(each.opts, key=len) if each.param_type_name == "option" else each.metavar, each.name in WRITTEN, path)
+        for each in parameters
+        for path in (values[each.name] if isinstance(values.get(each.name), list | tuple) else [values.get(each.name)])
+        if isinstance(path, Path) and path.is_file()
+    ]
+    for option, is_written, path in given:
+        other = next((name for name, _, read in given if name != option and path.samefile(read)), None)
+        if is_written and other is not None:
+            raise InputError(f"{option} {path} is the file of {other} too, and would be written over. Name another file.")
 
 
 class VerbGroup(TyperGroup):

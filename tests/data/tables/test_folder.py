@@ -94,3 +94,26 @@ def test_a_zip_of_several(tmp_path):
     os.rename(tmp_path / "a.zip", tmp_path / "a.csv.zip")  # noqa: PTH104
     with pytest.raises(DataError, match=r"packs 2 files \(a\.csv, b\.csv\); expected one"):
         read_table(tmp_path / "a.csv.zip")
+
+
+@pytest.mark.parametrize("name", ["mail.zip", "mail.v2.zip", "mail.csv.zip"])
+def test_a_zip_is_what_is_in_it(name, tmp_path):
+    with zipfile.ZipFile(tmp_path / name, "w") as packed:
+        packed.writestr("__MACOSX/._letters.jsonl", b"\0\5\x16")
+        packed.writestr("inner/letters.jsonl", '{"text": "a, b", "label": "x"}\n')
+    table = read_table(tmp_path / name)
+    assert (table.texts, table.labels) == (("a, b",), ("x",))
+
+
+@pytest.mark.parametrize(
+    ("members", "message"), [({}, "packs 0 files"), ({"a.md": "x"}, "unknown kind of file"), (None, "cannot be read: File is not a zip")]
+)
+def test_a_zip_of_nothing_that_is_read(members, message, tmp_path):
+    path = tmp_path / "mail.zip"
+    path.write_bytes(b"letters")
+    if members is not None:
+        with zipfile.ZipFile(path, "w") as packed:
+            for name, content in members.items():
+                packed.writestr(name, content)
+    with pytest.raises(DataError, match=message):
+        read_table(path)

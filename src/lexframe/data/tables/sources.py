@@ -63,6 +63,8 @@ class Source:
         name = path.name.lower()
         packing = next((each for each in _UNPACKERS if name.endswith(each)), "")
         suffix = Path(name.removesuffix(packing)).suffix
+        if packing == ".zip" and path.is_file():
+            suffix = _suffix_inside(path) or suffix
         if not path.is_file():  # a pipe, which is read once
             kept = _spool(path, lambda: path.open("rb"))
             return cls(str(path), kept, suffix, packing or _packing_of(kept))
@@ -108,13 +110,26 @@ def _plain(path: Path) -> Any:
 
 @contextmanager
 def _zip_member(path: Path) -> Iterator[IO[bytes]]:
-    with zipfile.ZipFile(path) as packed:
-        names = [name for name in packed.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
-        if len(names) != 1:
-            listed = ", ".join(names[:4]) or "none"
-            raise DataError(f"{path} packs {len(names)} files ({listed}); expected one. Unpack it, and name the file that is meant.")
-        with packed.open(names[0]) as member:
-            yield member
+    with zipfile.ZipFile(path) as packed, packed.open(_only_member(path, packed)) as member:
+        yield member
+
+
+def _only_member(path: Path, packed: zipfile.ZipFile) -> str:
+    names = [name for name in packed.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
+    if len(names) != 1:
+        listed = ", ".join(names[:4]) or "none"
+        raise DataError(f"{path} packs {len(names)} files ({listed}); expected one. Unpack it, and name the file that is meant.")
+    return names[0]
+
+
+def _suffix_inside(path: Path) -> str:
+    """The kind of the one file in a zip: the zip's own name seldom says it, such as ``mail.zip`` with ``mail.csv`` in it."""
+    try:
+        with zipfile.ZipFile(path) as packed:
+            return Path(_only_member(path, packed).lower()).suffix
+    except (OSError, zipfile.BadZipFile) as error:
+        why = getattr(error, "strerror", None) or error
+        raise DataError(f"{path} cannot be read: {why}. Check that the file is whole and readable.") from error
 
 
 _UNPACKERS: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open, ".zip": _zip_member}

@@ -14,7 +14,7 @@ from lexframe.instruments.directions.direction_finding import random_direction
 from lexframe.instruments.directions.neutral_texts import NEUTRAL_PROMPTS, NEUTRAL_TEXTS
 from lexframe.instruments.directions.side_effects import NeutralReading, SideEffectBudget, continuation_log_loss, distinct_share
 from lexframe.instruments.directions.steering import EffectMetric, LabelWordOdds, metric_name, steered
-from lexframe.intervals import Estimate, mean_over_items
+from lexframe.intervals import Estimate, mean_over_items, share_over_items
 from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import Progress, SteerableSpace, resolve_layer
@@ -320,7 +320,7 @@ class _Trial:
             layer=layer,
             strength=strength,
             effect=mean_over_items(effects, seed=self.seed),
-            anti_steered=mean_over_items((effects < 0).astype(float), seed=self.seed),
+            anti_steered=share_over_items((effects < 0).astype(float), seed=self.seed),
             divergence=divergence,
             perplexity_ratio=ratio,
             fluency_ratio=None,

@@ -11,7 +11,7 @@ from lexframe.checks import plain
 from lexframe.exceptions import InputError
 from lexframe.instruments.patching.answer_scores import AnswerScores
 from lexframe.instruments.patching.task import Pair
-from lexframe.intervals import Estimate, estimates, mean_over_items
+from lexframe.intervals import Estimate, estimates, mean_over_items, share_over_items
 from lexframe.provenance import Provenance
 from lexframe.results import Result
 
@@ -195,8 +195,8 @@ class PatchTally:
         return ConditionScore(
             task=name,
             condition=condition,
-            accuracy=mean_over_items(values[:, 0], seed=seed),
-            other_accuracy=mean_over_items(known, seed=seed) if len(known) else None,
+            accuracy=share_over_items(values[:, 0], seed=seed),
+            other_accuracy=share_over_items(known, seed=seed) if len(known) else None,
             few_shot_share=_share(values[:, 0], few, seed) if few.any() else None,
             probability=float(values[:, 1].mean()),
             median_rank=float(np.median([row[2] for row in rows])),
