@@ -127,6 +127,14 @@ def test_states_of_a_language_model_are_standardized_unless_asked_otherwise(tmp_
     assert "TEXT is empty" in capsys.readouterr().err
 
 
+def test_a_column_called_score_does_not_take_the_place_of_the_nearness(store, capsys):
+    assert run("neighbors", store, "--row", "0", "--limit", "9", "--json") == 0
+    found = {row["id"]: row for row in json.loads(capsys.readouterr().out)["rows"]}
+    assert found["0"]["score"] == pytest.approx(1.0)
+    assert [found[row]["score"] for row in "123"] == pytest.approx([0, 0, 0], abs=1e-6)
+    assert [found[row]["stored_score"] for row in "0123"] == [0.5, None, 2.0, 3.0]
+
+
 def test_a_missing_value_is_shown_as_nothing(store, capsys):
     for arguments in (("store", "query", store), ("neighbors", store, "--row", "0", "--limit", "9")):
         assert run(*arguments) == 0

@@ -364,6 +364,8 @@ def store_index(
 def nearest_rows(store: LatentStore, index: NeighborIndex, query: Points, k: int = 10, *, where: str | None = None) -> list[dict[str, Any]]:
     """The nearest rows of a store with their metadata, as plain dicts with a ``score``, the nearest first.
 
+    A column of the store that is called ``score`` itself is given as ``stored_score``.
+
     Parameters
     ----------
     store : LatentStore
@@ -377,4 +379,10 @@ def nearest_rows(store: LatentStore, index: NeighborIndex, query: Points, k: int
     among = None if where is None else store.row_numbers(where)
     found = index.search(query, k, among=among)
     rows = store.take_metadata(found.rows[0])
-    return [{"score": float(score), **row} for score, row in zip(found.scores[0], rows, strict=True)]
+    own = "stored_score"
+    while rows and own in rows[0]:
+        own = f"stored_{own}"
+    return [
+        {"score": float(score), **{own if name == "score" else name: value for name, value in row.items()}}
+        for score, row in zip(found.scores[0], rows, strict=True)
+    ]
