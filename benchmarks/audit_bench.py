@@ -20,6 +20,10 @@ from lexframe.spaces import open_space
 PLANTED = ("clinc150", "dbpedia14", "trec", "agnews")
 
 
+PAIRS = ("mrpc", "snli_small")
+"""Sets whose items are two texts, which are read one after the other."""
+
+
 RATES, KINDS, SEEDS = (0.02, 0.05, 0.1, 0.2), ("random", "confused"), 5
 
 
@@ -48,8 +52,8 @@ class Data:
 class Bench:
     """Points, wrong labels and cells, made once."""
 
-    def __init__(self, folder: Path, minilm: str | None, models: Sequence[str], *, quick: bool):
-        self.folder, self.quick = folder, quick
+    def __init__(self, folder: Path, minilm: str | None, models: Sequence[str], *, quick: bool, sets: Sequence[str] = ()):
+        self.folder, self.quick, self.sets = folder, quick, tuple(sets)
         self.minilm = minilm or _minilm()
         self.models = ["embedded"] if quick else [name for name in models if name == "embedded" or self.minilm]
         self._data: dict[tuple[str, str], Data] = {}
@@ -68,9 +72,11 @@ class Bench:
             parent = {"label": "parent", "label_fine": "label"}[level]
             columns = [level, parent] if name in ("clinc150", "dbpedia14", "news20") or level == "label_fine" else [level]
             files = [SHARED / "data" / name / f"{one}.jsonl.gz" for one in part.split("+")]
+            columns += ["text_b"] if name in PAIRS else []
             rows = [row for path in files for row in stream_rows(path, columns=columns)]
             chosen = np.sort(np.random.default_rng(0).permutation(len(rows))[: most or len(rows)])
-            points = self._points(model, f"{name}-{part}-{len(chosen)}", [rows[i].text for i in chosen])
+            texts = tuple(f"{rows[i].text} {rows[i].columns['text_b']}" if name in PAIRS else rows[i].text for i in chosen)
+            points = self._points(model, f"{name}-{part}-{len(chosen)}", texts)
             labels = [str(rows[i].columns[level]) for i in chosen]
             categories = tuple(sorted(set(labels)))
             number = {category: index for index, category in enumerate(categories)}
@@ -82,7 +88,7 @@ class Bench:
                 np.array([number[label] for label in labels]),
                 categories,
                 np.array([tops.index(parents[category]) for category in categories]),
-                tuple(rows[i].text for i in chosen),
+                texts,
             )
         return self._data[key]
 

@@ -7,7 +7,7 @@ from sklearn.metrics import average_precision_score
 
 from lexframe.audit import category_posterior as module
 from lexframe.audit.category_posterior import NOWHERE, OPEN, fit_posterior, left_out_shares
-from lexframe.audit.neighbor_votes import find_neighborhood
+from lexframe.audit.neighbor_votes import find_neighborhood, votes
 from tests.audit.planted import gaussian_items
 
 
@@ -148,3 +148,44 @@ def test_where_every_category_has_one_item_nothing_is_known():
     found = fit_posterior(points, np.arange(20), 20, find_neighborhood(points, 5))
     assert not found.informative
     assert (found.informed[:, 0] == 1).all()
+
+
+@pytest.mark.parametrize("settled_as", [None, NOWHERE, 3])
+def test_every_term_is_that_of_a_refit_without_the_item(settled_as):
+    """Thirty categories of ten. Weights of the two terms and the size of the sphere are those of all items; all else is counted anew."""
+    n, d, k, shrinkage, kappa = 300, 12, 30, 0.15, 1.0
+    rng = np.random.default_rng(0)
+    given = np.arange(n) % k
+    points = (1.2 * rng.normal(size=(k, d))[given] + rng.normal(size=(n, d))).astype(np.float32)
+    settled, row = np.full(n, OPEN), 5
+    settled[40:60] = given[40:60]
+    if settled_as is not None:
+        settled[row] = settled_as
+    near = find_neighborhood(points, 10)
+    found = fit_posterior(points, given, k, near, settings=(shrinkage, kappa), settled=settled)
+    assert found.informative
+    known = np.where(settled >= 0, settled, given)
+    placed = settled != NOWHERE
+    x = points.astype(np.float64) - points[placed].astype(np.float64).mean(axis=0)
+
+    def within(rows):
+        return sum(
+            (x[some] - x[some].mean(axis=0)).T @ (x[some] - x[some].mean(axis=0)) for some in (rows & (known == c) for c in range(k))
+        )
+
+    for asked in (row, 123, 299):
+        others = placed & (np.arange(n) != asked)
+        sphere = shrinkage * np.trace(within(placed)) / placed.sum() / d + 1e-6 * (x[placed] ** 2).sum() / placed.sum() / d
+        precision = np.linalg.inv((1 - shrinkage) * within(others) / placed.sum() + sphere * np.eye(d))
+        counts = np.bincount(known[others], minlength=k)
+        means = np.stack([x[others & (known == c)].sum(axis=0) for c in range(k)]) / (counts + kappa)[:, np.newaxis]
+        candidates = found.candidates[asked]
+        distances = np.array([(x[asked] - means[c]) @ precision @ (x[asked] - means[c]) for c in candidates])
+        shares = (counts[candidates] + 1) / (counts.sum() + k)
+        assert asked not in near.rows[asked]
+        without = np.full((n, 1), 1.0, np.float32) * others[:, np.newaxis]
+        voted = votes(near, known[:, np.newaxis].astype(np.int32), without, found.candidates, k, np.tile(shares, (n, 1)))[asked]
+        expected = softmax(found.weights[0] * -0.5 * distances + found.weights[1] * voted + np.log(shares))
+        np.testing.assert_allclose(found.posterior[asked], expected, rtol=0, atol=1e-6)
+        assert found.own_distance[asked] == pytest.approx(distances[candidates == known[asked]].item(), rel=1e-6)
+        assert found.nearest_distance[asked] == pytest.approx(distances.min(), rel=1e-6)

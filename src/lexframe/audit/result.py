@@ -34,6 +34,8 @@ WORTH_A_LOOK, ODD, MAX_ODD = 0.1, 4.0, 50
 """Least probability of an item that is shown for review; least strangeness of one that seems to belong nowhere, and how many."""
 MODEL_ERROR = 0.5
 """Share of the number of wrong labels by which the model may be off."""
+FOUND_TO_COUNT = 0.5
+"""Share of the planted labels that has to be found surely for the wrong ones to be counted: more found than missed."""
 FEW_ITEMS, ENOUGH_ITEMS = 5, 10
 """Items a category below which little can be told, and from which much can."""
 NOTHING_KNOWN = (
@@ -173,11 +175,12 @@ class AuditResult(Result, Persistent, WithPage):
 
         The interval holds three things: the rate of wrong labels, as far as the items beyond doubt tell it, its standard error doubled;
         the chance of each item to be wrong at that rate; and half of the number, by which the model itself may be off (of 16 sets of
-        planted labels it was by more in one). Without ends where planted labels are not found: what is not seen cannot be counted.
+        planted labels, on which the half was chosen, it was by more in one). Without ends where not surely half of the planted labels are
+        found: there the number is one of items that lie between categories, and was up to eight times that of planted labels.
         """
         noise, probability = self.posterior.noise, self.probability[self.ranked()]
         value = float(probability.sum())
-        unseen = self.check is not None and self.verdict().worth is not Worth.HOLDS
+        unseen = self.check is not None and not self.check.gain.low + self.check.chance >= FOUND_TO_COUNT
         if unseen or not (self.posterior.informative and len(probability)):
             return Estimate(value, float("nan"), float("nan"))
         odds = logit(np.clip(probability, 1e-12, 1 - 1e-12))
@@ -367,6 +370,9 @@ class AuditResult(Result, Persistent, WithPage):
         ends = count.interval
         if ends is None and self.check is not None and not len(worth_a_look):
             return "nothing to review, and nothing is known of how many labels are wrong."
+        if ends is None and self.check is not None:
+            worth = counted(len(worth_a_look), "item is", "items are")
+            return f"{worth} worth a look; how many labels are wrong is not known, as too few of those that were planted are found."
         between = "" if ends is None else f" [{ends[0]:,.0f}, {ends[1]:,.0f}]"
         noun = "label" if round(count.value) == 1 else "labels"
         expected = f"about {count.value:,.0f}{between} wrong {noun} expected"
