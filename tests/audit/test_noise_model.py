@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lexframe.audit import noise_model as module
 from lexframe.audit.noise_model import fit_noise
 
 
@@ -96,3 +97,14 @@ def test_items_in_doubt_do_not_move_the_rate(rng):
         6,
     )
     assert both.error_rate == pytest.approx(alone.error_rate, abs=0.01)
+
+
+def test_the_interval_of_the_rate_is_twice_the_width_of_the_binomial_one():
+    """Ten wrong labels among a hundred items beyond doubt: 0.1, and a standard error of 0.03."""
+    wrong = np.arange(100) < 10
+    right, moved = np.where(wrong, 1e-12, 1.0), np.where(wrong, 1.0, 1e-12)
+    low, high = module._rate_interval(0.1, right, moved)
+    logs = [10 * np.log(rate / 0.1) + 90 * np.log((1 - rate) / 0.9) for rate in (low, high)]
+    assert 0.015 < low < 0.03
+    assert 0.24 < high < 0.28
+    assert np.all(np.array(logs) > -7.7)
