@@ -57,6 +57,15 @@ FAMILIES: dict[str, Any] = {
             **_SIZE, num_key_value_heads=1, head_dim=8, max_position_embeddings=64, pad_token_id=1, bos_token_id=0, eos_token_id=0
         )
     ),
+    "fnet": lambda: tf.FNetModel(
+        tf.FNetConfig(vocab_size=320, hidden_size=16, num_hidden_layers=2, intermediate_size=24, max_position_embeddings=64, pad_token_id=1)
+    ),
+    "convbert": lambda: tf.ConvBertModel(tf.ConvBertConfig(**_SIZE, embedding_size=16, max_position_embeddings=64, pad_token_id=1)),
+    "mobilebert": lambda: tf.MobileBertModel(
+        tf.MobileBertConfig(
+            **_SIZE, embedding_size=16, true_hidden_size=16, intra_bottleneck_size=16, max_position_embeddings=64, pad_token_id=1
+        )
+    ),
     "xlnet": lambda: tf.XLNetModel(tf.XLNetConfig(vocab_size=320, d_model=16, n_layer=2, n_head=2, d_inner=24, pad_token_id=1)),
 }
 

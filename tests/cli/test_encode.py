@@ -8,10 +8,12 @@ import pytest
 
 from lexframe.cli.encode import parse_representations
 from lexframe.cli.main import main
+from lexframe.cli.model_options import ModelOptions
 from lexframe.exceptions import InputError
 from lexframe.latents import LatentStore
 from lexframe.spaces import LanguageModelSpace, precision
 from lexframe.spaces.base import Representation
+from tests.tiny_models import tiny_model, tiny_tokenizer
 
 TEXTS = ["the cat sat", "a dog ran on the mat", "two cats", "the dog sat on the cat", "three", "mat and one"]
 
@@ -124,6 +126,26 @@ def test_out_in_delete_restore_and_compact(file, model, tmp_path, capsys):
     assert len(LatentStore(out)) == 6
     assert run("store", "compact", out, "--forget") == 0
     assert LatentStore(out).info().n_versions == 1
+
+
+def test_a_model_whose_points_depend_on_neighbors_says_so_once_and_the_store_keeps_it(file, tmp_path, capsys):
+    folder = str(tmp_path / "fnet")
+    tiny_model("fnet").save_pretrained(folder)
+    tiny_tokenizer(masked=True).save_pretrained(folder)
+    out = tmp_path / "latents"
+    assert encode(file, folder, out, "--dtype", "float32") == 0
+    assert capsys.readouterr().err.count("only texts of one length go through it together, which takes longer") == 1
+    assert LatentStore(out).info().facts["read_together"] == "those of one length"
+    assert run("store", "info", out) == 0
+    assert "only texts of one length" in capsys.readouterr().err
+    assert ModelOptions(model=folder).open(quiet=True).together == "those of one length"
+    assert "neighbors" not in capsys.readouterr().err
+
+
+def test_a_model_that_pads_well_says_nothing(file, model, tmp_path, capsys):
+    assert encode(file, model, tmp_path / "latents") == 0
+    assert "neighbors in a batch" not in capsys.readouterr().err
+    assert "read_together" not in LatentStore(tmp_path / "latents").info().facts
 
 
 def test_a_damaged_store_ends_with_two_and_names_the_file(file, model, tmp_path, capsys):

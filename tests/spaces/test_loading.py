@@ -150,7 +150,7 @@ def test_a_template_longer_than_the_context():
 
 
 def test_texts_that_are_not_strings(without_type_checks):
-    with pytest.raises(InputError, match="number 1 is float"):
+    with pytest.raises(InputError, match=r"texts\[1\] is missing"):
         tiny_space("llama").encode(["a", float("nan")])
 
 

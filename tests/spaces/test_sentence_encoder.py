@@ -295,3 +295,19 @@ def test_a_text_that_is_all_prompt_has_a_point():
 
 def test_a_plain_folder_says_nothing(tmp_path):
     assert read_recipe(str(tmp_path)) == EncoderRecipe()
+
+
+@pytest.mark.parametrize("family", ["fnet", "convbert", "mobilebert"])
+def test_rows_of_encoders_do_not_depend_on_their_neighbors(family, tmp_path):
+    folder = write_encoder(tmp_path, family, pooling=("mean",))
+    space = open_space(folder)
+    assert isinstance(space, SentenceEncoderSpace)
+    assert space.together == "those of one length"
+    alone = np.concatenate([space.encode([text]) for text in TEXTS_TO_READ])
+    for size in (None, 2, len(TEXTS_TO_READ)):
+        np.testing.assert_allclose(space.encode(TEXTS_TO_READ, batch_size=size), alone, atol=1e-5 * np.abs(alone).max())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        library = pytest.importorskip("sentence_transformers").SentenceTransformer(folder, device="cpu")
+        expected = np.concatenate([library.encode([text], show_progress_bar=False) for text in TEXTS_TO_READ])
+    np.testing.assert_allclose(alone, expected, atol=1e-5 * np.abs(alone).max())

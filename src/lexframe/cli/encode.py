@@ -72,7 +72,7 @@ def encode(
         raise InputError(f"{model.model} is a {space.kind}, whose points are of one kind. Name one pooling, or a language model.")
     facts: dict[str, Any] = {}
     if chosen not in (None, "float32") and kept is None:
-        exact = replace(model, dtype="float32", **given).open()
+        exact = replace(model, dtype="float32", **given).open(quiet=True)
         facts["deviation_from_float32"] = precision_deviation(space, exact, first, layered)
         del exact
     if workers is None:

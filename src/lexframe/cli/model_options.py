@@ -73,7 +73,7 @@ class ModelOptions:
         asked = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in ("model", "batch_size")}
         return {name: value for name, value in asked.items() if value is not None and value is not False}
 
-    def open(self, *, needs: type | None = None, prompt: str | None = None) -> Any:
+    def open(self, *, needs: type | None = None, prompt: str | None = None, quiet: bool = False) -> Any:
         """The space of the model, opened quietly.
 
         Parameters
@@ -82,6 +82,8 @@ class ModelOptions:
             A contract of :mod:`lexframe.spaces.base` that the verb cannot do without.
         prompt : str, optional
             Template for a model that answers with words of its vocabulary, where no template was given.
+        quiet : bool
+            Do not say again how its texts are read.
 
         Raises
         ------
@@ -102,7 +104,11 @@ class ModelOptions:
         given = self.given()
         if prompt is not None and issubclass(opened, VocabularySpace):
             given.setdefault("template", prompt)
-        return open_space(self.model, kind=kind, **given)
+        space = open_space(self.model, kind=kind, **given)
+        together = printing.READ_TOGETHER.get(getattr(space, "together", ""))
+        if together is not None and not quiet:
+            printing.note(f"{self.model}: neighbors in a batch would change its points, so {together}, which takes longer.")
+        return space
 
 
 Reading = Annotated[ModelOptions, FieldsOf(ModelOptions)]

@@ -33,6 +33,13 @@ def throughput(n_texts: int | None) -> Iterator[Callable[[Any], None]]:
         yield watch
 
 
+READ_TOGETHER = {
+    "those of one length": "only texts of one length go through it together",
+    "none": "each text goes through it alone",
+}
+"""What is said of models whose points depend on what stands beside a text."""
+
+
 def note(text: str) -> None:
     """A line on standard error."""
     sys.stderr.write(f"{text}\n")

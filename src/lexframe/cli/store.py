@@ -31,6 +31,8 @@ def info(store: Store, as_json: options.Json = False) -> None:
         f"\n{found.path}: {counted(found.n_rows, 'row')} in {counted(found.n_fragments, 'file')}, {found.n_bytes / 1e6:,.1f} MB; "
         f"version {found.version} of {found.n_versions} kept."
     )
+    if "read_together" in found.facts:
+        printing.note(f"Neighbors in a batch change points of this model, so {printing.READ_TOGETHER[found.facts['read_together']]}.")
     for name, cosines in found.facts.get("deviation_from_float32", {}).items():
         printing.note(f"{name}: cosine with float32 {cosines['mean_cosine']:.5f} on average, {cosines['least_cosine']:.5f} at least.")
 

@@ -25,6 +25,7 @@ from lexframe.linalg import unit_rows
 from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import Representation, Space, TokenSpace
+from lexframe.spaces.batching import Together
 from lexframe.typing import ModelName, Texts
 
 ENGINES = ("local", "ray")
@@ -197,7 +198,7 @@ def encode_to_store(
     columns = vector_columns(space, representations, precision=settings.precision)
     source = _blocks(blocks)
     first = next(source, None)
-    store = _opened(path, columns, first, settings)
+    store = _opened(path, columns, first, replace(settings, facts={**reading_facts(space), **(settings.facts or {})}))
     recipe = Recipe(
         store.path,
         store.schema.serialize().to_pybytes(),
@@ -226,6 +227,18 @@ def encode_to_store(
             if progress is not None:
                 progress(done)
     return replace(done, n_texts=missing.n_texts, n_kept=missing.n_kept, seconds=time.perf_counter() - started)
+
+
+def reading_facts(space: Space) -> dict[str, str]:
+    """What a reader of a store should know of how its points were read: ``read_together``, where not any texts go through the model
+    together because neighbors in a batch would change their points.
+
+    Parameters
+    ----------
+    space : Space
+    """
+    together = getattr(space, "together", Together.PADDED.value)
+    return {} if together == Together.PADDED.value else {"read_together": together}
 
 
 def precision_deviation(

@@ -18,6 +18,7 @@ from lexframe.spaces.base import OpenableSpace, Progress
 from lexframe.spaces.base.training import EncoderNetwork, TrainableEncoderSpace
 from lexframe.spaces.batching import encode_batches
 from lexframe.spaces.hub import hub_file, hub_folder, is_hub_name
+from lexframe.spaces.language_model.foreign import of_others
 from lexframe.spaces.language_model.heads import head_interventions_hash
 from lexframe.spaces.language_model.interventions import interventions_hash, moves_in_force
 from lexframe.spaces.language_model.layers import evaluation_mode, find_blocks, position_limit, text_config
@@ -187,7 +188,7 @@ class SentenceEncoderSpace(TrainableEncoderSpace, OpenableSpace):
     @property
     def fingerprint(self) -> SpaceFingerprint:
         """Weights and tokenizer by hash, pooling and what follows it, template or prompt, length, side of truncation, precision."""
-        moves, heads = moves_in_force(self.model) if self._has_blocks else ((), ())
+        moves, heads = moves_in_force(self.model)
         found = [interventions_hash(moves)] if moves else []
         found += [head_interventions_hash(heads)] if heads else []
         parts = [
@@ -214,14 +215,10 @@ class SentenceEncoderSpace(TrainableEncoderSpace, OpenableSpace):
     def _tokenizer_hash(self) -> str:
         return tokenizer_hash(self.tokenizer)
 
-    @cached_property
-    def _has_blocks(self) -> bool:
-        """Whether there are layers that another space over the same model can move."""
-        try:
-            find_blocks(self.model)
-        except ModelError:
-            return False
-        return True
+    @property
+    def together(self) -> str:
+        """Which texts go through the model in one pass: ``any``, ``those of one length``, or ``none``; tried on a few tokens."""
+        return together(self.model).value
 
     @cached_property
     def _n_left_out(self) -> int:
@@ -259,7 +256,8 @@ class SentenceEncoderSpace(TrainableEncoderSpace, OpenableSpace):
     def points(self, batch: Batch) -> Tensor:
         """What follows the transformer, applied to its last states; shape (n_texts, n_dims), float32."""
         types = {"token_type_ids": batch.types} if self._reads_types else {}
-        states = self.model(input_ids=batch.ids, attention_mask=batch.mask, **types).last_hidden_state.float()
+        with of_others(self.model, f"read ids of shape {tuple(batch.ids.shape)}"):
+            states = self.model(input_ids=batch.ids, attention_mask=batch.mask, **types).last_hidden_state.float()
         points = self._steps(states, batch.mask, batch.span, n_prompt=self._n_left_out)[:, : self.n_dims]
         return nn.functional.normalize(points) if self._scales_last else points
 

@@ -56,10 +56,61 @@ def test_blocks_are_the_list_that_hands_the_state_on():
     np.testing.assert_allclose(space.encode_layers(["a dog"], layers=[1])[0, 0], expected, atol=1e-6)
 
 
-def test_states_of_shared_blocks_are_read_and_not_moved():
-    space = tiny_space("albert")
-    with pytest.raises(ModelError, match="cannot be moved"), space.intervened([Intervention(1, np.ones(32, dtype=np.float32))]):
+@pytest.mark.parametrize("tells", [True, False])
+def test_of_several_stacks_the_one_that_the_model_calls_its_layers(tells):
+    """Byte models cut a text with one stack and read it with another, and what cuts comes first."""
+    model = MadeUpModel()
+    cuts = torch.nn.ModuleList([torch.nn.Linear(16, 16) for _ in range(3)])
+    model.inner.cuts, read, cut = cuts, model.inner.forward, []
+
+    def cut_and_read(input_ids, attention_mask=None, output_hidden_states=False):
+        states = model.inner.words(input_ids)
+        kept = [states]
+        for block in model.inner.cuts:
+            states = block(states)
+        cut.append(states)
+        hooks = [block.register_forward_hook(lambda module, args, output: kept.append(output)) for block in model.inner.stack]
+        found = read(input_ids)
+        for hook in hooks:
+            hook.remove()
+        return SimpleNamespace(last_hidden_state=found.last_hidden_state, hidden_states=tuple(kept) if tells else None)
+
+    model.inner.forward = cut_and_read
+    assert find_blocks(model) is model.inner.stack
+    assert cut
+
+
+NOT_MOVED = {
+    "xlnet": lambda: tf.XLNetLMHeadModel(tf.XLNetConfig(vocab_size=320, d_model=32, n_layer=3, n_head=4, d_inner=48)),
+    "xlm": lambda: tf.XLMWithLMHeadModel(tf.XLMConfig(vocab_size=320, emb_dim=32, n_layers=3, n_heads=4, max_position_embeddings=64)),
+    "flaubert": lambda: tf.FlaubertWithLMHeadModel(
+        tf.FlaubertConfig(vocab_size=320, emb_dim=32, n_layers=3, n_heads=4, max_position_embeddings=64)
+    ),
+    "longformer": lambda: tf.LongformerForMaskedLM(
+        tf.LongformerConfig(
+            vocab_size=320, hidden_size=32, num_hidden_layers=3, num_attention_heads=4, intermediate_size=48, attention_window=8,
+            max_position_embeddings=64, pad_token_id=1,
+        )
+    ),
+    "squeezebert": lambda: tf.SqueezeBertForMaskedLM(
+        tf.SqueezeBertConfig(
+            vocab_size=320, hidden_size=32, num_hidden_layers=3, num_attention_heads=4, intermediate_size=32, embedding_size=32,
+            max_position_embeddings=64,
+        )
+    ),
+    "albert": lambda: tiny_model("albert"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("family", NOT_MOVED)
+def test_what_is_read_and_not_moved_says_so_in_one_line(family):
+    space = LanguageModelSpace(NOT_MOVED[family]().eval(), tokenizer=tiny_tokenizer(masked=True))
+    points = space.encode_layers(WORDS[:2], layers=[1, -1])
+    assert np.isfinite(points).all()
+    with pytest.raises(ModelError, match="cannot be moved") as caught, space.intervened([Intervention(1, np.ones(32, dtype=np.float32))]):
         pass
+    assert "\n" not in str(caught.value)
+    np.testing.assert_array_equal(space.encode_layers(WORDS[:2], layers=[1, -1]), points)
 
 
 def test_a_copy_has_parts_of_its_own():

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from lexframe.exceptions import InputError, ModelError
+from lexframe.spaces.language_model.foreign import of_others
 
 PROBE_TOKENS = 5
 """Tokens on which a model is looked at."""
@@ -151,14 +152,9 @@ def run(module: nn.Module, ids: Tensor, **more: Any) -> Any:
         If the model cannot be run on ids alone.
     """
     asked = known_arguments(module, {"attention_mask": torch.ones_like(ids), "use_cache": False, "return_dict": True} | more)
-    try:
+    advice = "Use a causal or masked language model, or the part of this one that reads text."
+    with of_others(module, "be run on ids and a mask alone", advice=advice):
         return module(input_ids=ids, **asked)
-    except (TypeError, ValueError, RuntimeError, AttributeError, IndexError, KeyError, AssertionError, NotImplementedError) as error:
-        line = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-        raise ModelError(
-            f"{type(module).__name__} cannot be run on ids and a mask alone ({type(error).__name__}: {line}). "
-            "Use a causal or masked language model, or the part of this one that reads text."
-        ) from error
 
 
 def _examined(model: nn.Module) -> _Names:
@@ -183,11 +179,18 @@ def _examined(model: nn.Module) -> _Names:
             hook.remove()
     own = getattr(output, "hidden_states", None)
     expected = getattr(text_config(model), "num_hidden_layers", None)
+    own = own if isinstance(own, tuple) and len(own) > 1 else ()
     following = [(name, found) for name, found in lists if _follow(found, calls, ids.shape)]
+    if len(following) > 1:  # one stack that cuts bytes into patches, another that reads them: the model says which are its layers
+        following = [
+            (name, found)
+            for name, found in following
+            if (not own or any(same(calls[found[-1]][0][0], state) for state in own)) and _reaches_the_end(found[-1], module, ids, output)
+        ]
     if following and getattr(output, "last_hidden_state", None) is not None:
         name, found = min(following, key=lambda item: (item[0].count("."), len(item[1]) != expected))
         return _Names(body, ".".join(filter(None, (body, name))), len(found))
-    if isinstance(own, tuple) and len(own) > 1:
+    if own:
         return _Names(body, None, len(own) - 1)
     last = first_tensor(output)
     if isinstance(expected, int) and last is not None and last.ndim == 3 and last.shape[:2] == ids.shape:
@@ -209,6 +212,20 @@ def _follow(blocks: nn.ModuleList, calls: dict[nn.Module, list[tuple[Tensor | No
         return False
     entered, left = ends[-1]
     return entered is not None and left is not None and left.shape == entered.shape
+
+
+def _reaches_the_end(block: nn.Module, body: nn.Module, ids: Tensor, before: Any) -> bool:
+    """Whether what enters a block changes the last state."""
+
+    def move(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return ((args[0] * 2 + 1, *args[1:]), kwargs) if args else (args, kwargs | {"hidden_states": kwargs["hidden_states"] * 2 + 1})
+
+    hook = block.register_forward_pre_hook(move, with_kwargs=True)
+    try:
+        with evaluation_mode(body):
+            return not same(first_tensor(run(body, ids)), first_tensor(before))
+    finally:
+        hook.remove()
 
 
 def _body_name(model: nn.Module) -> str:

@@ -14,6 +14,7 @@ from lexframe.exceptions import InputError
 from lexframe.seeding import seeded
 from lexframe.spaces.base import Progress
 from lexframe.spaces.decoding import Decoding
+from lexframe.spaces.language_model.foreign import of_others
 from lexframe.spaces.language_model.layers import evaluation_mode
 from lexframe.spaces.token_texts import written_after
 
@@ -60,7 +61,8 @@ def write_on(
         for rows in progress(_batches(prompts, decoding.batch_size or 32)):
             batch = torch.from_numpy(np.stack([prompts[row] for row in rows])).to(device)
             length = batch.shape[1]
-            with seeded(decoding.seed + rows[0]):  # what is drawn does not depend on when another batch came to its end
+            # What is drawn does not depend on when another batch came to its end.
+            with seeded(decoding.seed + rows[0]), of_others(model, f"write on from prompts of {length} tokens"):
                 written = model.generate(
                     input_ids=batch,
                     attention_mask=torch.ones_like(batch),

@@ -10,11 +10,11 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from lexframe.exceptions import ModelError
 from lexframe.spaces.language_model.anatomy import anatomy, evaluation_mode, first_tensor, known_arguments, text_config, unwrapped
+from lexframe.spaces.language_model.foreign import of_others
 
 __all__ = ["base_model", "evaluation_mode", "find_blocks", "longest_input", "n_layers", "read_states", "text_config", "text_reader"]
 
@@ -111,7 +111,8 @@ def read_states(model: nn.Module, ids: Tensor, mask: Tensor, layers: Sequence[in
     if blocks is None and set(layers) != {last}:
         asked["output_hidden_states"] = True
     try:
-        output = body(input_ids=ids, **known_arguments(body, asked))
+        with of_others(unwrapped(model), f"read ids of shape {tuple(ids.shape)}"):
+            output = body(input_ids=ids, **known_arguments(body, asked))
         if blocks is None:
             read |= dict(enumerate(getattr(output, "hidden_states", None) or ()))
         final = first_tensor(output)
@@ -119,11 +120,6 @@ def read_states(model: nn.Module, ids: Tensor, mask: Tensor, layers: Sequence[in
             read[last] = final
     except _DeepestLayerReached:
         pass
-    except torch.OutOfMemoryError:
-        raise
-    except (RuntimeError, IndexError, TypeError, NotImplementedError) as error:
-        line = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-        raise ModelError(f"{type(unwrapped(model)).__name__} cannot read ids of shape {tuple(ids.shape)}: {line}") from error
     finally:
         for hook in hooks:
             hook.remove()

@@ -50,8 +50,12 @@ def _tried(model: nn.Module) -> Together:
     padded = torch.cat([torch.nn.functional.pad(short, (0, _LONG - _SHORT), value=_padding(model)), long])
     mask = torch.ones_like(padded)
     mask[0, _SHORT:] = 0
-    layers = _readable(model, short)
-    alone = _states(model, short, torch.ones_like(short), layers)
+    layers = list(range(anatomy(model).n_layers + 1))
+    try:
+        alone = _states(model, short, torch.ones_like(short), layers)
+    except ModelError:  # several streams, one state at the end
+        layers = layers[-1:]
+        alone = _states(model, short, torch.ones_like(short), layers)
     if not all(bool(torch.isfinite(states).all()) for states in alone):
         return Together.PADDED  # refused where points are read
     sparse = any(value and _SPARSE.search(name) for name, value in text_config(model).to_dict().items())
@@ -69,15 +73,6 @@ def _tried(model: nn.Module) -> Together:
         f"{type(model).__name__} gives another state each time that it reads the same text alone, so there are no points to work with. "
         "Switch off what it draws at random."
     )
-
-
-def _readable(model: nn.Module, ids: Tensor) -> list[int]:
-    last = anatomy(model).n_layers
-    try:
-        read_states(model, ids, torch.ones_like(ids), [0])
-    except ModelError:  # several streams, one state at the end
-        return [last]
-    return list(range(last + 1))
 
 
 def _states(model: nn.Module, ids: Tensor, mask: Tensor, layers: list[int]) -> list[Tensor]:

@@ -16,6 +16,7 @@ from lexframe.exceptions import InputError, ModelError
 from lexframe.spaces.base import Progress
 from lexframe.spaces.batching import Together
 from lexframe.spaces.language_model.anatomy import known_arguments
+from lexframe.spaces.language_model.foreign import of_others
 from lexframe.spaces.language_model.layers import evaluation_mode
 from lexframe.spaces.language_model.neighbors import together
 
@@ -153,9 +154,9 @@ def _window_log_probabilities(model: nn.Module, batch: Sequence[tuple[Int[np.nda
         targets[row, :n_inputs] = ids[window.start + 1 : window.stop + 1]
     device = next(model.parameters()).device
     asked = {"use_cache": False, "logits_to_keep": torch.arange(skipped, length, device=device)}
-    logits = model(
-        input_ids=torch.from_numpy(inputs).to(device), attention_mask=torch.from_numpy(mask).to(device), **known_arguments(model, asked)
-    ).logits
+    read, seen = torch.from_numpy(inputs).to(device), torch.from_numpy(mask).to(device)
+    with of_others(model, f"score windows of {length} tokens"):
+        logits = model(input_ids=read, attention_mask=seen, **known_arguments(model, asked)).logits
     logits = logits if logits.shape[1] == length - skipped else logits[:, skipped:]
     wanted = torch.from_numpy(targets[:, skipped:]).to(device)
     nats = nn.functional.cross_entropy(logits.float().flatten(0, 1), wanted.flatten(), ignore_index=_IGNORED, reduction="none")

@@ -131,8 +131,7 @@ class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, TrainableSpace,
     @classmethod
     def reopening(cls, fingerprint: SpaceFingerprint) -> dict[str, Any]:
         """Layer, pooling and all that decides how a text is read."""
-        names = ("layer", "pooling", "template", "max_length", "truncation", "dtype")
-        return {name: getattr(fingerprint, name) for name in names}
+        return {name: getattr(fingerprint, name) for name in ("layer", "pooling", "template", "max_length", "truncation", "dtype")}
 
     @property
     def n_layers(self) -> int:
@@ -259,8 +258,8 @@ class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, TrainableSpace,
 
     def embedding(self) -> Float[np.ndarray, "n_vocab n_dims"]:
         """Rows of the input embedding for the vocabulary."""
-        weight = self.model.get_input_embeddings().weight  # type: ignore[operator]
-        return weight[: self.n_vocab].detach().float().cpu().numpy().copy()
+        rows = self.model.get_input_embeddings().weight[: self.n_vocab]  # type: ignore[operator]
+        return rows.detach().float().cpu().numpy().copy()
 
     def head_input(self, points: Points) -> Points:
         """Final norm (for inner layers) and transform (for masked LMs), applied to points."""
@@ -295,8 +294,7 @@ class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, TrainableSpace,
                     f"{width} there. Use a direction that was found on this model."
                 )
         reader = self._reader
-        before = reader.interventions
-        _ = reader.together
+        before, _ = reader.interventions, reader.together
         with suppress(ModelError):  # a body without a head moves as well; a head is checked against states that nobody moves
             _ = reader.head
         with intervening(self.model, resolved):
@@ -386,8 +384,7 @@ class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, TrainableSpace,
 
     def prompt_lengths(self, texts: Sequence[str]) -> Int[np.ndarray, " n_texts"]:
         """Tokens of each text as it stands, special tokens included; nothing is cut."""
-        uncut = Tokenization(self.tokenizer, max_length=sys.maxsize)
-        return np.array([len(text.ids) for text in uncut(list(texts))], dtype=np.int64)
+        return np.array([len(text.ids) for text in Tokenization(self.tokenizer, max_length=sys.maxsize)(list(texts))], dtype=np.int64)
 
     @property
     def next_tokens(self) -> LanguageModelNextTokens:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from lexframe.exceptions import InputError, ModelError
 from lexframe.spaces.base import resolve_layer
+from lexframe.spaces.language_model.foreign import of_others
 from lexframe.spaces.language_model.layers import find_blocks, longest_input, read_states, text_config
 
 
@@ -228,7 +229,7 @@ class ConditionedDecoder(nn.Module):
         n_memory = self.n_memory if cache is not None else 0
         whole = torch.cat([mask.new_ones(len(mask), n_memory), mask], dim=1) if n_memory else mask
         modulated = self.scale_shift.applied(self.model, z) if self.scale_shift is not None and z is not None else nullcontext()
-        with modulated:
+        with modulated, of_others(self.model, f"read {tuple(ids.shape)} words after a latent"):
             output = self.model(
                 inputs_embeds=embeddings,
                 attention_mask=whole,
