@@ -98,3 +98,10 @@ def test_pairs_stay_pairs_where_a_text_repeats(tmp_path):
     files[0].write_text("p0\n\n" + "\n".join(f"p{i}" for i in range(2, 10)))
     with pytest.raises(InputError, match="do not pair"):
         _split(files, "text", paired=True)
+
+
+def test_one_text_of_a_pole_is_one_text(tmp_path, capsys):
+    (tmp_path / "one.txt").write_text("I love this\n")
+    with pytest.raises(SystemExit):
+        main(["steer", "The film was", "--positive", str(tmp_path / "one.txt"), "--negative", str(tmp_path / "one.txt")])
+    assert "one.txt holds 1 text; expected five or more" in capsys.readouterr().err

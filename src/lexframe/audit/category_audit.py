@@ -359,7 +359,7 @@ def checked_item_points(X: Any, n_labels: int) -> tuple[Points, list[str]]:
     if len(points) != n_labels:
         raise InputError(f"There are {len(points)} points, but {n_labels} categories. Give one category for each point.")
     if len(points) < FEWEST_ITEMS:
-        raise InputError(f"There are {len(points)} items; an audit needs {FEWEST_ITEMS} or more.")
+        raise InputError(f"An audit of {counted(len(points), 'item')} says nothing; it needs {FEWEST_ITEMS} or more.")
     finite = np.isfinite(points).all(axis=1)
     if not finite.all():
         wrong = np.flatnonzero(~finite)

@@ -9,6 +9,7 @@ import typer
 
 from lexframe.cli import options, printing, table_options
 from lexframe.cli.model_options import Weights
+from lexframe.text_forms import counted
 
 Method = Literal["mean_difference", "whitened", "pca", "probe"]
 
@@ -125,7 +126,8 @@ def _split(paths: list[Path], column: tuple[str, Any], *, paired: bool) -> tuple
     for path, table in zip(paths, tables, strict=True):
         if len(table) < 5:
             raise InputError(
-                f"{path} holds {len(table)} texts; expected five or more, of which a fifth is left out to choose layer and strength by."
+                f"{path} holds {counted(len(table), 'text')}; expected five or more, "
+                "of which a fifth is left out to choose layer and strength by."
             )
     left_out = [table.texts[4::5][:16] for table in tables]
     repeats = [{row for row, text in enumerate(table.texts) if text in set(apart)} for table, apart in zip(tables, left_out, strict=True)]

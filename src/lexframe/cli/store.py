@@ -188,10 +188,10 @@ def _ask(store: str, n_taken: int, n_rows: int) -> None:
     from lexframe.exceptions import InputError
 
     if not sys.stdin.isatty():
-        what = f"ALL {n_rows:,} rows" if n_taken == n_rows else f"{n_taken:,} of {n_rows:,} rows"
+        what = f"ALL {counted(n_rows, 'row')}" if n_taken == n_rows else f"{n_taken:,} of {counted(n_rows, 'row')}"
         raise InputError(f"The condition takes {what} of {store}, and nobody can be asked. Nothing was deleted; say so with --yes.")
     question = (
-        f"The condition takes ALL {n_rows:,} rows of {store}: nothing will be left. Delete every row?"
+        f"The condition takes ALL {counted(n_rows, 'row')} of {store}: nothing will be left. Delete every row?"
         if n_taken == n_rows
         else f"The condition takes {n_taken:,} of {n_rows:,} rows of {store}. Delete them?"
     )

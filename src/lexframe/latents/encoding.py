@@ -26,6 +26,7 @@ from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import Representation, Space, TokenSpace
 from lexframe.spaces.batching import Together
+from lexframe.text_forms import counted
 from lexframe.typing import ModelName, Texts
 
 ENGINES = ("local", "ray")
@@ -83,7 +84,7 @@ class EncodingResult(Result):
     def summary(self) -> str:
         """What the run did and how fast."""
         text = (
-            f"{self.n_encoded:,} texts encoded in {self.seconds:.1f} s, {self.n_kept:,} were in {self.store} already "
+            f"{counted(self.n_encoded, 'text')} encoded in {self.seconds:.1f} s, {self.n_kept:,} were in {self.store} already "
             f"({self.texts_per_second:,.1f} texts and {self.tokens_per_second:,.0f} tokens a second)."
         )
         return f"{text} {self.n_truncated:,} texts were longer than the model takes and were cut." if self.n_truncated else text

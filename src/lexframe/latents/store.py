@@ -22,6 +22,7 @@ from lexframe.latents.schema import CHECKSUM, VectorColumn, read_document, store
 from lexframe.latents.verification import Verification, provenance_of, verified
 from lexframe.provenance import Provenance
 from lexframe.results import Result
+from lexframe.text_forms import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class StoreInfo(Result):
         """Rows, columns of points and size."""
         columns = ", ".join(column.name for column in self.vectors)
         size = f"{self.n_bytes / 1e6:,.1f} MB, version {self.version}"
-        return f"{self.path}: {self.n_rows:,} rows with points in {columns or 'no column'}, {size}."
+        return f"{self.path}: {counted(self.n_rows, 'row')} with points in {columns or 'no column'}, {size}."
 
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON."""
@@ -187,7 +188,7 @@ class LatentStore(StoredRows):
         return True
 
     def __repr__(self) -> str:
-        return f"LatentStore({self.path!r}, version={self.version}, {len(self):,} rows, {', '.join(self.vectors)})"
+        return f"LatentStore({self.path!r}, version={self.version}, {counted(len(self), 'row')}, {', '.join(self.vectors)})"
 
     @property
     def version(self) -> int:

@@ -50,7 +50,7 @@ class Verification(Result):
     def summary(self) -> str:
         """Whether the rows are as they were written, and what is wrong first."""
         if self.holds:
-            return f"All {self.n_rows:,} rows are as they were written."
+            return "The only row is as it was written." if self.n_rows == 1 else f"All {self.n_rows:,} rows are as they were written."
         return f"{self.n_rows:,} rows are as they were written, and {len(self.problems)} things are wrong: {self.problems[0]}."
 
     def to_frame(self) -> pd.DataFrame:

@@ -169,7 +169,7 @@ def test_what_is_refused():
     vectors, edges, *_ = clustered(100, 3)
     with pytest.raises(InputError, match=r"alpha is 0.*above 0"):
         Retrofitting(alpha=0.0).fit(vectors, edges)
-    with pytest.raises(DataError, match="Only 2 words that the graph links have a vector; expected 10 or more"):
+    with pytest.raises(DataError, match="Only 2 linked words have a vector; expected 10 or more"):
         Retrofitting().fit(vectors, [Edge("w0", "w1")])
     fitted = Retrofitting().fit(vectors, edges)
     with pytest.raises(InputError, match="have 4 dimensions, but those fitted had 20"):

@@ -49,7 +49,8 @@ def reconstruct(
         typer.echo(f"        {printing.one_line(before)}\n  {accuracy:4.2f}  {printing.one_line(after)}")
     rates = found.rates()
     printing.note(
-        f"\nThe number is the share of places with the right word. {rates['exact_share']:.1%} of {len(given):,} texts came back exactly; "
+        f"\nThe number is the share of places with the right word. {rates['exact_share']:.1%} of "
+        f"{counted(len(given), 'text')} came back exactly; "
         f"word accuracy {rates['word_accuracy']:.3f} on average."
     )
 

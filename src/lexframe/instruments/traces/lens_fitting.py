@@ -13,6 +13,7 @@ from lexframe.instruments.traces.lens import Lens
 from lexframe.instruments.traces.tuned_lens import LayerFit, TunedLens
 from lexframe.linalg import softmax
 from lexframe.spaces.base import LensSpace, Progress
+from lexframe.text_forms import counted
 from lexframe.typing import ModelName, Texts
 
 RIDGES = (1e-4, 1e-2, 1.0)
@@ -78,7 +79,7 @@ def fit_tuned_lens(
     apart = _states(space, held_out)
     if sum(space.token_counts(known).tolist()) < _LEAST_TOKENS or not len(apart[0]):
         raise InputError(
-            f"{len(texts)} texts hold too few tokens to fit a lens. Give two texts or more; "
+            f"{counted(len(texts), 'text holds', 'texts hold')} too few tokens to fit a lens. Give two texts or more; "
             f"a tenth is kept apart, and the rest needs {_LEAST_TOKENS} tokens or more."
         )
     maps = _ridge_maps(space, known, apart, progress)

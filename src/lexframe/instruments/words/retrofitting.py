@@ -27,6 +27,7 @@ from lexframe.data.word_vectors import WordVectors
 from lexframe.exceptions import DataError, InputError
 from lexframe.instruments.words.lexical_graph import adjacency
 from lexframe.linalg import unit_rows
+from lexframe.text_forms import counted
 
 _TOLERANCE = 1e-10
 _MAX_STEPS = 10_000
@@ -165,7 +166,7 @@ class Retrofitting(BaseEstimator):
         linked = np.flatnonzero(weights.sum(axis=1) > 0)
         if len(linked) < 2 * self.n_folds:
             raise DataError(
-                f"Only {len(linked)} words that the graph links have a vector; expected {2 * self.n_folds} or more. "
+                f"Only {counted(len(linked), 'linked word has', 'linked words have')} a vector; expected {2 * self.n_folds} or more. "
                 "Check the spelling and the case of the graph's words, or give more edges."
             )
         moved = retrofit(units.vectors, weights, alpha=self.alpha)[linked]
