@@ -61,7 +61,8 @@ def test_of_several_stacks_the_one_that_the_model_calls_its_layers(tells):
     """Byte models cut a text with one stack and read it with another, and what cuts comes first."""
     model = MadeUpModel()
     cuts = torch.nn.ModuleList([torch.nn.Linear(16, 16) for _ in range(3)])
-    model.inner.cuts, read, cut = cuts, model.inner.forward, []
+    model.inner._modules = {"cuts": cuts, **model.inner._modules}  # the first by order
+    read, cut = model.inner.forward, []
 
     def cut_and_read(input_ids, attention_mask=None, output_hidden_states=False):
         states = model.inner.words(input_ids)
