@@ -33,6 +33,7 @@ def test_scores_that_say_nothing_keep_the_odds_before(rng):
     for y, share in (([0, 1, 2, 3], 1.0), ([0, 1], 0.5), ([2], 0.25)):
         found = prior_trust(np.zeros((len(y), 4)), np.array(y))
         assert np.log(found.probability / (1 - found.probability)) == pytest.approx(LOG_ODDS * (1 - 2 * share))
+        assert found.weight == pytest.approx(found.probability, rel=1e-3)  # 1, the mean of its prior, times the probability
 
 
 def test_labels_tell_scores_that_know_from_scores_that_do_not(rng):
