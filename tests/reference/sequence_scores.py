@@ -18,12 +18,14 @@ class Bigram(nn.Module):
         super().__init__()
         self.table = nn.Parameter(torch.as_tensor(table, dtype=torch.float32))
         self.config = tf.PretrainedConfig()
+        self.layers = nn.ModuleList([nn.Identity()])  # a model has blocks that hand states on
 
     def get_input_embeddings(self):
         return SimpleNamespace(num_embeddings=len(self.table))
 
-    def forward(self, input_ids, attention_mask, use_cache, logits_to_keep):
-        return SimpleNamespace(logits=self.table[input_ids[:, logits_to_keep]])
+    def forward(self, input_ids, attention_mask=None, use_cache=False, logits_to_keep=slice(None)):
+        states = self.layers[0](self.table[input_ids])
+        return SimpleNamespace(logits=states[:, logits_to_keep], last_hidden_state=states)
 
 
 def bigram_table(seed=0, size=300):

@@ -371,7 +371,7 @@ def _require_free(path: str | Path) -> None:
         return
     if not Path(path).is_dir():
         raise InputError(f"{path} exists already and is a file. Name a folder for the store, a new or an empty one.")
-    if (Path(path) / "_versions").exists():
+    if any((Path(path) / "_versions").glob("*.manifest")):  # a run that was stopped before its first commit leaves none
         raise InputError(f"{path} exists already. Open it to add rows, or name another place.")
     others = sorted(found.name for found in Path(path).iterdir() if found.name not in UNFINISHED and not is_empty(found))
     if others:

@@ -8,7 +8,7 @@ import torch
 from lexframe.exceptions import InputError, ModelError
 from lexframe.spaces import Intervention, LanguageModelSpace, SentenceEncoderSpace
 from lexframe.spaces.language_model import interventions
-from lexframe.spaces.language_model.foreign import of_others
+from lexframe.spaces.language_model.foreign import no_hook_left, of_others
 from lexframe.spaces.language_model.sequence_scores import sequence_log_probabilities
 from tests.tiny_models import tiny_model, tiny_space, tiny_tokenizer
 
@@ -78,3 +78,16 @@ def test_what_a_model_does_not_do_in_half_precision_is_said_with_the_remedy():
     model = copy.deepcopy(tiny_model("fnet")).bfloat16()
     with pytest.raises(ModelError, match=r"bfloat16: open it with dtype float32"):
         LanguageModelSpace(model, tokenizer=tiny_tokenizer(masked=True)).encode(["a dog"])
+
+
+def test_a_model_that_is_asked_for_its_states_keeps_no_hook():
+    model = copy.deepcopy(tiny_model("llama"))
+    ids = torch.tensor([[1, 2, 3]])
+    kept = model.model.layers[0].register_forward_hook(lambda *_: None)
+    with no_hook_left(model):
+        first = model(input_ids=ids, output_hidden_states=True).hidden_states
+    hooks = [len(module._forward_hooks) for module in model.modules()]
+    assert sum(hooks) == 1  # the one that was there before
+    kept.remove()
+    again = model(input_ids=ids, output_hidden_states=True).hidden_states  # transformers can still put its own in
+    assert len(first) == len(again) == model.config.num_hidden_layers + 1

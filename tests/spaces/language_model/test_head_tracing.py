@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from lexframe.exceptions import ModelError
-from lexframe.spaces.language_model.head_tracing import Trace, in_turn
+from lexframe.spaces.language_model.head_tracing import InTurn, Trace
 from lexframe.spaces.language_model.layers import find_blocks
 from lexframe.spaces.language_model.output_head import output_head
 from tests.spaces.language_model.made_up import MadeUpModel
@@ -107,5 +107,5 @@ def test_a_chain_has_modules_activations_and_factors():
         end = second(nn.functional.gelu(first(start))) * 0.3
         steps = trace.chain(start, end)
         other = torch.randn(2, 5, 6)
-        torch.testing.assert_close(in_turn(steps)(other), second(nn.functional.gelu(first(other))) * 0.3)
+        torch.testing.assert_close(InTurn(tuple(steps))(other), second(nn.functional.gelu(first(other))) * 0.3)
         assert trace.chain(torch.randn(1, 3, 6), end) is None

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from lexframe.exceptions import InputError, ModelError
-from lexframe.spaces.language_model.foreign import of_others
+from lexframe.spaces.language_model.foreign import no_hook_left, of_others
 
 PROBE_TOKENS = 5
 """Tokens on which a model is looked at."""
@@ -153,7 +153,7 @@ def run(module: nn.Module, ids: Tensor, **more: Any) -> Any:
     """
     asked = known_arguments(module, {"attention_mask": torch.ones_like(ids), "use_cache": False, "return_dict": True} | more)
     advice = "Use a causal or masked language model, or the part of this one that reads text."
-    with of_others(module, "be run on ids and a mask alone", advice=advice):
+    with of_others(module, "be run on ids and a mask alone", advice=advice), no_hook_left(module):
         return module(input_ids=ids, **asked)
 
 

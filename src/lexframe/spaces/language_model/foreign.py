@@ -10,6 +10,7 @@ from torch import nn
 
 from lexframe.exceptions import LexframeError, ModelError
 
+_INSTALLED = "_output_capturing_hooks_installed"
 _OWN = str(Path(__file__).resolve().parents[2])
 
 
@@ -46,6 +47,30 @@ def of_others(model: nn.Module, step: str, *, advice: str = "Use a model of anot
         if precision in (torch.bfloat16, torch.float16):  # not all that a model does is there in half precision
             advice = f"It runs in {str(precision).removeprefix('torch.')}: open it with dtype float32. {advice}"
         raise ModelError(f"{type(model).__name__} cannot {step} ({type(error).__name__}: {line}). {advice}") from error
+
+
+@contextmanager
+def no_hook_left(model: nn.Module | None) -> Iterator[None]:
+    """Within, a model may be asked for its own states; afterwards it has the hooks that it had before.
+
+    transformers leaves hooks in a model that was asked for its states once. They do nothing, but the model is not the caller's as it
+    was, and cannot be sent to another process.
+
+    Parameters
+    ----------
+    model : nn.Module or None
+        None where nothing is asked of it.
+    """
+    before = {} if model is None else {each: (set(each._forward_hooks), getattr(each, _INSTALLED, False)) for each in model.modules()}
+    try:
+        yield
+    finally:
+        for module, (kept, installed) in before.items():
+            for key in [key for key in module._forward_hooks if key not in kept]:
+                for hooks in (module._forward_hooks, module._forward_hooks_with_kwargs, module._forward_hooks_always_called):
+                    hooks.pop(key, None)
+            if getattr(module, _INSTALLED, False) and not installed:
+                setattr(module, _INSTALLED, False)
 
 
 def _left_for_good(trace: TracebackType | None) -> bool:

@@ -18,14 +18,17 @@ from lexframe.spaces.language_model.anatomy import first_tensor
 Step = Callable[[Tensor], Tensor]
 _MOST_STEPS = 8
 _SAME = 2e-5
-_ACTIVATIONS: tuple[Step, ...] = (
-    nn.functional.gelu,
-    lambda states: nn.functional.gelu(states, approximate="tanh"),
-    nn.functional.relu,
-    nn.functional.silu,
-    torch.tanh,
-    lambda states: nn.functional.relu(states).square(),
-)
+
+
+def _tanh_gelu(states: Tensor) -> Tensor:
+    return nn.functional.gelu(states, approximate="tanh")
+
+
+def _squared_relu(states: Tensor) -> Tensor:
+    return nn.functional.relu(states).square()
+
+
+_ACTIVATIONS: tuple[Step, ...] = (nn.functional.gelu, _tanh_gelu, nn.functional.relu, nn.functional.silu, torch.tanh, _squared_relu)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,7 +99,7 @@ def link(one: Tensor, other: Tensor) -> list[Step] | None:
             return [activation]
     factor = float((one.double() * other.double()).sum() / one.double().square().sum().clamp(min=1e-30))
     if factor and _similar(one * factor, other):
-        return [lambda states: states * factor]
+        return [Times(factor)]
     return None
 
 
@@ -116,12 +119,25 @@ def _takes_states_alone(module: nn.Module) -> bool:
     return len(needed) <= 1
 
 
-def in_turn(steps: list[Step]) -> Step:
+@dataclass(frozen=True, slots=True)
+class Times:
+    """A factor as a step. Steps are no closures: they go to worker processes with the model."""
+
+    factor: float
+
+    def __call__(self, states: Tensor) -> Tensor:
+        """The states, each times the factor."""
+        return states * self.factor
+
+
+@dataclass(frozen=True, slots=True)
+class InTurn:
     """All steps, one after another."""
 
-    def walk(states: Tensor) -> Tensor:
-        for step in steps:
+    steps: tuple[Step, ...]
+
+    def __call__(self, states: Tensor) -> Tensor:
+        """What the last step gives."""
+        for step in self.steps:
             states = step(states)
         return states
-
-    return walk

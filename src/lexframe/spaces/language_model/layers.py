@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lexframe.exceptions import ModelError
 from lexframe.spaces.language_model.anatomy import anatomy, evaluation_mode, first_tensor, known_arguments, text_config, unwrapped
-from lexframe.spaces.language_model.foreign import of_others
+from lexframe.spaces.language_model.foreign import no_hook_left, of_others
 
 __all__ = ["base_model", "evaluation_mode", "find_blocks", "longest_input", "n_layers", "read_states", "text_config", "text_reader"]
 
@@ -111,7 +111,7 @@ def read_states(model: nn.Module, ids: Tensor, mask: Tensor, layers: Sequence[in
     if blocks is None and set(layers) != {last}:
         asked["output_hidden_states"] = True
     try:
-        with of_others(unwrapped(model), f"read ids of shape {tuple(ids.shape)}"):
+        with of_others(unwrapped(model), f"read ids of shape {tuple(ids.shape)}"), no_hook_left(body if blocks is None else None):
             output = body(input_ids=ids, **known_arguments(body, asked))
         if blocks is None:
             read |= dict(enumerate(getattr(output, "hidden_states", None) or ()))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lexframe.exceptions import ModelError
 from lexframe.spaces.language_model.anatomy import anatomy, evaluation_mode, first_tensor, probe_ids, run, text_config, unwrapped
-from lexframe.spaces.language_model.head_tracing import Step, Trace, in_turn
+from lexframe.spaces.language_model.head_tracing import InTurn, Step, Trace
 
 _ROWS = 16_384
 """Of a head in half precision that are widened at a time."""
@@ -135,11 +135,11 @@ def output_head(model: Any) -> OutputHead:
         transform = seen.trace.chain(seen.last, seen.entered)
         if transform is None:
             raise _not_understood(model)
-        products = _product(embeddings.weight, None, in_turn(transform)(seen.last))
+        products = _product(embeddings.weight, None, InTurn(tuple(transform))(seen.last))
         bias, scale, soft_cap = _finish(model, embeddings, products, seen.logits)
     return OutputHead(
-        final_norm=_no_final_norm(model) if final_norm is None else in_turn(final_norm),
-        transform=in_turn(transform),
+        final_norm=_no_final_norm(model) if final_norm is None else InTurn(tuple(final_norm)),
+        transform=InTurn(tuple(transform)),
         weight=embeddings.weight,
         bias=bias,
         scale=scale,
