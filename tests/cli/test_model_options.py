@@ -64,8 +64,7 @@ def test_what_is_given_reaches_an_encoder(encoder, train, capsys):
     "arguments",
     [
         ("adapt", "--layer", "-1"),  # given, though it is the default
-        ("compare", "--truncation", "left"),
-        ("audit", "--trust-remote-code"),
+        ("compare", "--layer", "2"),
         ("encode", "--layer", "2,3", "--out", "store"),
     ],
 )

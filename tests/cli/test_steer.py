@@ -6,6 +6,7 @@ import pytest
 
 from lexframe.cli.main import main
 from lexframe.cli.steer import _split
+from lexframe.cli.table_options import TextTables
 from lexframe.exceptions import InputError
 from lexframe.instruments import Direction
 from tests.tiny_models import tiny_model, tiny_tokenizer
@@ -92,12 +93,12 @@ def test_pairs_stay_pairs_where_a_text_repeats(tmp_path):
     files = [tmp_path / "positive.txt", tmp_path / "negative.txt"]
     files[0].write_text("\n".join(f"p{i}" for i in (0, 1, 2, 3, 4, 4, 6, 7, 8, 9)))
     files[1].write_text("\n".join(f"n{i}" for i in (0, 1, 2, 3, 4, 5, 6, 4, 8, 9)))
-    (positive, negative), left_out = _split(files, "text", paired=True)
+    (positive, negative), left_out = _split(files, ("text", TextTables()), paired=True)
     assert list(zip(positive, negative, strict=True)) == [(f"p{i}", f"n{i}") for i in (0, 1, 2, 3, 6, 8)]
     assert left_out == [("p4", "p9"), ("n4", "n9")]
     files[0].write_text("p0\n\n" + "\n".join(f"p{i}" for i in range(2, 10)))
     with pytest.raises(InputError, match="do not pair"):
-        _split(files, "text", paired=True)
+        _split(files, ("text", TextTables()), paired=True)
 
 
 def test_one_text_of_a_pole_is_one_text(tmp_path, capsys):

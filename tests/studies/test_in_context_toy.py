@@ -37,7 +37,7 @@ def test_a_toy_is_a_space_whose_tasks_are_written_in_its_symbols():
     assert task.name == "next"
     assert task.pairs[0] == ("a", "b")
     states = space.token_states(task.prompt(task.pairs[:2], "c"))
-    assert states.tokens == ("a", "->", "b", "b", "->", "c", "c", "->")
+    assert tuple(token.strip() for token in states.tokens) == ("a", "->", "b", "b", "->", "c", "c", "->")
     assert space.heads.n_heads == 4
 
 

@@ -1,5 +1,6 @@
 """What an audit of categories found, item by item and category by category."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -349,9 +350,7 @@ class AuditResult(Result, Persistent, WithPage):
 
     def summary(self) -> str:
         """What was found, in a few sentences, and what it is worth."""
-        kinds: dict[str, int] = {}
-        for relation in self.relations:
-            kinds[relation.kind] = kinds.get(relation.kind, 0) + 1
+        kinds = Counter(relation.kind for relation in self.relations)
         said = [f"{counted(len(self), 'item')} in {counted(len(self.categories), 'category')}: {self.expectation()}"]
         said.append(str(self.verdict()))
         if self.duplicates is not None and self.duplicates.groups:
@@ -397,6 +396,5 @@ class AuditResult(Result, Persistent, WithPage):
 
     def chart(self) -> "altair.LayerChart":
         """How many reviews find how many errors, an Altair chart."""
-        check = self.check
-        planted = None if check is None else (check.reviews, check.found, check.n_planted)
+        planted = None if self.check is None else (self.check.reviews, self.check.found, self.check.n_planted)
         return review_curve_chart(*self.review_curve(), planted)

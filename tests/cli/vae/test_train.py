@@ -30,7 +30,7 @@ def test_sentences_of_shards(tmp_path, capsys):
     assert "ends in .txt" in refused(capsys, "vae", "sentences", shards[0], "--out", tmp_path / "x.csv")
     assert "no such file" in refused(capsys, "vae", "sentences", shards[0], tmp_path / "none.txt", "--out", out)
     before = shards[0].read_text()
-    assert "one of the shards" in refused(capsys, "vae", "sentences", *shards, "--text", "body", "--out", tmp_path / "." / "a.txt")
+    assert "would be written over" in refused(capsys, "vae", "sentences", *shards, "--text", "body", "--out", tmp_path / "." / "a.txt")
     assert shards[0].read_text() == before
     assert "no sentence is both" in refused(capsys, "vae", "sentences", shards[0], "--out", out, "--min-words", 9, "--max-words", 3)
     assert out.read_text() == "The cat sat on the mat.\n"
@@ -39,7 +39,7 @@ def test_sentences_of_shards(tmp_path, capsys):
 def test_defaults_are_those_of_the_plan_and_every_setting_has_an_option(corpus, tmp_path, monkeypatch):
     plans = []
 
-    def pretend(plan, texts, column, out):
+    def pretend(plan, texts, out):
         plans.append(plan)
         raise InputError("far enough")
 
@@ -207,7 +207,7 @@ def test_plans_and_places_that_cannot_be(corpus, tmp_path, capsys):
     assert "--n-heads is 0" in refused(capsys, "vae", "train", corpus, *out, *TINY, "--n-heads", 0)
     assert "must be trained" in refused(capsys, "vae", "train", corpus, *out, *TINY, "--no-train-decoder")
     assert "no way into the decoder" in refused(capsys, "vae", "train", corpus, *out, *TINY, "--memory-tokens", 0, "--no-scale-shift")
-    assert "cannot be written" in refused(capsys, "vae", "train", corpus, "--out", corpus, *TINY)
+    assert "would be written over" in refused(capsys, "vae", "train", corpus, "--out", corpus, *TINY)
 
 
 def test_other_scripts_and_a_plain_language_model(tmp_path, capsys):

@@ -139,7 +139,7 @@ def test_results_travel(toy, direction):
         (PROMPTS, {"strengths": [0.1, -0.1]}, "negate the direction"),
         (PROMPTS, {"layers": []}, "layers is empty"),
         (PROMPTS, {"layers": [5]}, "does not exist"),
-        (PROMPTS, {"neutral_texts": []}, "No neutral text"),
+        (PROMPTS, {"neutral_texts": []}, "neutral_texts is empty"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(toy, direction, prompts, options, message):

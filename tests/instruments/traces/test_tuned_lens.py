@@ -187,9 +187,11 @@ def test_what_holds_no_lens_is_named(tmp_path):
             TunedLens.load(tmp_path / "lens")
 
 
-@pytest.mark.parametrize("given", [[], ["a"], ["", "  "], ["one two"]])
-def test_too_few_tokens_are_refused(given):
-    with pytest.raises(InputError, match="too few tokens"):
+@pytest.mark.parametrize(
+    ("given", "says"), [([], "texts is empty"), (["a"], "too few tokens"), (["", "  "], "too few tokens"), (["one two"], "too few tokens")]
+)
+def test_too_few_tokens_are_refused(given, says):
+    with pytest.raises(InputError, match=says):
         fit_tuned_lens(tiny_space("gpt2"), given)
 
 

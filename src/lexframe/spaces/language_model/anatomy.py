@@ -109,7 +109,10 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
 
 
 def probe_ids(model: nn.Module, n_tokens: int = PROBE_TOKENS, *, first: int = 3) -> Tensor:
-    """A row of ids that every vocabulary holds."""
+    """A row of ids that every vocabulary holds, no longer than the positions of the model allow."""
+    most = getattr(text_config(model), "max_position_embeddings", None)
+    if isinstance(most, int) and most > 0:
+        n_tokens = min(n_tokens, most)
     embeddings = unwrapped(model).get_input_embeddings()  # type: ignore[operator]
     rows = getattr(embeddings, "num_embeddings", None) or 64
     ids = (torch.arange(n_tokens) * 2 + first) % int(rows)

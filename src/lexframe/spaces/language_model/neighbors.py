@@ -46,10 +46,13 @@ def together(model: nn.Module) -> Together:
 
 def _tried(model: nn.Module) -> Together:
     # Different tokens, so that a neighbor that leaks in is seen.
-    short, long = probe_ids(model, _SHORT), probe_ids(model, _LONG, first=4)
-    padded = torch.cat([torch.nn.functional.pad(short, (0, _LONG - _SHORT), value=_padding(model)), long])
+    long = probe_ids(model, _LONG, first=4)
+    n_long = long.shape[1]
+    n_short = max(1, n_long * _SHORT // _LONG)  # a model with few positions is tried on fewer
+    short = probe_ids(model, n_short)
+    padded = torch.cat([torch.nn.functional.pad(short, (0, n_long - n_short), value=_padding(model)), long])
     mask = torch.ones_like(padded)
-    mask[0, _SHORT:] = 0
+    mask[0, n_short:] = 0
     layers = list(range(anatomy(model).n_layers + 1))
     try:
         alone = _states(model, short, torch.ones_like(short), layers)
@@ -64,7 +67,7 @@ def _tried(model: nn.Module) -> Together:
             return Together.PADDED
     except (RuntimeError, ValueError, IndexError, TypeError, AssertionError):
         pass  # a model that takes no padded texts
-    equal = torch.cat([short, probe_ids(model, _SHORT, first=8), probe_ids(model, _SHORT, first=5)])
+    equal = torch.cat([short, probe_ids(model, n_short, first=8), probe_ids(model, n_short, first=5)])
     if _same(alone, _states(model, equal, torch.ones_like(equal), layers)):
         return Together.EQUAL_LENGTHS
     if _same(alone, _states(model, short, torch.ones_like(short), layers)):
@@ -77,7 +80,7 @@ def _tried(model: nn.Module) -> Together:
 
 def _states(model: nn.Module, ids: Tensor, mask: Tensor, layers: list[int]) -> list[Tensor]:
     read = read_states(model, ids, mask, layers)
-    return [read[layer][0, :_SHORT] for layer in layers]
+    return [read[layer][0] for layer in layers]
 
 
 def _same(alone: list[Tensor], others: list[Tensor]) -> bool:
@@ -85,7 +88,7 @@ def _same(alone: list[Tensor], others: list[Tensor]) -> bool:
     for one, other in zip(alone, others, strict=True):
         tolerance = _TOLERANCE if one.dtype in (torch.float32, torch.float64) else _HALF_TOLERANCE
         scale = one.float().abs().median(dim=-1).values.clamp(min=1e-9)
-        differing = (one.float() - other.float()).abs().median(dim=-1).values
+        differing = (one.float() - other[: len(one)].float()).abs().median(dim=-1).values
         if not bool((differing <= tolerance * scale).all()):
             return False
     return True
