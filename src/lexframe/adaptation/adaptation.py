@@ -24,6 +24,7 @@ from lexframe.linalg import folds_by_class, metric_root
 from lexframe.provenance import Provenance
 from lexframe.results import WithPage
 from lexframe.spaces.base import Progress, Space, VocabularySpace
+from lexframe.text_forms import counted
 from lexframe.typing import ModelName
 from lexframe.verdicts import Verdict, Worth
 
@@ -167,10 +168,9 @@ class AdaptationResult(MethodsResult, WithPage):
         best, families = self.methods[self.chosen].accuracy, self.families
         bare = [found for name, found in self.methods.items() if families[name] == VOCABULARY]
         where = "" if families[self.chosen] in (TEXTS, "prompts", "weights") else " on the frozen model's points"
-        n_train, n_test = (f"{self.counts[part]:,}" for part in ("train", "test"))
         text = (
-            f"With {n_train} labeled texts, {self.descriptions[self.chosen].split(':')[0]}{where} reaches "
-            f"{best.value:.1%} [{best.low:.1%}, {best.high:.1%}] on {n_test} test text{'s' if n_test != '1' else ''}"
+            f"With {self.counts['train']:,} labeled texts, {self.descriptions[self.chosen].split(':')[0]}{where} reaches "
+            f"{best.value:.1%} [{best.low:.1%}, {best.high:.1%}] on {counted(self.counts['test'], 'test text')}"
         )
         if bare:
             what = (

@@ -17,6 +17,7 @@ from lexframe.provenance import Provenance, SpaceFingerprint
 from lexframe.results import Result
 from lexframe.spaces.base import Progress, Space
 from lexframe.spaces.registry import reopen_space
+from lexframe.text_forms import counted
 from lexframe.typing import ModelName
 from lexframe.verdicts import Verdict, Worth
 
@@ -51,8 +52,7 @@ class Predictions(Result):
         if not self.labels:
             return "No text was given, so there is no label."
         counts = ", ".join(f"{label} {number:,}" for label, number in Counter(self.labels).most_common(8))
-        n_texts = f"{len(self.labels):,} text{'s' if len(self.labels) != 1 else ''}"
-        text = f"{n_texts}: {counts}; {self.probabilities.max(axis=1).mean():.0%} sure on average."
+        text = f"{counted(len(self.labels), 'text')}: {counts}; {self.probabilities.max(axis=1).mean():.0%} sure on average."
         return text if self.verdict is None or self.verdict.worth is Worth.HOLDS else f"{text} {self.verdict}"
 
     def to_dict(self) -> dict[str, Any]:

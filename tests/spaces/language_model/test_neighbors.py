@@ -79,3 +79,13 @@ def test_half_precision_is_no_reason_to_read_one_by_one():
         import copy
 
         assert together(copy.deepcopy(tiny_model(family)).bfloat16()) is Together.PADDED
+
+
+@pytest.mark.parametrize("error", [RuntimeError, AssertionError, KeyError])
+def test_a_model_that_takes_no_padded_texts_reads_equal_lengths(error):
+    def refuse_padding(states):
+        if len(states) == 2:  # the one batch that is padded
+            raise error("no padding, please")
+        return torch.zeros_like(states)
+
+    assert together(MadeUpModel(refuse_padding)) is Together.EQUAL_LENGTHS

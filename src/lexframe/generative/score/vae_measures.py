@@ -9,6 +9,7 @@ import numpy as np
 from lexframe.generative.score.vae_score_parts import VAEScoreParts
 from lexframe.generative.texts.text_perplexity import TextPerplexity
 from lexframe.intervals import Estimate, mean_estimate
+from lexframe.text_forms import counted
 
 _DIVERSITY = (
     ("different texts", "distinct_texts", "share"),
@@ -70,10 +71,10 @@ def _likelihood(score: VAEScoreParts) -> Iterator[Measure]:
     yield _row(part, "reconstruction", own.distortion, "nats a text", n_decoded, good)
     yield _row(part, "negative ELBO", own.total, "nats a text", n_decoded, "low; weighing more samples lowers it")
     for bound in found.bounds:
-        name = f"bound of {bound.n_samples:,} sample{'s' * (bound.n_samples > 1)}"
+        name = f"bound of {counted(bound.n_samples, 'sample')}"
         yield _row(part, name, bound.nats_per_text, "nats a text", found.n_texts, "low; at most the plain language model's")
     last = found.bounds[-1]
-    by = f"by {last.n_samples:,} sample{'s' * (last.n_samples > 1)}"
+    by = f"by {counted(last.n_samples, 'sample')}"
     yield _row(part, "perplexity per token", last.perplexity_per_token, by, found.n_texts, "low")
     if last.perplexity_per_word is not None:
         good = "low; comparable between tokenizers"
