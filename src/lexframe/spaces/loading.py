@@ -274,13 +274,15 @@ def incomplete(name: str, model: Any, missing: list[str]) -> ModelError:
     )
 
 
-def open_causal_model(model: str = EMBEDDED) -> tuple[Any, Any]:
-    """A causal language model in float32 and its tokenizer, on the first GPU if there is one.
+def open_causal_model(model: str = EMBEDDED, *, dtype: str = "float32") -> tuple[Any, Any]:
+    """A causal language model and its tokenizer, on the first GPU if there is one.
 
     Parameters
     ----------
     model : str
         ``"embedded"``, a local folder, or a hub id such as ``"gpt2"``.
+    dtype : {"float32", "bfloat16", "float16"}
+        What it runs in.
 
     Raises
     ------
@@ -294,7 +296,7 @@ def open_causal_model(model: str = EMBEDDED) -> tuple[Any, Any]:
     if any("ForMaskedLM" in name for name in config.architectures or []) or type(config) not in AutoModelForCausalLM._model_mapping:
         raise ModelError(f"{model} is a {type(config).__name__}, which predicts no next token. Use a causal model, such as 'gpt2'.")
     tokenizer = load_tokenizer(source)
-    return load_weights(AutoModelForCausalLM, source, dtype="float32").to(chosen_device()), tokenizer
+    return load_weights(AutoModelForCausalLM, source, dtype=dtype).to(chosen_device()), tokenizer
 
 
 @functools.cache

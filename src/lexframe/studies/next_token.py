@@ -75,7 +75,7 @@ def compare_next_token(
 ) -> NextTokenComparison:
     r"""Fit every method on a small text of a domain and compare their predictions of held-out text.
 
-    A document is read as the separator (the tokenizer's beginning-of-text token, or else its end-of-text token) and its
+    A document is read as the separator (such as the tokenizer's beginning-of-text token) and its
     tokens. Windows move on, and each token is predicted once, in the first window that holds it; the separator is never predicted.
     Every choice is made on the last tenth of the domain text. Template, layer and pooling of `space` play no part.
 

@@ -149,7 +149,8 @@ def test_an_evaluation_is_flat_and_holds_what_was_asked_for():
     assert set(document["blimp_by_phenomenon"]) == {"agreement", "islands"}
     assert (document["context"], document["stride"], len(document["samples"])) == (32, 16, 1)
     assert len(document["bits_per_byte_interval"]) == len(document["blimp_interval"]) == 2
-    assert document["provenance"]["parameters"] == {"context": 32, "stride": None, "max_bytes": None}
+    how = {"context": 32, "stride": None, "max_bytes": None, "separator": "<s>", "dtype": "float32"}
+    assert document["provenance"]["parameters"] == how
     only_pairs = evaluate_language_model(model, tokenizer, EvaluationData(pairs=make_pairs()), name="tiny").to_dict()
     assert only_pairs["bits_per_byte"] is only_pairs["context"] is only_pairs["samples"] is None
     with pytest.raises(InputError, match="Nothing to evaluate"):

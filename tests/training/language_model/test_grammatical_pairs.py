@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from lexframe.exceptions import DataError
+from lexframe.exceptions import DataError, InputError
 from lexframe.intervals import Estimate
-from lexframe.training.language_model.grammatical_pairs import minimal_pairs, pair_accuracy, read_minimal_pairs
+from lexframe.training.language_model.grammatical_pairs import minimal_pairs, pair_accuracy, read_minimal_pairs, spread_pairs
 from tests.reference.sequence_scores import Bigram, bigram_table, ids_of, slow_log_probability
 from tests.tiny_models import tiny_model, tiny_tokenizer
 
@@ -138,3 +138,12 @@ def test_the_shared_minimal_pairs_are_read_whole(shared):
     pairs = read_minimal_pairs(shared / "data" / "blimp" / "pairs.jsonl.gz")
     assert len(pairs) == 34_000
     assert len({pair["uid"] for pair in pairs}) == 34
+
+
+def test_fewer_pairs_keep_the_share_of_every_paradigm():
+    pairs = [{"uid": name, "number": str(number)} for name in "abcde" for number in range(20)]
+    kept = spread_pairs(pairs, 15)
+    assert [pair["uid"] for pair in kept] == [name for name in "abcde" for _ in range(3)]
+    assert spread_pairs(pairs, None) == spread_pairs(pairs, 1000) == pairs
+    with pytest.raises(InputError, match="max_pairs is 0"):
+        spread_pairs(pairs, 0)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -19,21 +19,27 @@ def evaluate(
     context: Annotated[int, typer.Option(help="Longest window, in tokens.")] = 512,
     stride: Annotated[int | None, typer.Option(help="Tokens from window to window. [default: half of the context]")] = None,
     max_bytes: Annotated[int | None, typer.Option(help="Score this much of the text.")] = None,
+    max_pairs: Annotated[int | None, typer.Option(help="Score so many of the pairs, evenly spread.")] = None,
+    dtype: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16"],
+        typer.Option(help="What the model runs in; auto is bfloat16 where it is faster here."),
+    ] = "float32",
     text: options.Text = "text",
     seed: Annotated[int, typer.Option(min=0, help="Of intervals and samples.")] = 0,
     as_json: options.Json = False,
 ) -> None:
     """Measure a model: bits per byte of held-out text, grammatical minimal pairs, samples."""
     from lexframe.spaces.loading import open_causal_model
+    from lexframe.spaces.precision import fastest_precision
     from lexframe.training.language_model.corpus import read_documents
     from lexframe.training.language_model.evaluation import PROMPTS, EvaluationData, Windows, evaluate_language_model
-    from lexframe.training.language_model.grammatical_pairs import read_minimal_pairs
+    from lexframe.training.language_model.grammatical_pairs import read_minimal_pairs, spread_pairs
 
     # Files are read before weights are loaded: what is wrong with them should show at once.
     documents = list(read_documents(corpus, text_column=text)) if corpus else None
-    pairs = read_minimal_pairs(blimp) if blimp else None
+    pairs = spread_pairs(read_minimal_pairs(blimp), max_pairs) if blimp else None
     printing.quiet_libraries()
-    weights, tokenizer = open_causal_model(model)
+    weights, tokenizer = open_causal_model(model, dtype=fastest_precision() if dtype == "auto" else dtype)
     result = evaluate_language_model(
         weights,
         tokenizer,
@@ -49,7 +55,9 @@ def evaluate(
 
 
 def _evaluation_rows(document: dict[str, Any]) -> list[tuple[str, str]]:
-    rows = [("model", document["model"]), ("parameters", f"{document['n_parameters']:,}")]
+    how = document["provenance"]["parameters"]
+    rows = [("model", document["model"]), ("parameters", f"{document['n_parameters']:,} in {how['dtype']}")]
+    rows += [("separator", f"{how['separator']}, in front of every text")] if how["separator"] else []
     if document["bits_per_byte"] is not None:
         rows += [
             ("bits per byte", f"{document['bits_per_byte']:.4f}{_interval(document['bits_per_byte_interval'], '.4f')}"),

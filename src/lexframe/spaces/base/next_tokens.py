@@ -46,7 +46,7 @@ class NextTokens(ABC):
         Parameters
         ----------
         texts : sequence of str
-            Each is read after the separator of documents: the tokenizer's beginning-of-text token, or else its end-of-text token.
+            Each is read after the separator of documents, such as the tokenizer's beginning-of-text token.
 
         Returns
         -------

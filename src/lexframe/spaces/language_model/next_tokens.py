@@ -16,6 +16,7 @@ from lexframe.spaces.batching import length_batches
 from lexframe.spaces.language_model.layers import evaluation_mode, longest_input, n_layers, read_states
 from lexframe.spaces.language_model.neighbors import together
 from lexframe.spaces.language_model.output_head import output_head
+from lexframe.spaces.language_model.separator import document_separator
 
 
 class LanguageModelNextTokens(NextTokens):
@@ -46,7 +47,7 @@ class LanguageModelNextTokens(NextTokens):
             backend = type(backend).from_str(backend.to_str())
             backend.no_truncation()
             backend.no_padding()
-        separator = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+        separator = document_separator(tokenizer)
         ids, n_bytes = [], []
         for text, encoding in zip(texts, backend.encode_batch(list(texts), add_special_tokens=False), strict=True):
             start = [] if separator is None or encoding.ids[:1] == [separator] else [separator]  # typed already: not twice

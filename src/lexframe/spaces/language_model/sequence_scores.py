@@ -19,6 +19,7 @@ from lexframe.spaces.language_model.anatomy import known_arguments
 from lexframe.spaces.language_model.foreign import of_others
 from lexframe.spaces.language_model.layers import evaluation_mode
 from lexframe.spaces.language_model.neighbors import together
+from lexframe.spaces.language_model.separator import document_separator
 
 _IGNORED = -100
 _MAX_LOGITS = 1 << 24
@@ -169,8 +170,8 @@ def separated_ids(tokenizer: Any, texts: Sequence[str]) -> list[Int[np.ndarray, 
     Parameters
     ----------
     tokenizer : PreTrainedTokenizerFast
-        Read only: its own truncation and padding are left out of it. The separator is its beginning-of-text token, or else its
-        end-of-text token; no other special tokens are added.
+        Read only: its own truncation and padding are left out of it. The separator is that of :func:`document_separator`; no other
+        special tokens are added.
     texts : sequence of str
         As they stand.
 
@@ -192,7 +193,7 @@ def separated_ids(tokenizer: Any, texts: Sequence[str]) -> list[Int[np.ndarray, 
         backend = type(backend).from_str(backend.to_str())
         backend.no_truncation()
         backend.no_padding()
-    separator = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+    separator = document_separator(tokenizer)
     found = []
     for encoding in backend.encode_batch_fast(texts, add_special_tokens=False):
         start = [] if separator is None or encoding.ids[:1] == [separator] else [separator]  # typed already: not twice

@@ -18,6 +18,7 @@ from lexframe.provenance import Provenance
 from lexframe.seeding import seeded
 from lexframe.spaces.language_model.generation import as_asked
 from lexframe.spaces.language_model.layers import evaluation_mode
+from lexframe.spaces.language_model.separator import document_separator
 from lexframe.spaces.language_model.sequence_scores import separated_ids, sequence_log_probabilities
 from lexframe.spaces.token_texts import written_after
 from lexframe.training.language_model.evaluation_result import BitsPerByte, LanguageModelEvaluation
@@ -98,9 +99,9 @@ def bits_per_byte(
 ) -> BitsPerByte:
     r"""Bits per byte of held-out text.
 
-    A document is scored as the document separator (the tokenizer's beginning-of-text token, or else its
-    end-of-text token) followed by its tokens :math:`t_1 \dots t_n`. The separator is given and never scored, and
-    nothing is scored at the end. Windows move on; a token is scored once, in the first window that holds it, so that it sees
+    A document is scored as the document separator (see :func:`~lexframe.spaces.language_model.separator.document_separator`)
+    followed by its tokens :math:`t_1 \dots t_n`. The separator is given and never scored, and nothing is scored at the end.
+    Windows move on; a token is scored once, in the first window that holds it, so that it sees
     ``context - stride + 1`` tokens or, nearer to the beginning, all that precede it. Over all documents D,
 
     .. math:: \frac{-\sum_D \sum_i \ln p(t_i \mid \text{window})}{\ln 2 \cdot \sum_D \text{UTF-8 bytes of } D}.
@@ -283,5 +284,18 @@ def evaluate_language_model(
         bits_per_byte=text,
         blimp=pairs,
         samples=samples,
-        provenance=Provenance(seed=seed, parameters={"context": windows.context, "stride": windows.stride, "max_bytes": max_bytes}),
+        provenance=Provenance(
+            seed=seed,
+            parameters={
+                "context": windows.context,
+                "stride": windows.stride,
+                "max_bytes": max_bytes,
+                "separator": _written(tokenizer, document_separator(tokenizer)),
+                "dtype": str(next(model.parameters()).dtype).removeprefix("torch."),
+            },
+        ),
     )
+
+
+def _written(tokenizer: Any, token: int | None) -> str | None:
+    return None if token is None else str(tokenizer.convert_ids_to_tokens(token))

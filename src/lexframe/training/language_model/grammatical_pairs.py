@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import nn
 
-from lexframe.exceptions import DataError
+from lexframe.exceptions import DataError, InputError
 from lexframe.intervals import ratio_over_items
 from lexframe.provenance import Provenance
 from lexframe.spaces.language_model.sequence_scores import separated_ids, sequence_log_probabilities
@@ -107,6 +107,22 @@ def _pair_result(
         n_ties=int((good == bad).sum()),
         provenance=Provenance(seed=seed),
     )
+
+
+def spread_pairs(pairs: Sequence[Mapping[str, str]], most: int | None) -> list[Mapping[str, str]]:
+    """At most so many pairs, evenly spread over all, so that every paradigm keeps its share; None keeps all.
+
+    Raises
+    ------
+    InputError
+        If `most` is below 1.
+    """
+    if most is None:
+        return list(pairs)
+    if most < 1:
+        raise InputError(f"max_pairs is {most}; expected 1 or more, or None for all of them.", parameter="max_pairs")
+    kept = np.unique(np.linspace(0, len(pairs), min(most, len(pairs)), endpoint=False).astype(np.int64))
+    return [pairs[row] for row in kept]
 
 
 def read_minimal_pairs(path: str | Path) -> list[dict[str, str]]:
