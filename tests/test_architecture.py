@@ -26,6 +26,7 @@ LEVELS = [
         "intervals",
         "lazy_names",
         "linalg",
+        "ngrams",
         "provenance",
         "results",
         "seeding",

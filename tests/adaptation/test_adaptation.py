@@ -90,7 +90,7 @@ def test_a_space_without_vocabulary_takes_the_trained_methods():
 
     space = SentenceEncoderSpace(tiny_model("bert").bert, tokenizer=tiny_tokenizer(masked=True))
     result, _ = adapt(space, planted_table(12, 0), planted_table(6, 1))
-    assert tuple(result.methods) == ("zero-shot", "n-grams", "lda", "logistic", "semantic-calibration", "posterior")
+    assert tuple(result.methods) == ("zero-shot", "tfidf", "lexical-nb", "lda", "logistic", "semantic-calibration", "posterior")
     assert result.bases is None
     assert result.chosen != "zero-shot"
     assert "the names of the labels alone, without a label, reach " in result.summary()

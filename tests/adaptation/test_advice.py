@@ -31,9 +31,14 @@ def controls(majority=100, n_labels=4, ngrams=None):
         (70, controls(), Worth.WORTHLESS, "always answering 'refund' on 50.0%"),
         (103, controls(), Worth.UNSURE, "Not shown to be of use"),
         (45, controls(30, 4), Worth.WORTHLESS, "guessing on 25.0%"),  # above the majority, and below guessing
-        (160, controls(ngrams=first(180)), Worth.WORTHLESS, "n-grams do better here."),
-        (160, controls(ngrams=first(163)), Worth.UNSURE, "n-grams do better here, which may be chance."),
-        (160, controls(ngrams=first(150)), Worth.HOLDS, "and n-grams, without the model, on 75.0%."),
+        (160, controls(ngrams=first(180)), Worth.WORTHLESS, "n-grams are enough here: use them (tfidf is better by 10.0 points ["),
+        (
+            160,
+            controls(ngrams=first(163)),
+            Worth.UNSURE,
+            "n-grams are enough here: use them (tfidf is better by 1.5 points, which may be chance)",
+        ),
+        (160, controls(ngrams=first(150)), Worth.HOLDS, "and n-grams, without the model, on 75.0%; better than n-grams by 5.0 points ["),
     ],
 )
 def test_a_verdict_names_what_it_was_held_against(n_right, against, worth, words):
@@ -129,22 +134,25 @@ def test_one_that_holds_is_starred_and_quiet():
     assert result.ngrams.accuracy.value > 0.9  # the words give the class away, so n-grams stand beside it though nobody asked
     assert set(result.methods) == {"lda", "posterior"}
     assert result.to_dict()["n_grams"]["accuracy"] == result.ngrams.accuracy.value
-    assert "n-grams" in result.summary()
+    assert result.ngrams.cell.method in ("tfidf", "lexical-nb")
+    assert "n-grams are enough here: use them" in result.summary()  # both are right on all texts
     assert adapter.verdict == result.verdict
     assert result.summary().startswith("With 120 labeled texts, ")
 
 
 def test_a_comparison_recommends_and_marks_the_same_method(noise, tmp_path):
     result = compare({"toy": planted_space()}, *noise, methods="lda,class-mean", draws=Draws((4, "all"), (0, 1)))
-    assert [cell.shots for cell in result.references] == [4, 4, "all"]
+    assert [cell.shots for cell in result.references if cell.method == "tfidf"] == [4, 4, "all"]
+    assert {cell.method for cell in result.references} == {"tfidf", "lexical-nb"}
     assert all("nothing here is worth using" in line for line in result.summary().splitlines())
     assert not any(cell and cell["recommended"] for row in accuracy_table(result, "toy") for cell in row["cells"])
     assert all(entry["recommended"] is None for entry in result.to_dict()["recommended"])
     table = comparison_report(result, tmp_path / "page.html").read_text().split("<tbody>")[1].split("</tbody>")[0]
     assert "<b>" not in table
     good = compare({"toy": planted_space()}, planted_table(20, 0), planted_table(40, 1), methods="lda,n-grams", draws=Draws((8,), (0, 1)))
-    assert good.recommendation("toy", 8).recommended == "n-grams"
-    assert good.references == tuple(cell for cell in good.cells if cell.method == "n-grams")
+    assert good.recommendation("toy", 8).recommended == "tfidf"
+    assert good.summary().endswith("; n-grams are enough here: use them.")
+    assert tuple(cell for cell in good.references if cell.method == "tfidf") == tuple(cell for cell in good.cells if cell.method == "tfidf")
 
 
 def test_words_that_a_model_does_not_know_are_judged_like_any_other():
@@ -153,4 +161,4 @@ def test_words_that_a_model_does_not_know_are_judged_like_any_other():
     table = Table(texts, labels, "here", 0, tuple(range(120)))
     result, _ = adapt(tiny_space("gpt2"), table, table, methods="zero-shot", label_words={"cat": ["zzqx"], "dog": ["xqzz"]})
     assert result.verdict.worth is Worth.WORTHLESS
-    assert "n-grams do better here" in str(result.verdict)
+    assert "n-grams are enough here: use them (" in str(result.verdict)

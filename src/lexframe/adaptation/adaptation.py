@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from lexframe.adaptation.adapter import Adapter
-from lexframe.adaptation.advice import NGRAMS, verdict_on
+from lexframe.adaptation.advice import NGRAMS, against_ngrams, gain_over, verdict_on
 from lexframe.adaptation.cells import ALL, Cell
 from lexframe.adaptation.draws import Draws, cut_texts, hold_out, shared_first_tokens
 from lexframe.adaptation.methods.registry import competing, make_methods
@@ -117,7 +117,7 @@ class AdaptationResult(MethodsResult, WithPage):
     bases : ndarray of shape (n_labels, n_dims) or None
         Label bases in the same metric; None in a space without a vocabulary.
     ngrams : MethodResult
-        n-grams and logistic regression on the same labels, whether they were asked for or not.
+        n-grams without the model on the same labels, whether they were asked for or not: the method that is better on the test texts.
     """
 
     page: ClassVar[str] = "lexframe.adaptation.page:adaptation_report"
@@ -135,8 +135,13 @@ class AdaptationResult(MethodsResult, WithPage):
     @property
     def verdict(self) -> Verdict:
         """Whether the chosen method beats always giving one answer, guessing, and n-grams."""
-        chosen, ngrams = (result.right(self.truth) for result in (self.methods[self.chosen], self.ngrams))
-        return verdict_on(chosen, self._controls(ngrams), is_ngrams=self.chosen == NGRAMS)
+        controls = self._controls({self.ngrams.cell.method: self.ngrams.right(self.truth)})
+        return verdict_on(self.methods[self.chosen].right(self.truth), controls, is_ngrams=self.chosen in NGRAMS)
+
+    @property
+    def over_ngrams(self) -> Estimate:
+        """Accuracy of the chosen method less that of n-grams without the model, paired over test texts."""
+        return gain_over(self.methods[self.chosen].right(self.truth), self.ngrams.right(self.truth))
 
     @property
     def recommended(self) -> str | None:
@@ -181,7 +186,8 @@ class AdaptationResult(MethodsResult, WithPage):
             text += f"; {what} {max(found.accuracy.value for found in bare):.1%}"
         if self.verdict.worth is Worth.HOLDS:
             most = f"always answering {self.labels[self.majority]!r}, {self.majority_accuracy:.1%}"
-            return f"{text}; {most}; n-grams without the model, {self.ngrams.accuracy.value:.1%}."
+            text = f"{text}; {most}; n-grams without the model, {self.ngrams.accuracy.value:.1%}"
+            return f"{text}." if self.chosen in NGRAMS else f"{text}: {against_ngrams(self.over_ngrams, self.ngrams.cell.method)}."
         return f"{text}. {self.verdict}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -193,7 +199,8 @@ class AdaptationResult(MethodsResult, WithPage):
             "methods": {name: result.to_dict() for name, result in self.methods.items()},
             "chosen": self.chosen,
             "verdict": self.verdict.to_dict(),
-            "n_grams": self.ngrams.to_dict(),
+            "n_grams": {"method": self.ngrams.cell.method, **self.ngrams.to_dict()},
+            "better_than_n_grams_by": self.over_ngrams.to_dict(),
             "chosen_accuracy_in_training": self.chosen_accuracy_in_training,
             "encode_seconds": round(self.encode_seconds, 3),
         }
@@ -281,7 +288,10 @@ def adapt(
     able = [method for method in able if method.name in found]
     if not able:
         raise InputError(no_method(left_out))
-    references = found if NGRAMS in found else {**found, NGRAMS: evaluate(make_methods(NGRAMS)[0], task, problem, ALL)}
+    references = {
+        **found,
+        **{method.name: evaluate(method, task, problem, ALL) for method in make_methods(NGRAMS) if method.name not in found},
+    }
     compared = _method_results(able, references, task.truth, seed)
     rivals = competing(able)
     scores = {method.name: held_out_accuracy(method, problem) for method in rivals if method.learns}
@@ -315,7 +325,7 @@ def adapt(
         points=_in_metric(points, bases),
         moved_points=_in_metric(moved, bases),
         bases=_in_metric(bases.vectors, bases) if bases else None,
-        ngrams=compared[NGRAMS],
+        ngrams=max((compared[name] for name in NGRAMS), key=lambda result: result.accuracy.value),
     )
     classifier = found[chosen].classifier
     if not isinstance(classifier, SavableClassifier):

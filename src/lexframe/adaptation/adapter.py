@@ -1,4 +1,4 @@
-"""A saved adapter: a fitted instrument and the space it belongs to."""
+"""A saved adapter: a fitted instrument and the space it belongs to, if it reads points."""
 
 import os
 from collections import Counter
@@ -11,6 +11,7 @@ import numpy as np
 from lexframe.adaptation.problem import EncodedTexts, Fitted
 from lexframe.artifacts import Artifact, Persistent, damage_named, read_artifact
 from lexframe.checks import texts_in
+from lexframe.exceptions import InputError
 from lexframe.instruments.kinds import instrument_of
 from lexframe.latents.text_reader import Reading, TextReader
 from lexframe.provenance import Provenance, SpaceFingerprint
@@ -77,9 +78,10 @@ class Adapter(Persistent):
 
     Attributes
     ----------
-    space : Space
+    space : Space or None
+        None for an instrument that reads texts, such as a classifier of n-grams: it needs no model.
     instrument
-        Fitted on points of that space.
+        Fitted on points of that space, or on texts.
     reading : Reading
         The points that it reads.
     label_words : mapping of str to sequence of str
@@ -90,7 +92,7 @@ class Adapter(Persistent):
 
     artifact_kind = "adapter"
 
-    space: Space
+    space: Space | None
     instrument: Any
     reading: Reading = field(default_factory=Reading.own)
     label_words: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -104,20 +106,28 @@ class Adapter(Persistent):
 
     @classmethod
     def of(cls, space: Space, fitted: Fitted) -> "Adapter":
-        """What a method has fitted, with its space."""
+        """What a method has fitted, with its space where it reads points of one."""
+        if fitted.reading is None:
+            return cls(None, fitted.instrument)
         return cls(space, fitted.instrument, fitted.reading, fitted.label_words)
 
     def predict(self, texts: Any, *, batch_size: int | None = None, progress: Progress = iter) -> Predictions:
         """Labels and probabilities of `texts`, in their order; one string is one text. Points are for `instrument.predict`."""
-        reader = TextReader(self.space, self.reading, batch_size=batch_size, remember=False)
-        encoded = EncodedTexts(reader, texts_in(texts), progress=progress)
-        classes = tuple(str(label) for label in self.instrument.classes_)
-        provenance = Provenance(space=self.space.fingerprint, parameters={"instrument": type(self.instrument).__name__})
-        if not len(encoded):
+        texts, classes = texts_in(texts), tuple(str(label) for label in self.instrument.classes_)
+        provenance = Provenance(space=self._fingerprint, parameters={"instrument": type(self.instrument).__name__})
+        if not len(texts):
             return Predictions((), np.zeros((0, len(classes))), classes, provenance, self.verdict)
-        probabilities = self.instrument.predict_proba(self._columns(encoded))
+        if self.space is None:
+            probabilities = self.instrument.predict_proba(texts)
+        else:
+            reader = TextReader(self.space, self.reading, batch_size=batch_size, remember=False)
+            probabilities = self.instrument.predict_proba(self._columns(EncodedTexts(reader, texts, progress=progress)))
         labels = tuple(classes[column] for column in probabilities.argmax(axis=1))
         return Predictions(labels, probabilities, classes, provenance, self.verdict)
+
+    @property
+    def _fingerprint(self) -> SpaceFingerprint | None:
+        return None if self.space is None else self.space.fingerprint
 
     def _columns(self, encoded: EncodedTexts) -> np.ndarray:
         """What the instrument reads of texts: their points, after the zero-shot scores of the label words if there are any."""
@@ -127,15 +137,21 @@ class Adapter(Persistent):
     def to_artifact(self) -> Artifact:
         """The instrument, what it reads, and the fingerprint of its space."""
         words = {label: list(words) for label, words in self.label_words.items()}
-        known = {"reading": self.reading.to_dict(), "label_words": words, "facts": dict(self.facts)}
-        provenance = Provenance(space=self.space.fingerprint)
+        known = {
+            "reads": "texts" if self.space is None else "points",
+            "reading": self.reading.to_dict(),
+            "label_words": words,
+            "facts": dict(self.facts),
+        }
+        provenance = Provenance(space=self._fingerprint)
         whole = Artifact(self.artifact_kind, known, {}, provenance, self.artifact_version)
         return whole.with_part("instrument", self.instrument.to_artifact())
 
     @classmethod
     def from_artifact(cls, artifact: Artifact) -> "Adapter":
         """Back from :meth:`to_artifact`, with the space opened where it was."""
-        return cls(reopen_space(_space_of(artifact), what="The adapter"), **_parts(artifact))
+        expected = _space_of(artifact)
+        return cls(None if expected is None else reopen_space(expected, what="The adapter"), **_parts(artifact))
 
 
 def load_adapter(
@@ -164,11 +180,19 @@ def load_adapter(
         If the space makes other points than the one the adapter was fitted on; both are named.
     DataError
         If the folder holds no whole adapter.
+    InputError
+        If a model is given for an adapter that reads texts and needs none.
     """
     artifact = read_artifact(folder, kind=Adapter.artifact_kind, version=Adapter.artifact_version)
     with damage_named(folder, Adapter.artifact_kind):
         expected = _space_of(artifact)
         parts = _parts(artifact)  # what is damaged is named before a model is opened
+    if expected is None:
+        if model is not None or space is not None:
+            raise InputError(
+                f"{folder} reads texts and needs no model. Leave the model out.", parameter="model" if space is None else "space"
+            )
+        return Adapter(None, **parts)
     if space is None:
         space = reopen_space(expected, model=model, device=device, what=str(folder))
     else:
@@ -177,7 +201,10 @@ def load_adapter(
     return Adapter(space, **parts)
 
 
-def _space_of(artifact: Artifact) -> SpaceFingerprint:
+def _space_of(artifact: Artifact) -> SpaceFingerprint | None:
+    """The space that its points come from; None for an instrument that reads texts."""
+    if artifact.parameters.get("reads", "points") == "texts":
+        return None
     if artifact.provenance.space is None:
         raise KeyError("it does not say which space it belongs to")
     return artifact.provenance.space

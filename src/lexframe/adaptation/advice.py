@@ -17,7 +17,8 @@ QUICK_SECONDS = 2.0
 FEWEST_APART = 6
 """Texts on which two answers have to differ before a sign test could tell them apart at 5%."""
 FEWEST_TESTS, ENOUGH_TESTS = 20, 100
-NGRAMS = "n-grams"
+NGRAMS = ("tfidf", "lexical-nb")
+"""Methods that ask no model; every other is held against the one that is better on the same test texts."""
 
 Right = Float[np.ndarray, "n_draws n_test"]
 
@@ -35,13 +36,16 @@ class Controls:
     n_labels : int
         Guessing is right on one in so many.
     ngrams : ndarray of shape (n_draws, n_test) or None
-        Where n-grams and logistic regression are right, fitted on the same labels; None without labels.
+        Where n-grams without a model are right, fitted on the same labels; None without labels.
+    ngrams_method : str
+        Which of ``NGRAMS`` that is.
     """
 
     label: str
     majority: Float[np.ndarray, "1 n_test"]
     n_labels: int
     ngrams: Right | None = None
+    ngrams_method: str = NGRAMS[0]
 
     @property
     def least(self) -> float:
@@ -81,7 +85,7 @@ def verdict_on(right: Right, controls: Controls, *, less: float = 0.0, is_ngrams
         Whether the classifier is n-grams itself.
     """
     accuracy, majority = float(right.mean()) - less, float(controls.majority.mean())
-    n_test = right.shape[1]
+    n_test, held_against = right.shape[1], controls.ngrams if not is_ngrams else None
     of = f"no more than {n_test}" if n_test < FEWEST_TESTS else f"the {n_test:,}"
     parts = [f"always answering {controls.label!r} on {majority:.1%}"]
     if 1 / controls.n_labels > majority:
@@ -89,17 +93,40 @@ def verdict_on(right: Right, controls: Controls, *, less: float = 0.0, is_ngrams
     control = 1 / controls.n_labels if 1 / controls.n_labels > majority else controls.majority
     found = [judged(gain_over(right, np.broadcast_to(control, right.shape), less=less), "")]
     ending = ""
-    if controls.ngrams is not None and not is_ngrams:
-        parts.append(f"n-grams, without the model, on {controls.ngrams.mean():.1%}")
-        over = gain_over(controls.ngrams, right, less=-less)
-        if over.value > 0:
-            sure = judged(over, "").worth is Worth.HOLDS
+    if held_against is not None:
+        parts.append(f"n-grams, without the model, on {held_against.mean():.1%}")
+        gain = gain_over(right, held_against, less=less)
+        if gain.value < 0:
+            sure = gain.interval is not None and gain.interval[1] < 0
             found.append(Verdict(Worth.WORTHLESS if sure else Worth.UNSURE, ""))
-            ending = "; n-grams do better here" + ("" if sure else ", which may be chance")
+        ending = f"; {against_ngrams(gain, controls.ngrams_method)}"
     listed = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])}, and {parts[-1]}"
     reason = f"It is right on {accuracy:.1%} of {of} test texts, {listed}{ending}."
     order = (Worth.WORTHLESS, Worth.UNSURE, Worth.HOLDS)
     return Verdict(min((verdict.worth for verdict in found), key=order.index), reason)
+
+
+def against_ngrams(gain: Estimate, method: str) -> str:
+    """The headline: how much better than n-grams, or that they are enough.
+
+    Parameters
+    ----------
+    gain : Estimate
+        Accuracy less that of n-grams.
+    method : str
+        The method that reads n-grams.
+    """
+    chance = gain.interval is None or gain.interval[0] <= 0 <= gain.interval[1]
+    ending = ", which may be chance" if chance else ""
+    if gain.value > 0:
+        return f"better than n-grams by {_points(gain)}{ending}"
+    lead = Estimate(-gain.value, -gain.high, -gain.low)
+    return f"n-grams are enough here: use them ({method} is {'as good' if lead.value == 0 else f'better by {_points(lead)}{ending}'})"
+
+
+def _points(gain: Estimate) -> str:
+    interval = "" if gain.interval is None else f" [{100 * gain.low:.1f}, {100 * gain.high:.1f}]"
+    return f"{100 * gain.value:.1f} points{interval}"
 
 
 def few_tests(n_test: int) -> list[str]:
@@ -133,6 +160,8 @@ class Advice:
         The method that is best in the table.
     gap : Estimate
         Best less method, with an interval that holds for all pairs at once.
+    over_ngrams : str
+        How the method stands against n-grams, for the headline; empty without labels, and where nothing else was tried.
     """
 
     model: str
@@ -143,6 +172,7 @@ class Advice:
     verdict: Verdict
     best: str
     gap: Estimate
+    over_ngrams: str = ""
 
     @property
     def recommended(self) -> str | None:
@@ -162,7 +192,9 @@ class Advice:
             text += f" on texts that did not pick it ({self.measured:.1%} in the table)"
         if self.best != self.method:
             text += f"; {self.best} is {self.gap.value:.1%} higher, which may be chance, and takes longer to fit"
-        return f"{text}. {self.verdict}" if self.verdict.worth is Worth.UNSURE else f"{text}."
+        if self.verdict.worth is Worth.UNSURE:
+            return f"{text}. {self.verdict}"
+        return f"{text}; {self.over_ngrams}." if self.over_ngrams else f"{text}."
 
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON."""
@@ -176,6 +208,7 @@ class Advice:
             "verdict": self.verdict.to_dict(),
             "best_in_table": self.best,
             "best_minus_method": self.gap.to_dict(),
+            "against_n_grams": self.over_ngrams,
         }
 
 
@@ -203,14 +236,20 @@ def advise(right: Mapping[str, Right], seconds: Mapping[str, float], controls: C
     rivals = [row for row in useful if cost[row] == cost[pick]]
     measured = float(means[pick])
     less = max(measured - cross_fitted_best(tables[rivals]), 0.0) if len(rivals) > 1 else 0.0
-    plain = share_over_draws(tables[pick])
+    plain, is_ngrams = share_over_draws(tables[pick]), names[pick] in NGRAMS
+    over_ngrams = ""
+    if is_ngrams and any(name not in NGRAMS for name in names):
+        over_ngrams = "n-grams are enough here: use them"
+    elif controls.ngrams is not None and not is_ngrams:
+        over_ngrams = against_ngrams(gain_over(tables[pick], controls.ngrams, less=less), controls.ngrams_method)
     return Advice(
         model=model,
         shots=shots,
         method=names[pick],
         accuracy=Estimate(plain.value - less, max(plain.low - less, 0.0), plain.high - less),
         measured=measured,
-        verdict=verdict_on(tables[pick], controls, less=less, is_ngrams=names[pick] == NGRAMS),
+        verdict=verdict_on(tables[pick], controls, less=less, is_ngrams=is_ngrams),
         best=names[best],
         gap=gaps[pick],
+        over_ngrams=over_ngrams,
     )

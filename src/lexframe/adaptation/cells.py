@@ -43,7 +43,7 @@ class Cell:
     fit_seconds, predict_seconds : float
         On texts that are already encoded; `predict_seconds` for 1,000 texts.
     encode_seconds : float
-        Of all texts of the comparison, once for all methods.
+        Of all texts of the comparison, once for all methods; 0 for one that asks no model.
     n_parameters : int
         Numbers learnt from labels.
     peak_memory_mb : float

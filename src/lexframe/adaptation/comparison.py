@@ -13,7 +13,7 @@ from lexframe.adaptation.advice import NGRAMS, Advice, advise
 from lexframe.adaptation.cells import Cell, CellStore, Shots
 from lexframe.adaptation.draws import Draws, content_digest, cut_texts, shared_first_tokens, shots_order
 from lexframe.adaptation.methods.registry import make_methods
-from lexframe.adaptation.problem import Method
+from lexframe.adaptation.problem import TEXTS, Method
 from lexframe.adaptation.results import MethodsResult
 from lexframe.adaptation.task import Task, evaluate, no_method, reader_of, usable
 from lexframe.data.in_memory import as_table
@@ -50,7 +50,7 @@ class ComparisonResult(MethodsResult, WithPage):
     cells : tuple of Cell
         By model, method, shots and seed.
     references : tuple of Cell
-        Those of n-grams, fitted on the same draws whether they were asked for or not.
+        Those of n-grams without a model, fitted on the same draws whether they were asked for or not.
     """
 
     page: ClassVar[str] = "lexframe.adaptation.page:comparison_report"
@@ -104,12 +104,19 @@ class ComparisonResult(MethodsResult, WithPage):
         offered = [method for method in self._present(model, shots) if method not in self.variants] or self._present(model, shots)
         right = {method: self.right(model, method, shots) for method in offered}
         seeds = [seed for seed in next(iter(right.values())) if all(seed in tables for tables in right.values())]
-        cells = {cell.seed: cell for cell in self.references if (cell.model, cell.shots) == (model, shots)}
-        known = bool(cells) and all(seed in cells for seed in seeds)
+        cells: dict[str, dict[int, Cell]] = {}
+        for cell in self.references:
+            if (cell.model, cell.shots) == (model, shots):
+                cells.setdefault(cell.method, {})[cell.seed] = cell
+        ngrams = {
+            name: np.stack([(found[seed].predicted == self.truth).astype(float) for seed in seeds])
+            for name, found in cells.items()
+            if seeds and all(seed in found for seed in seeds)
+        }
         return advise(
             {method: np.stack([tables[seed] for seed in seeds]) for method, tables in right.items()},
             {method: self.fit_seconds(model, method, shots) for method in offered},
-            self._controls(np.stack([(cells[seed].predicted == self.truth).astype(float) for seed in seeds]) if known else None),
+            self._controls(ngrams),
             model=model,
             shots=shots,
         )
@@ -210,7 +217,7 @@ def compare(
     notes = [*task.notes]
     cells: list[Cell] = []
     references: list[Cell] = []
-    (ngrams,) = make_methods(NGRAMS)
+    unasked = [method for method in make_methods(NGRAMS) if method.name not in {asked.name for asked in made}]
     left_out: dict[str, str] = {}
     store = CellStore(folder)
     given_spaces, fingerprints = _by_name(spaces), []
@@ -229,11 +236,13 @@ def compare(
             "representations": list(encoded.block_names),
         }
         jobs = [(method, shots, seed) for shots, seed in draws.each() for method in able if shots_order(shots) >= method.least_shots]
-        if NGRAMS not in {method.name for method in able}:
-            jobs += [(ngrams, shots, seed) for shots, seed in draws.each() if shots != 0]
+        known = list(references)
+        jobs += [(method, shots, seed) for shots, seed in draws.each() for method in unasked if shots_order(shots) >= method.least_shots]
         for method, shots, seed in progress(jobs):
-            key = {**basis, "method": method.key(), "shots": shots, "seed": seed}
+            key = {**(basis if method.family != TEXTS else {"data": basis["data"]}), "method": method.key(), "shots": shots, "seed": seed}
             cell = store.get(key)
+            if cell is None and method.family == TEXTS:  # no model makes a difference to it
+                cell = next((kept for kept in known if (kept.method, kept.shots, kept.seed) == (method.name, shots, seed)), None)
             if cell is None:
                 try:
                     cell = evaluate(method, task, task.problem(encoded, shots, seed), shots, model=name).cell
@@ -242,9 +251,9 @@ def compare(
                     continue
                 store.put(key, cell)
             cell = replace(cell, model=name)  # the same model may have had another name when the cell was kept
-            if method is not ngrams:
+            if method not in unasked:
                 cells.append(cell)
-            if method.name == NGRAMS:
+            if method.name in NGRAMS:
                 references.append(cell)
     if not cells:
         raise InputError(no_method(left_out))

@@ -66,7 +66,7 @@ def comparison_report(result: Any, path: str | Path, *, title: str = "Ways to ad
             "curves": svg(learning_curves(result, model=model)),
             "cost": svg(cost_chart(result, model=model)),
             "table": accuracy_table(result, model),
-            "encode_seconds": next(cell.encode_seconds for cell in result.cells if cell.model == model),
+            "encode_seconds": max(cell.encode_seconds for cell in result.cells if cell.model == model),
         }
         for model in result.models
     ]

@@ -16,6 +16,7 @@ from lexframe.exceptions import InputError
 from lexframe.instruments.frame.vocabulary_frame import LabelBases, VocabularyFrame
 from lexframe.latents.text_reader import Reading, States, TextReader
 from lexframe.linalg import cosine
+from lexframe.ngrams import NGramCounts
 from lexframe.spaces.base import Progress, Space, VocabularySpace
 from lexframe.typing import Points
 
@@ -55,6 +56,7 @@ class EncodedTexts:
         self._progress = progress
         self._states: States | None = None
         self._own: Points | None = None
+        self._ngrams: NGramCounts | None = None
         self._label_scores: dict[tuple[tuple[str, ...], ...], np.ndarray] = {}
 
     def __len__(self) -> int:
@@ -89,6 +91,13 @@ class EncodedTexts:
         if not self.reading.own_points:
             raise InputError("The reading leaves the space's own points out, which are asked for. Read them too.")
         return self._read()[:, 0]
+
+    @property
+    def ngrams(self) -> NGramCounts:
+        """Words and characters of the texts, counted once for all methods that ask no model."""
+        if self._ngrams is None:
+            self._ngrams = NGramCounts.of(self.texts)
+        return self._ngrams
 
     @property
     def block_names(self) -> tuple[str, ...]:
@@ -291,14 +300,14 @@ class Fitted:
     ----------
     instrument
         Fitted on the names of the labels.
-    reading : Reading
-        The points that it reads.
+    reading : Reading or None
+        The points that it reads; None for one that reads texts.
     label_words : mapping of str to sequence of str
         Words whose zero-shot scores it reads in front of the points; none for one that reads points alone.
     """
 
     instrument: Any
-    reading: Reading
+    reading: Reading | None
     label_words: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 

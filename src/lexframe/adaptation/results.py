@@ -1,6 +1,7 @@
 """What the results of an adaptation and of a comparison have in common."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -56,9 +57,12 @@ class MethodsResult(Result):
         """Accuracy of always giving the label that is most frequent in training."""
         return float(np.mean(self.truth == self.majority))
 
-    def _controls(self, ngrams: np.ndarray | None) -> Controls:
+    def _controls(self, ngrams: Mapping[str, np.ndarray]) -> Controls:
+        """Against the better of some methods that read n-grams, by name where they are right; none is given without labels."""
         constant = (self.truth == self.majority).astype(float)[np.newaxis]
-        return Controls(self.labels[self.majority], constant, len(self.labels), ngrams)
+        plain = Controls(self.labels[self.majority], constant, len(self.labels))
+        best = max(ngrams, key=lambda name: float(ngrams[name].mean()), default=None)
+        return plain if best is None else replace(plain, ngrams=ngrams[best], ngrams_method=best)
 
     @property
     def descriptions(self) -> dict[str, str]:

@@ -14,7 +14,7 @@ from lexframe.adaptation.advice import few_tests
 from lexframe.adaptation.cells import Cell, Shots, measured
 from lexframe.adaptation.cost import peak_memory
 from lexframe.adaptation.draws import Draws, draw_labels, label_numbers, part_of_table, require_distinct, short_classes, without_duplicates
-from lexframe.adaptation.problem import Classifier, EncodedTexts, Method, Probabilities, Problem, Rows
+from lexframe.adaptation.problem import TEXTS, Classifier, EncodedTexts, Method, Probabilities, Problem, Rows
 from lexframe.data.readers import Table
 from lexframe.latents.text_reader import Reading, TextReader
 from lexframe.spaces.base import Progress, Space
@@ -167,8 +167,11 @@ def evaluate(method: Method, task: Task, problem: Problem, shots: Shots, *, mode
     model : str
         Name of the space, for the cell.
     """
-    problem.encoded.blocks()  # neither encoding nor the zero-shot scores are part of any method's time
-    problem.encoded.label_scores(problem.words())
+    if method.family == TEXTS:  # neither reading texts nor the zero-shot scores are part of any method's time
+        _ = problem.encoded.ngrams
+    else:
+        problem.encoded.blocks()
+        problem.encoded.label_scores(problem.words())
     with peak_memory() as memory:
         started = time.perf_counter()
         with rare_classes_known():
@@ -185,7 +188,7 @@ def evaluate(method: Method, task: Task, problem: Problem, shots: Shots, *, mode
         n_labels=len(problem.rows),
         fit_seconds=fit_seconds,
         predict_seconds=predict_seconds,
-        encode_seconds=problem.encoded.encode_seconds,
+        encode_seconds=0.0 if method.family == TEXTS else problem.encoded.encode_seconds,
         n_parameters=classifier.n_parameters,
         peak_memory_mb=memory[0],
         choices=classifier.choices,

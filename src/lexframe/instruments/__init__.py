@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
         "classifiers.linear_probe": ["LogisticProbe", "ShrinkageLDA"],
+        "classifiers.ngram_classifiers": ["LexicalNB", "TfidfClassifier"],
         "classifiers.posterior_calibration": ["PosteriorCalibration"],
         "classifiers.semantic_calibration": ["SemanticCalibration"],
         "directions.concept_direction": ["ConceptDirection"],

@@ -14,6 +14,7 @@ KINDS = {
     "classifier-gradient-edit": "lexframe.instruments.edits.attribute_edit:ClassifierGradientEdit",
     "concept-direction": "lexframe.instruments.directions.concept_direction:ConceptDirection",
     "direction": "lexframe.instruments.directions.direction:Direction",
+    "lexical-nb": "lexframe.instruments.classifiers.ngram_classifiers:LexicalNB",
     "logistic-probe": "lexframe.instruments.classifiers.linear_probe:LogisticProbe",
     "matched-difference-edit": "lexframe.instruments.edits.matched_edit:MatchedDifferenceEdit",
     "mean-difference-edit": "lexframe.instruments.edits.attribute_edit:MeanDifferenceEdit",
@@ -21,6 +22,7 @@ KINDS = {
     "posterior-calibration": "lexframe.instruments.classifiers.posterior_calibration:PosteriorCalibration",
     "semantic-calibration": "lexframe.instruments.classifiers.semantic_calibration:SemanticCalibration",
     "shrinkage-lda": "lexframe.instruments.classifiers.linear_probe:ShrinkageLDA",
+    "tfidf-classifier": "lexframe.instruments.classifiers.ngram_classifiers:TfidfClassifier",
     "tuned-lens": "lexframe.instruments.traces.tuned_lens:TunedLens",
 }
 

@@ -53,11 +53,27 @@ def test_every_name_makes_the_method_of_that_name():
         assert tuple(method.name for method in methods) == names
         assert all(method.description and method.family in ("vocabulary", "texts", "points", "prompts", "weights") for method in methods)
     assert all(method.variant for method in make_methods("ablations"))
-    assert [method.name for method in make_methods("all") if method.control] == ["n-grams", "lda", "logistic", "lda-all", "logistic-all"]
+    assert [method.name for method in make_methods("all") if method.control] == [
+        "tfidf",
+        "lexical-nb",
+        "lda",
+        "logistic",
+        "lda-all",
+        "logistic-all",
+    ]
 
 
 def test_groups_and_order():
-    assert method_names("default") == ("zero-shot", "nearest-basis", "n-grams", "lda", "logistic", "semantic-calibration", "posterior")
+    assert method_names("default") == (
+        "zero-shot",
+        "nearest-basis",
+        "tfidf",
+        "lexical-nb",
+        "lda",
+        "logistic",
+        "semantic-calibration",
+        "posterior",
+    )
     assert [method.name for method in make_methods()] == list(method_names("default"))
     assert [method.name for method in make_methods("posterior, lda,posterior")] == ["lda", "posterior"]
     assert [method.name for method in make_methods(["posterior", Majority(), "lda"])] == ["lda", "posterior", "majority"]

@@ -39,7 +39,8 @@ METHODS = {
     "contextual-calibration": Listed("zero_shot:ContextualCalibration"),
     "batch-calibration": Listed("zero_shot:BatchCalibration"),
     "nearest-basis": Listed("zero_shot:NearestBasisZeroShot"),
-    "n-grams": Listed("ngrams:NGrams"),
+    "tfidf": Listed("lexical:Tfidf"),
+    "lexical-nb": Listed("lexical:LexicalNBMethod"),
     "icl-random": Listed("in_context:RandomInContext"),
     "icl-nearest": Listed("in_context:NearestInContext"),
     "knn-prompting": Listed("knn_prompting:KNNPrompting"),
@@ -65,11 +66,11 @@ ABLATIONS = {
     "posterior-without-prior": Listed("posterior:PosteriorMethod", {"prior": False}),
     "posterior-own-points": Listed("posterior:PosteriorMethod", {"representations": "own"}),
 }
-DEFAULT = ("zero-shot", "nearest-basis", "n-grams", "lda", "logistic", "semantic-calibration", "posterior")
+DEFAULT = ("zero-shot", "nearest-basis", "tfidf", "lexical-nb", "lda", "logistic", "semantic-calibration", "posterior")
 """What :func:`lexframe.adapt` fits unless it is told otherwise."""
 GROUPS = ("default", "quick", "all", "ablations")
-_EARLIER = {"vds": "semantic-calibration"}
-"""The paper's own abbreviation, alone and in front of a variant."""
+_EARLIER = {"vds": "semantic-calibration", "n-grams": "tfidf"}
+"""The paper's own abbreviation, alone and in front of a variant, and what a method was called before."""
 
 
 def method_names(group: str = "all") -> tuple[str, ...]:
@@ -101,7 +102,7 @@ def make_methods(asked: str | Iterable[str | Method] = "default") -> list[Method
     ----------
     asked : str or iterable of str or Method
         Names of methods or of groups (see :func:`method_names`), comma-separated in one text or one by one; methods that are made
-        already stay as they are. ``vds`` is another name of ``semantic-calibration``.
+        already stay as they are. ``vds`` is another name of ``semantic-calibration``, ``n-grams`` of ``tfidf``.
 
     Returns
     -------
