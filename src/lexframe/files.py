@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -81,6 +82,45 @@ def replacing_files(folder: str | os.PathLike[str]) -> Iterator[Path]:
             for file in sorted(Path(name).iterdir()):
                 _finish(file)
                 file.replace(target / file.name)
+    except _CANNOT_WRITE as error:
+        raise _cannot_write(target, error) from error
+
+
+@contextmanager
+def new_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give an empty folder beside `folder`; on success it takes the final name in one step, on failure it is removed.
+
+    What a killed process has left there is removed first, so two processes must not make the same folder at once.
+
+    Parameters
+    ----------
+    folder : str or PathLike
+        The final folder, which must not exist yet. The folder above it is made when missing.
+
+    Yields
+    ------
+    pathlib.Path
+        Where to write.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written (no permission, no space).
+    """
+    target = Path(folder)
+    temporary = target.parent / f".{target.name}.part"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        try:
+            yield temporary
+            for file in sorted(temporary.rglob("*")):
+                if file.is_file():
+                    _finish(file)
+            temporary.rename(target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
     except _CANNOT_WRITE as error:
         raise _cannot_write(target, error) from error
 

@@ -38,6 +38,8 @@ class SpaceFingerprint:
         Precision of the forward pass.
     moves : str
         Hash of the moves of states that are in force, empty where there are none.
+    source : str
+        Of which file the weights were made, such as ``GGUF Q4_1, sha256 b179…``; for people, and not compared.
     """
 
     kind: str
@@ -51,11 +53,12 @@ class SpaceFingerprint:
     truncation: str = "right"
     dtype: str = "float32"
     moves: str = ""
+    source: str = ""
 
     @property
     def digest(self) -> str:
         """Twelve hex digits that differ when anything but the model's name differs."""
-        left_out = {"model"} if self.moves else {"model", "moves"}
+        left_out = {"model", "source"} if self.moves else {"model", "source", "moves"}
         return _digest({key: value for key, value in asdict(self).items() if key not in left_out})
 
     @property
@@ -68,7 +71,8 @@ class SpaceFingerprint:
         return _digest({"weights": self.weights, "tokenizer": self.tokenizer, "dtype": self.dtype})
 
     def __str__(self) -> str:
-        return f"{self.model} (layer {self.layer}, {self.pooling} pooling, template {self.template!r}, {self.dtype}; {self.digest})"
+        source = f"; {self.source[:40]}" if self.source else ""
+        return f"{self.model} (layer {self.layer}, {self.pooling} pooling, template {self.template!r}, {self.dtype}{source}; {self.digest})"
 
     def require(self, found: "SpaceFingerprint", *, what: str) -> None:
         """Raise FingerprintMismatch unless `found` makes the same points."""

@@ -9,8 +9,9 @@ from lexframe.exceptions import ModelError
 from lexframe.generative import kl_per_dimension, sample_texts
 from lexframe.generative.texts.reconstruction import word_accuracy
 from lexframe.spaces import Decoding, TextVAESpace, open_space
-from lexframe.spaces.loading import EMBEDDED_VAE, embedded_vae_folder, resolve_model
+from lexframe.spaces.loading import EMBEDDED_VAE, embedded_vae_folder
 from lexframe.spaces.registry import recognized_kind
+from lexframe.spaces.resolving import resolve_model
 
 SENTENCES = [
     "The old man sat down.",

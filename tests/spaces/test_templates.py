@@ -103,12 +103,3 @@ def test_a_space_with_a_chat_template_is_opened_again(tmp_path, model):
     tokenizer.save_pretrained(tmp_path)
     space = open_space(str(tmp_path), template="chat")
     np.testing.assert_array_equal(reopen_space(space.fingerprint).encode(["the cat"]), space.encode(["the cat"]))
-
-
-def test_a_gguf_file_is_answered_with_how_to_convert_it(tmp_path):
-    path = tmp_path / "small.Q4_0.GGUF"
-    path.write_bytes(b"GGUF")
-    with pytest.raises(ModelError, match=r"gguf_file='small.Q4_0.GGUF'\).save_pretrained"):
-        open_space(str(path))
-    with pytest.raises(ModelError, match="GGUF"):
-        open_space(str(tmp_path))

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from lexframe.exceptions import ModelError
-from lexframe.spaces.loading import EMBEDDED, EMBEDDED_VAE, without_network
+from lexframe.spaces.catalogue import NAMED
+from lexframe.spaces.loading import without_network
 
 _WANTED = ("*.json", "*.jsonl", "*.txt", "*.model", "*.safetensors", "*.jinja", "*.py")
 _UNWANTED = ("onnx/*", "openvino/*", "*/onnx/*", "*/openvino/*")
@@ -20,7 +21,7 @@ def is_hub_name(model: str) -> bool:
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils._validators import validate_repo_id
 
-    if model in (EMBEDDED, EMBEDDED_VAE) or Path(model).exists() or model.startswith(("~", ".")):
+    if model in NAMED or Path(model).exists() or model.startswith(("~", ".")):
         return False
     try:
         validate_repo_id(model)

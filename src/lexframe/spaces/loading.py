@@ -77,42 +77,6 @@ def chosen_device(device: Any = None) -> torch.device:
     return where
 
 
-def resolve_model(name_or_path: str) -> str:
-    """Turn ``embedded`` into its folder; check that a local folder can be opened at all.
-
-    Raises
-    ------
-    ModelError
-        If the name is a path to nothing, to a file, or to a folder without a model.
-    """
-    if name_or_path == EMBEDDED:
-        return str(embedded_model_folder())
-    if name_or_path == EMBEDDED_VAE:
-        raise ModelError(f"{EMBEDDED_VAE} is a text VAE and no language model. Use it where a text VAE is asked for, or name '{EMBEDDED}'.")
-    path = Path(name_or_path)
-    looks_local = path.is_absolute() or name_or_path.startswith((".", "~")) or name_or_path.count("/") > 1 or name_or_path.endswith("/")
-    if path.is_dir():
-        if (path / ADAPTER).is_file():
-            return str(path)
-        if not (path / "config.json").is_file():
-            files = sorted(each for each in path.iterdir() if each.suffix.lower() == ".gguf")
-            if files:
-                return resolve_model(str(files[0]))
-            raise ModelError(f"{name_or_path} is a folder without config.json, so it holds no Hugging Face model. Name the folder of one.")
-        return str(path)
-    if path.suffix.lower() == ".gguf":
-        raise ModelError(
-            f"{name_or_path} is a GGUF file, which is not opened. Convert it once: "
-            f"AutoModelForCausalLM.from_pretrained({str(path.parent)!r}, gguf_file={path.name!r}).save_pretrained(FOLDER), "
-            "the same with AutoTokenizer, and name FOLDER."
-        )
-    if path.exists():
-        raise ModelError(f"{name_or_path} is a file. Name the folder that holds config.json and the safetensors weights.")
-    if looks_local:
-        raise ModelError(f"{name_or_path}: no such folder. Name a folder with a model, a hub id such as 'gpt2', or '{EMBEDDED}'.")
-    return name_or_path
-
-
 def language_model_class(config: Any, name: str) -> Any:
     """The class of transformers that opens a model with its head.
 
@@ -151,7 +115,7 @@ def load_config(name_or_path: str, *, revision: str | None = None, trust_remote_
     Parameters
     ----------
     name_or_path : str
-        As given by :func:`resolve_model`.
+        As given by :func:`~lexframe.spaces.resolving.resolve_model`.
     revision : str, optional
         Of a hub model.
     trust_remote_code : bool
@@ -226,7 +190,7 @@ def load_weights(
     auto_class : type
         Such as ``AutoModel``.
     name_or_path : str
-        As given by :func:`resolve_model`.
+        As given by :func:`~lexframe.spaces.resolving.resolve_model`.
     dtype : str
         Of the weights.
     revision, trust_remote_code
@@ -272,31 +236,6 @@ def incomplete(name: str, model: Any, missing: list[str]) -> ModelError:
     return ModelError(
         f"{name} lacks {len(missing)} weights that {type(model).__name__} needs, such as {missing[0]}. Name a complete model."
     )
-
-
-def open_causal_model(model: str = EMBEDDED, *, dtype: str = "float32") -> tuple[Any, Any]:
-    """A causal language model and its tokenizer, on the first GPU if there is one.
-
-    Parameters
-    ----------
-    model : str
-        ``"embedded"``, a local folder, or a hub id such as ``"gpt2"``.
-    dtype : {"float32", "bfloat16", "float16"}
-        What it runs in.
-
-    Raises
-    ------
-    ModelError
-        If it cannot be opened, or is no causal language model.
-    """
-    from transformers import AutoModelForCausalLM
-
-    source = resolve_model(model)
-    config = load_config(source)
-    if any("ForMaskedLM" in name for name in config.architectures or []) or type(config) not in AutoModelForCausalLM._model_mapping:
-        raise ModelError(f"{model} is a {type(config).__name__}, which predicts no next token. Use a causal model, such as 'gpt2'.")
-    tokenizer = load_tokenizer(source)
-    return load_weights(AutoModelForCausalLM, source, dtype=dtype).to(chosen_device()), tokenizer
 
 
 @functools.cache

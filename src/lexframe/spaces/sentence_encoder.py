@@ -17,13 +17,15 @@ from lexframe.provenance import SpaceFingerprint
 from lexframe.spaces.base import OpenableSpace, Progress
 from lexframe.spaces.base.training import EncoderNetwork, TrainableEncoderSpace
 from lexframe.spaces.batching import encode_batches
+from lexframe.spaces.catalogue import NAMED
+from lexframe.spaces.gguf.conversion import source_of
 from lexframe.spaces.hub import hub_file, hub_folder, is_hub_name
 from lexframe.spaces.language_model.foreign import of_others
-from lexframe.spaces.language_model.heads import head_interventions_hash
-from lexframe.spaces.language_model.interventions import interventions_hash, moves_in_force
+from lexframe.spaces.language_model.heads import moves_hash
 from lexframe.spaces.language_model.layers import evaluation_mode, find_blocks, position_limit, text_config
 from lexframe.spaces.language_model.neighbors import together
-from lexframe.spaces.loading import EMBEDDED, chosen_device, load_config, load_tokenizer, load_weights, resolve_model, without_network
+from lexframe.spaces.loading import chosen_device, load_config, load_tokenizer, load_weights, without_network
+from lexframe.spaces.resolving import resolve_model
 from lexframe.spaces.sentence_modules import EncoderSteps
 from lexframe.spaces.sentence_recipe import MODULES, EncoderRecipe, read_recipe
 from lexframe.spaces.templates import PLACEHOLDER
@@ -158,9 +160,11 @@ class SentenceEncoderSpace(TrainableEncoderSpace, OpenableSpace):
     @classmethod
     def recognizes(cls, model: str) -> bool:
         """A folder or a model on the hub in the format of sentence-transformers: one with ``modules.json``."""
+        if model in NAMED:
+            return NAMED[model].kind == cls.kind
         if is_hub_name(model):
             return hub_file(model, MODULES) is not None
-        return model != EMBEDDED and (Path(model) / MODULES).is_file()
+        return (Path(model) / MODULES).is_file()
 
     @classmethod
     def reopening(cls, fingerprint: SpaceFingerprint) -> dict[str, Any]:
@@ -188,9 +192,6 @@ class SentenceEncoderSpace(TrainableEncoderSpace, OpenableSpace):
     @property
     def fingerprint(self) -> SpaceFingerprint:
         """Weights and tokenizer by hash, pooling and what follows it, template or prompt, length, side of truncation, precision."""
-        moves, heads = moves_in_force(self.model)
-        found = [interventions_hash(moves)] if moves else []
-        found += [head_interventions_hash(heads)] if heads else []
         parts = [
             self.pooling,
             *(["without the prompt"] if self._n_left_out else []),
@@ -208,7 +209,8 @@ class SentenceEncoderSpace(TrainableEncoderSpace, OpenableSpace):
             max_length=self.tokenization.max_length,
             truncation=self.tokenization.truncation,
             dtype=str(next(self.model.parameters()).dtype).removeprefix("torch."),
-            moves=" ".join(found),
+            moves=moves_hash(self.model),
+            source=source_of(self.model),
         )
 
     @cached_property
@@ -382,13 +384,13 @@ def encoder_class(config: Any, name: str) -> Any:
 
 def _located(model: str, revision: str | None) -> tuple[EncoderRecipe, str, str]:
     """What a model says of itself, its folder, and where its transformer is."""
-    folder = model
+    folder = resolve_model(model) if model in NAMED else model
     if is_hub_name(model):
         if hub_file(model, MODULES, revision=revision) is None:
             return EncoderRecipe(), "", hub_folder(model, revision=revision) if without_network(model) else model
         folder = hub_folder(model, revision=revision)
-    elif not (Path(model) / MODULES).is_file():
-        return EncoderRecipe(), "", resolve_model(model)
+    elif not (Path(folder) / MODULES).is_file():
+        return EncoderRecipe(), "", resolve_model(folder, revision=revision)
     recipe = read_recipe(folder)
     return recipe, folder, resolve_model(str(Path(folder, recipe.transformer)))
 

@@ -29,7 +29,7 @@ def evaluate(
     as_json: options.Json = False,
 ) -> None:
     """Measure a model: bits per byte of held-out text, grammatical minimal pairs, samples."""
-    from lexframe.spaces.loading import open_causal_model
+    from lexframe.spaces.language_model.opening import open_causal_model
     from lexframe.spaces.precision import fastest_precision
     from lexframe.training.language_model.corpus import read_documents
     from lexframe.training.language_model.evaluation import PROMPTS, EvaluationData, Windows, evaluate_language_model

@@ -27,7 +27,7 @@ from lexframe.intervals import mean_estimate
 from lexframe.provenance import Provenance
 from lexframe.spaces.base import LatentVariableSpace, Posterior, Progress
 from lexframe.spaces.decoding import Decoding
-from lexframe.spaces.loading import open_causal_model
+from lexframe.spaces.language_model.opening import open_causal_model
 from lexframe.typing import ModelName, Texts
 
 PlainLanguageModel = Sequence[float] | Float[np.ndarray, " n_texts"] | Callable[[list[str]], Float[np.ndarray, " n_asked"]]

@@ -14,8 +14,8 @@ from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import Progress
 from lexframe.spaces.language_model.layers import longest_input
+from lexframe.spaces.language_model.opening import open_causal_model
 from lexframe.spaces.language_model.sequence_scores import separated_ids, sequence_log_probabilities
-from lexframe.spaces.loading import open_causal_model
 from lexframe.typing import Texts
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from lexframe.exceptions import InputError, ModelError
 from lexframe.provenance import array_hash
 from lexframe.spaces.base import AttentionHeads, HeadIntervention, Progress
 from lexframe.spaces.batching import encode_batches
-from lexframe.spaces.language_model.interventions import LastTokens
+from lexframe.spaces.language_model.interventions import LastTokens, interventions_hash, moves_in_force
 from lexframe.spaces.language_model.layers import base_model, evaluation_mode, find_blocks, read_states, text_config
 from lexframe.spaces.language_model.reading import ModelReader
 from lexframe.spaces.tokenization import TokenizedText
@@ -275,6 +275,18 @@ def check_head_interventions(interventions: Sequence[HeadIntervention], heads: H
                 f"The output for head {move.head} of layer {move.layer} has {move.output.size} dimensions, but a head has "
                 f"{heads.n_head_dims}. Give what heads.outputs gave on this model."
             )
+
+
+def moves_hash(model: Any) -> str:
+    """What a fingerprint says of the moves that are in force on a model; empty where there are none.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+    """
+    moves, heads = moves_in_force(model)
+    found = [interventions_hash(moves)] if moves else []
+    return " ".join([*found, *([head_interventions_hash(heads)] if heads else [])])
 
 
 def head_interventions_hash(interventions: Sequence[HeadIntervention]) -> str:

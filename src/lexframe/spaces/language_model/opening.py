@@ -12,14 +12,16 @@ from torch import nn
 from lexframe.exceptions import MissingExtraError, ModelError
 from lexframe.spaces.loading import (
     ADAPTER,
+    EMBEDDED,
     chosen_device,
     incomplete,
     language_model_class,
     load_config,
     load_tokenizer,
+    load_weights,
     loaded,
-    resolve_model,
 )
+from lexframe.spaces.resolving import resolve_model
 
 _OTHER_HEAD = re.compile(r"For(Sequence|Token|Image|Multi)\w*Classification|ForQuestionAnswering|ForMultipleChoice|ForRewardModel")
 _POOLER = "pooler."
@@ -31,7 +33,7 @@ def open_language_model(name: str, *, tokenizer: Any = None, device: Any = None,
     Parameters
     ----------
     name : str
-        ``"embedded"``, a folder of a model or of an adapter of peft, or a hub id.
+        ``"embedded"`` or another name of 'lexframe models', a folder of a model or of an adapter of peft, a GGUF file, or a hub id.
     tokenizer : PreTrainedTokenizerFast, optional
         Default: the one beside the model.
     device : str or torch.device, optional
@@ -44,7 +46,7 @@ def open_language_model(name: str, *, tokenizer: Any = None, device: Any = None,
         If it cannot be opened.
     """
     where = chosen_device(device)
-    source = resolve_model(name)
+    source = resolve_model(name, revision=how.get("revision"))
     if (Path(source) / ADAPTER).is_file() and not (Path(source) / "config.json").is_file():
         return _with_adapter(Path(source), tokenizer=tokenizer, device=where, **how)
     shared = {key: value for key, value in how.items() if key != "dtype"}
@@ -59,7 +61,7 @@ def load_language_model(source: str, config: Any, **how: Any) -> Any:
     Parameters
     ----------
     source : str
-        As given by :func:`~lexframe.spaces.loading.resolve_model`.
+        As given by :func:`~lexframe.spaces.resolving.resolve_model`.
     config : transformers.PretrainedConfig
     **how
         See :func:`~lexframe.spaces.loading.load_weights`.
@@ -78,6 +80,31 @@ def load_language_model(source: str, config: Any, **how: Any) -> Any:
     # A head for classes has trained the body for something else than the next token, even where the head is tied to the embedding.
     headless = missing or any(_OTHER_HEAD.search(each) for each in config.architectures or [])
     return (body if headless and body is not None else model).eval()
+
+
+def open_causal_model(model: str = EMBEDDED, *, dtype: str = "float32") -> tuple[Any, Any]:
+    """A causal language model and its tokenizer, on the first GPU if there is one.
+
+    Parameters
+    ----------
+    model : str
+        ``"embedded"``, a local folder, a GGUF file, or a hub id such as ``"gpt2"``.
+    dtype : {"float32", "bfloat16", "float16"}
+        What it runs in.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be opened, or is no causal language model.
+    """
+    from transformers import AutoModelForCausalLM
+
+    source = resolve_model(model)
+    config = load_config(source)
+    if any("ForMaskedLM" in name for name in config.architectures or []) or type(config) not in AutoModelForCausalLM._model_mapping:
+        raise ModelError(f"{model} is a {type(config).__name__}, which predicts no next token. Use a causal model, such as 'gpt2'.")
+    tokenizer = load_tokenizer(source)
+    return load_weights(AutoModelForCausalLM, source, dtype=dtype).to(chosen_device()), tokenizer
 
 
 def _with_adapter(folder: Path, *, tokenizer: Any, device: torch.device, **how: Any) -> tuple[Any, Any]:

@@ -28,9 +28,10 @@ from lexframe.spaces.base import (
 from lexframe.spaces.base.training import TrainableSpace
 from lexframe.spaces.batching import Together
 from lexframe.spaces.decoding import Decoding
+from lexframe.spaces.gguf.conversion import source_of
 from lexframe.spaces.language_model.generation import write_on
-from lexframe.spaces.language_model.heads import LanguageModelHeads, head_interventions_hash
-from lexframe.spaces.language_model.interventions import intervening, interventions_hash
+from lexframe.spaces.language_model.heads import LanguageModelHeads, moves_hash
+from lexframe.spaces.language_model.interventions import intervening
 from lexframe.spaces.language_model.layers import evaluation_mode, longest_input
 from lexframe.spaces.language_model.lens import LanguageModelLens
 from lexframe.spaces.language_model.next_tokens import LanguageModelNextTokens
@@ -53,7 +54,7 @@ class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, TrainableSpace,
     Parameters
     ----------
     model : str or transformers.PreTrainedModel
-        ``"embedded"``, a local folder, a hub id such as ``"gpt2"``, or a loaded model.
+        ``"embedded"``, a local folder, a GGUF file, a hub id such as ``"gpt2"``, or a loaded model.
     tokenizer : PreTrainedTokenizerFast, optional
         Needed with a loaded model; otherwise the one in the model's folder.
     layer : int
@@ -155,9 +156,6 @@ class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, TrainableSpace,
     @property
     def fingerprint(self) -> SpaceFingerprint:
         """Weights and tokenizer by hash, layer, pooling, template, length, side of truncation and precision; moves, while there are any."""
-        reader = self._reader
-        moves = [interventions_hash(reader.interventions)] if reader.interventions else []
-        moves += [head_interventions_hash(reader.head_interventions)] if reader.head_interventions else []
         return SpaceFingerprint(
             kind=type(self).__name__,
             model=self.model_name,
@@ -169,7 +167,8 @@ class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, TrainableSpace,
             max_length=self.tokenization.max_length,
             truncation=self.tokenization.truncation,
             dtype=str(next(self.model.parameters()).dtype).removeprefix("torch."),
-            moves=" ".join(moves),
+            moves=moves_hash(self.model),
+            source=source_of(self.model),
         )
 
     @cached_property

@@ -16,7 +16,8 @@ from torch import nn
 from lexframe.exceptions import FingerprintMismatch, InputError, ModelError
 from lexframe.files import replacing_files, write_json
 from lexframe.spaces.language_model.layers import longest_input
-from lexframe.spaces.loading import EMBEDDED_VAE, embedded_vae_folder, load_config, load_tokenizer, load_weights, resolve_model
+from lexframe.spaces.loading import EMBEDDED_VAE, embedded_vae_folder, load_config, load_tokenizer, load_weights
+from lexframe.spaces.resolving import resolve_model
 from lexframe.spaces.text_vae.network import LatentShape, TextVAENetwork
 from lexframe.spaces.text_vae.small_networks import SmallParts, small_networks
 from lexframe.spaces.text_vae.texts import VAETexts

@@ -46,7 +46,7 @@ def take_weights(model: nn.Module, tokenizer: Any, name: str) -> None:
     ModelError
         If there is no such model.
     """
-    from lexframe.spaces.loading import open_causal_model
+    from lexframe.spaces.language_model.opening import open_causal_model
     from lexframe.spaces.tokenization import tokenizer_hash
 
     source, own_tokenizer = open_causal_model(name)
@@ -60,7 +60,7 @@ def take_weights(model: nn.Module, tokenizer: Any, name: str) -> None:
 
 def training_record(name: str) -> dict[str, Any] | None:
     """What `training.json` in a model's folder says of how it was trained; None where there is none."""
-    from lexframe.spaces.loading import resolve_model
+    from lexframe.spaces.resolving import resolve_model
 
     path = Path(resolve_model(name)) / "training.json"
     try:
