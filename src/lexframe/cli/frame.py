@@ -31,7 +31,7 @@ def show_words(
     printing.table(
         ["word", "tokens", "leverage", "|basis|", "|row|", "side effect: basis", "row"],
         [
-            [card.word, str(len(card.tokens)), f"{card.leverage:.3f}", f"{card.basis_norm:.2f}", f"{card.row_norm:.2f}",
+            [card.word, str(len(card.tokens)), f"{card.leverage:.3f}", f"{card.basis_norm:.3g}", f"{card.row_norm:.3g}",
              f"{card.basis_side_effect:.3f}", f"{card.row_side_effect:.3f}"]
             for card in cards
         ],

@@ -362,3 +362,18 @@ def test_a_label_without_a_word():
         VocabularyFrame(TOY).label_bases({"a": ["cat"], "b": []})
     with pytest.raises(InputError, match="any label"):
         VocabularyFrame(TOY).label_bases({})
+
+
+@pytest.mark.parametrize("side", ["output", "input"])
+@pytest.mark.parametrize("readout", ["invariant", "cosine"])
+@pytest.mark.parametrize("rank", [4, 2])
+def test_similarities_without_bases_are_cosines_with_them(side, readout, rank, monkeypatch):
+    monkeypatch.setattr("lexframe.instruments.frame.vocabulary_frame._BLOCK", 5)
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(13, rank)) @ rng.normal(size=(rank, 4))
+    rows[3] = 0  # a word that the head cannot say
+    frame, points = VocabularyFrame(ArraySpace(rows), side=side), np.vstack([rng.normal(size=(6, 4)), np.zeros((1, 4))])
+    expected = cosine(points, frame.bases(), frame.metric(readout))
+    np.testing.assert_allclose(frame.similarity(points, readout=readout), expected, atol=1e-9)
+    np.testing.assert_allclose(frame.similarity(points, [7, 3, 12], readout=readout), expected[:, [7, 3, 12]], atol=1e-9)
+    np.testing.assert_allclose(frame.leverages(), np.einsum("ij,jk,ik->i", rows, frame.gram.inverse, rows), atol=1e-12)

@@ -198,3 +198,30 @@ def test_too_few_tokens_are_refused(given, says):
 def test_fits_are_plain_data():
     lens = fit_tuned_lens(tiny_space("gpt2"), texts(60), n_steps=0)
     assert [dataclasses.asdict(fit)["layer"] for fit in lens.fits] == [0, 1, 2]
+
+
+def test_choices_are_the_least_divergence_of_each_layer_on_tokens_kept_apart():
+    space = LinearResidualSpace()
+    texts = [" ".join(map(str, range(start, start + 25))) for start in range(8)]
+    final, *others = (lens_fitting._states(space, texts[:1])[layer] for layer in (-1, 0, 1))
+    found = lens_fitting._divergences_of(space, final, others)
+    model = np.exp(final @ space.head.T)
+    model /= model.sum(axis=1, keepdims=True)
+    for each, x in zip(found, others, strict=True):
+        lens = np.exp(x @ space.head.T)
+        lens /= lens.sum(axis=1, keepdims=True)
+        assert each == pytest.approx(float((model * np.log(model / lens)).sum(axis=1).mean()), rel=1e-4)
+
+
+@pytest.mark.parametrize(("most_logits", "expected"), [(1 << 24, 75), (40 * 30, 30), (1, 20)])
+def test_fewer_tokens_are_kept_apart_beside_a_large_vocabulary_but_never_too_few(most_logits, expected, monkeypatch):
+    monkeypatch.setattr(lens_fitting, "_HELD_OUT_LOGITS", most_logits)
+    monkeypatch.setattr(lens_fitting, "_LEAST_HELD_OUT", 20)
+    texts = [" ".join(map(str, range(25)))] * 3
+    assert {len(states) for states in lens_fitting._states(LinearResidualSpace(), texts)} == {expected}
+
+
+def test_divergences_in_bfloat16_are_near_those_in_float32():
+    space = tiny_space("llama")
+    coarse, exact = (mean_divergences(space, LogitLens(), ["the cat sat on the mat"], precision=p) for p in ("bfloat16", "float32"))
+    assert 0 < np.abs(coarse - exact).max() < 0.1

@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from lexframe.checks import plain, texts_in
 from lexframe.exceptions import InputError
-from lexframe.linalg import GramInverse, cosine, gram_matrix, invert_gram
+from lexframe.linalg import GramInverse, cosine, gram_matrix, invert_gram, unit_rows
 from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import VocabularySpace
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import pandas
 
 READOUTS = ("invariant", "cosine")
+_BLOCK = 8192
+"""Rows of the head that are in float64 at once."""
 
 
 def semantic_basis(unembedding: Matrix, rows: Sequence[int] | None = None, *, gram: GramInverse | None = None) -> Float[np.ndarray, "n d"]:
@@ -203,8 +205,22 @@ class VocabularyFrame:
         return self.bases(self.space.word_ids(word)).mean(0)
 
     def leverages(self, ids: Sequence[int] | None = None) -> Float[np.ndarray, " n"]:
-        """Leverages of vocabulary items (default: all)."""
-        return leverage(self.rows, ids, gram=self.gram)
+        """Leverages of vocabulary items (default: all, which are worked out once)."""
+        return leverage(self.rows, ids, gram=self.gram) if ids is not None else self._measures[0].copy()
+
+    @cached_property
+    def _measures(self) -> tuple[Float[np.ndarray, " n_vocab"], Float[np.ndarray, " n_vocab"]]:
+        """Leverage of every item and length of its basis. They are all that similarities need of the bases, which would not fit in memory
+        beside a large vocabulary.
+        """
+        parts = [self._measured(slice(start, start + _BLOCK)) for start in range(0, len(self.rows), _BLOCK)]
+        leverages, lengths = (np.concatenate(each) for each in zip(*parts, strict=True))
+        return leverages, lengths
+
+    def _measured(self, chosen: Any) -> tuple[np.ndarray, np.ndarray]:
+        rows = self.rows[chosen].astype(np.float64)
+        bases = rows @ self.gram.inverse
+        return np.einsum("ij,ij->i", rows, bases), np.linalg.norm(bases if self.side == "output" else rows, axis=1)
 
     def similarity(
         self, points: Vectors, ids: Sequence[int] | None = None, *, readout: str = "invariant"
@@ -225,7 +241,19 @@ class VocabularyFrame:
         readout : {"invariant", "cosine"}
             The inner product.
         """
-        return cosine(points.astype(np.float64), self.bases(ids), self.metric(readout))
+        leverages, lengths = self._measures if ids is None else self._measured(list(ids))
+        lengths = lengths if readout == "cosine" else np.sqrt(np.maximum(leverages, 0.0))
+        # s_i = M⁻¹u_i, so its inner product with a point is that of the row with a point that M⁻¹ has mapped: no basis is formed.
+        mapped = unit_rows(points, metric := self.metric(readout))
+        if self.side == "output":
+            mapped = (mapped if metric is None else mapped @ metric) @ self.gram.inverse
+        elif metric is not None:
+            mapped = mapped @ metric
+        found = np.empty((len(mapped), len(lengths)))
+        chosen = self.rows if ids is None else self.rows[list(ids)]
+        for block in (slice(start, start + _BLOCK) for start in range(0, len(chosen), _BLOCK)):
+            found[:, block] = mapped @ chosen[block].T.astype(np.float64)
+        return np.clip(found / np.where(lengths > 0, lengths, 1.0), -1.0, 1.0)
 
     def metric(self, readout: str) -> Float[np.ndarray, "n_dims n_dims"] | None:
         """The inner product of a readout: None for the Euclidean one; for the invariant one M, and on the input side
@@ -292,7 +320,7 @@ class VocabularyFrame:
         """
         ids = self.space.word_ids(word)
         basis, row = self.bases(ids).mean(0), self.rows[list(ids)].astype(np.float64).mean(0)
-        similarity = cosine(basis[np.newaxis], self.bases(), self.metric(readout))[0]
+        similarity = self.similarity(basis[np.newaxis], readout=readout)[0]
         order = np.argsort(-similarity, kind="stable")
         order = order[~np.isin(order, ids)][:n_nearest]
         return WordCard(

@@ -22,6 +22,9 @@ STAGES = ("logit", "ridge", "trained")
 _BLOCK_TOKENS = 1024
 _LEAST_TOKENS = 64
 _HELD_OUT_TOKENS = 2048
+_LEAST_HELD_OUT = 256
+_HELD_OUT_LOGITS = 1 << 24
+"""Of held-out tokens at one layer: what a choice among few candidates needs does not grow with the vocabulary, what it costs does."""
 _MAX_LOGITS = 1 << 24
 """Numbers in the logits that are held at once, 64 MiB in float32."""
 _FISHER_TOKENS = 512
@@ -51,7 +54,7 @@ def fit_tuned_lens(
     ----------
     space : LensSpace or str
     texts : sequence of str
-        A tenth of their tokens, 2,048 at most, is kept apart for the choices.
+        A tenth of their tokens, 2,048 at most (341 beside a vocabulary of 49,152), is kept apart for the choices.
     n_steps : int
         Steps of natural gradient after the ridge, of 1,024 tokens each; 0 leaves the ridge alone.
     max_tokens : int
@@ -87,11 +90,9 @@ def fit_tuned_lens(
     trained = _train(space, known, found, maps, n_steps=n_steps, precision=precision, rng=rng, progress=progress) if n_steps else found
     fits, matrices, offsets = [], np.zeros_like(found.matrices), np.zeros_like(found.offsets)
     for layer, x in enumerate(apart[:-1]):
-        kl = {
-            "logit": maps[layer].logit_kl,
-            "ridge": maps[layer].kl,
-            "trained": _divergence(space, apart[-1], x + trained.moves(layer, x)) if n_steps else maps[layer].kl,
-        }
+        kl = {"logit": maps[layer].logit_kl, "ridge": maps[layer].kl, "trained": maps[layer].kl}
+        if n_steps:
+            (kl["trained"],) = _divergences_of(space, apart[-1], [x + trained.moves(layer, x)])
         chosen = min(STAGES, key=lambda stage: kl[stage])
         if chosen != "logit":
             source = trained if chosen == "trained" else found
@@ -101,7 +102,7 @@ def fit_tuned_lens(
 
 
 def mean_divergences(
-    space: LensSpace | ModelName, lens: Lens, texts: Texts, *, progress: Progress = iter
+    space: LensSpace | ModelName, lens: Lens, texts: Texts, *, precision: str = "float32", progress: Progress = iter
 ) -> Float[np.ndarray, " n_layers"]:
     """Mean divergence of the model's distribution from a lens's at every layer, over all tokens of some texts.
 
@@ -111,6 +112,8 @@ def mean_divergences(
     lens : Lens
     texts : sequence of str
         Not those that the lens was fitted on.
+    precision : {"float32", "bfloat16"}
+        Of the products with the head at inner layers.
     progress : callable
         Wraps the iteration over blocks of texts.
 
@@ -129,7 +132,7 @@ def mean_divergences(
         for rows in (slice(start, start + size) for start in range(0, len(inputs[-1]), size)):
             final = _probabilities(space, inputs[-1][rows])
             for layer, x in enumerate(inputs[:-1]):
-                totals[layer] += _divergences(final, lens.logits(space, x[rows], layer=layer)).sum()
+                totals[layer] += _divergences(final, lens.logits(space, x[rows], layer=layer, precision=precision)).sum()
         count += len(inputs[-1])
     return totals / max(count, 1)
 
@@ -192,9 +195,9 @@ def _raw_states(space: LensSpace, texts: Sequence[str]) -> list[Rows]:
 
 
 def _states(space: LensSpace, texts: Sequence[str]) -> list[Rows]:
-    """What the head makes of the states of all tokens, layer by layer; of held-out texts, so many tokens at most."""
+    """What the head makes of the states of held-out tokens, layer by layer; of so many at most, fewer where each makes many logits."""
     states = _raw_states(space, texts)
-    kept = _spread(len(states[0]), _HELD_OUT_TOKENS)
+    kept = _spread(len(states[0]), min(_HELD_OUT_TOKENS, max(_LEAST_HELD_OUT, _HELD_OUT_LOGITS // space.n_vocab)))
     return [space.lens.input(state[kept], layer=layer) for layer, state in enumerate(states)] if len(kept) else states
 
 
@@ -215,12 +218,13 @@ def _divergences(final: Float[np.ndarray, "n n_vocab"], logits: Float[np.ndarray
     return np.einsum("ij,ij->i", final, log_final - log_lens, dtype=np.float64)
 
 
-def _divergence(space: LensSpace, final_inputs: Rows, inputs: Rows) -> float:
-    """Mean over rows, a few at a time: distributions of all of them would not fit beside a large vocabulary."""
-    size = max(1, _MAX_LOGITS // space.n_vocab)
-    blocks = [slice(start, start + size) for start in range(0, len(inputs), size)]
-    total = sum(_divergences(_probabilities(space, final_inputs[rows]), space.lens.logits(inputs[rows])).sum() for rows in blocks)
-    return float(total) / len(inputs)
+def _divergences_of(space: LensSpace, final_inputs: Rows, candidates: Sequence[Rows]) -> list[float]:
+    """Mean over rows of each candidate, a few rows at a time: distributions of all of them would not fit beside a large vocabulary."""
+    size, totals = max(1, _MAX_LOGITS // space.n_vocab), np.zeros(len(candidates))
+    for rows in (slice(start, start + size) for start in range(0, len(final_inputs), size)):
+        final = _probabilities(space, final_inputs[rows])
+        totals += [_divergences(final, space.lens.logits(inputs[rows])).sum() for inputs in candidates]
+    return (totals / len(final_inputs)).tolist()
 
 
 def _ridge_maps(space: LensSpace, texts: list[str], apart: list[Rows], progress: Progress) -> list[_RidgeMap]:
@@ -249,15 +253,15 @@ def _best_ridge(
     space: LensSpace, covariance: np.ndarray, cross: np.ndarray, mean: np.ndarray, rest_mean: np.ndarray, x: Rows, final_inputs: Rows
 ) -> _RidgeMap:
     scale = max(float(np.trace(covariance)) / len(covariance), np.finfo(np.float64).tiny)
-    logit_kl = _divergence(space, final_inputs, x)
-    found = []
+    solved = []
     for ridge in RIDGES:
         inverse = scipy.linalg.inv(covariance + ridge * scale * np.eye(len(covariance)))
         matrix = inverse @ cross
-        offset = rest_mean - mean @ matrix
-        kl = _divergence(space, final_inputs, (x + x @ matrix + offset).astype(np.float32))
-        found.append(_RidgeMap(matrix, offset, mean, inverse, ridge, kl, logit_kl))
-    return min(found, key=lambda each: each.kl)
+        solved.append((matrix, rest_mean - mean @ matrix, mean, inverse, ridge))
+    moved = [(x + x @ matrix + offset).astype(np.float32) for matrix, offset, *_ in solved]
+    logit_kl, *kl = _divergences_of(space, final_inputs, [x, *moved])
+    best = int(np.argmin(kl))
+    return _RidgeMap(*solved[best], kl[best], logit_kl)
 
 
 def _train(
