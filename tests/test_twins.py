@@ -75,7 +75,6 @@ TESTED_BY = {
     "lexframe.spaces.language_model.generation": "spaces/language_model/test_interventions.py",
     "lexframe.spaces.language_model.lens": "spaces/language_model/test_space.py",
     "lexframe.spaces.language_model.training": "adaptation/methods/test_weights.py",
-    "lexframe.spaces.pooling": "spaces/language_model/test_space.py",
     "lexframe.studies.subspace_charts": "studies/test_subspace.py",
     "lexframe.training.language_model.evaluation_result": "training/language_model/test_evaluation.py",
     "lexframe.training.language_model.worker": "training/language_model/test_launch.py",

@@ -119,7 +119,7 @@ def test_a_hub_id_with_the_network_off(monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"pooling": "max"}, "expected one of last, mean, first, span"),
+        ({"pooling": "max"}, "expected one of last, mean, first, span, typical"),
         ({"template": "no placeholder"}, "exactly once"),
         ({"template": "{text}{text}"}, "exactly once"),
         ({"max_length": 0}, "takes 1 to"),

@@ -32,7 +32,7 @@ def encode(
     name: Annotated[str | None, typer.Option(help="Name for the ids in place of the file's.")] = None,
     model: Annotated[ModelOptions, FieldsOf(ModelOptions, without=("layer", "pooling", "dtype", "batch_size"))],
     layer: Annotated[str | None, typer.Option(help="Layers, comma-separated; -1 (the default) is the last state.")] = None,
-    pooling: Annotated[str | None, typer.Option(help="last (the default), mean, first or span; several comma-separated.")] = None,
+    pooling: Annotated[str | None, typer.Option(help="last (the default), mean, typical, first or span; several comma-separated.")] = None,
     dtype: Annotated[Dtype, typer.Option(help="What the model runs in; auto is bfloat16 where it is faster here.")] = "auto",
     store_as: options.PointType = "float32",
     keep_text: Annotated[bool, typer.Option("--keep-text/--no-keep-text", help="Keep the texts in the store too.")] = True,

@@ -44,7 +44,8 @@ class ModelOptions:
         typer.Option(help="0 is the embedding output, k the output of block k, -1 (the default) the last state, after the final norm."),
     ] = None
     pooling: Annotated[
-        str | None, typer.Option(metavar="POOLING", help="last (the default), mean, first or span: how token states become one point.")
+        str | None,
+        typer.Option(metavar="POOLING", help="last (the default), mean, typical, first or span: how token states become one point."),
     ] = None
     template: Annotated[
         str | None,

@@ -28,7 +28,10 @@ def steer(
     paired: Annotated[bool, typer.Option("--paired", help="Text i of both files belongs together.")] = False,
     text: options.Text = "text",
     tables: table_options.Texts,
-    pooling: Annotated[Literal["last", "mean", "first", "span"], typer.Option(help="How token states become one point.")] = "mean",
+    pooling: Annotated[
+        Literal["last", "mean", "first", "span", "typical"],
+        typer.Option(help="How token states become one point; typical: their mean without massive ones."),
+    ] = "typical",
     layer: Annotated[
         str, typer.Option(metavar="LAYER", help="auto, or 0 (embedding output), k (output of block k), -1 (last state).")
     ] = "auto",

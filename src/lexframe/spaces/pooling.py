@@ -7,6 +7,9 @@ from torch import Tensor
 
 from lexframe.exceptions import InputError
 
+MASSIVE = 8.0
+"""Times the median length of a text's states from which a state is left out of the pooling ``typical``."""
+
 
 def pool_last(states: Tensor, mask: Tensor, span: Tensor) -> Tensor:
     """State of the last real token, whichever side the padding is on."""
@@ -23,6 +26,19 @@ def pool_first(states: Tensor, mask: Tensor, span: Tensor) -> Tensor:
 def pool_mean(states: Tensor, mask: Tensor, span: Tensor) -> Tensor:
     """Mean over the real tokens, special ones and template included."""
     return _masked_mean(states, mask)
+
+
+def pool_typical(states: Tensor, mask: Tensor, span: Tensor) -> Tensor:
+    """Mean over the real tokens without those whose state is massive: longer than :data:`MASSIVE` times the median of its text.
+
+    Many decoders keep a state of one fixed direction, a hundred times as long as the others, at the first token they read, as a place for
+    attention to rest on (Sun et al. 2024, arXiv:2402.17762). A plain mean is then that direction over the number of tokens: the points
+    of texts differ by their lengths. Where no state is massive this is :func:`pool_mean`.
+    """
+    lengths = states.norm(dim=-1)
+    real = mask.bool()
+    usual = lengths.masked_fill(~real, float("nan")).nanmedian(dim=1, keepdim=True).values
+    return _masked_mean(states, real & (lengths <= MASSIVE * usual))
 
 
 def pool_span(states: Tensor, mask: Tensor, span: Tensor) -> Tensor:
@@ -45,6 +61,7 @@ POOLINGS: dict[str, Pooling] = {
     "mean": pool_mean,
     "first": pool_first,
     "span": pool_span,
+    "typical": pool_typical,
 }
 
 

@@ -14,8 +14,8 @@ UPPER = Task("upper", LETTERS)
 
 
 def test_a_prompt_ends_with_its_separator():
-    assert UPPER.prompt(LETTERS[:2], "c") == "a -> A\nb -> B\nc ->"
-    assert UPPER.prompt((), "c") == "c ->"
+    assert UPPER.prompt(LETTERS[:2], "c") == "\na -> A\nb -> B\nc ->"
+    assert UPPER.prompt((), "c") == "\nc ->"  # the input is not the first that is read, as it is not in demonstrations
 
 
 def test_other_separators_and_templates():
@@ -25,7 +25,7 @@ def test_other_separators_and_templates():
 
 def test_words_that_look_like_places_stay_as_they_are():
     task = Task("odd", (("{output}", "{input}"), ("b", "c")))
-    assert task.prompt(task.pairs[:1], "{separator}") == "{output} -> {input}\n{separator} ->"
+    assert task.prompt(task.pairs[:1], "{separator}") == "\n{output} -> {input}\n{separator} ->"
 
 
 @pytest.mark.parametrize(
@@ -53,19 +53,21 @@ def test_a_split_parts_the_pairs_and_a_question_is_never_shown(n_shots, seed):
     assert (len(split.development), len(split.test)) == (2, 4)
     queries = [source for source, _ in split.test]
     for prompt, query in zip(draw_prompts(UPPER, queries, split.shown, n_shots=n_shots, rng=rng), queries, strict=True):
-        *shown, question = prompt.split("\n")
+        empty, *shown, question = prompt.split("\n")
+        assert not empty
         assert question == f"{query} ->"
         assert len(set(shown)) == n_shots
         assert set(shown) <= {f"{source} -> {target}" for source, target in split.shown}
     for prompt in draw_dummies(UPPER, split.shown, n_shots=n_shots, n_prompts=5, rng=rng):
-        *shown, question = prompt.split("\n")
+        empty, *shown, question = prompt.split("\n")
+        assert not empty
         assert question.split(" ->")[0] in dict(split.shown)
         assert question.split(" ->")[0] not in {line.split(" ->")[0] for line in shown}
 
 
 def test_shuffled_demonstrations_keep_their_words_and_lose_every_pairing(rng):
     for prompt in draw_prompts(UPPER, ["l"] * 20, LETTERS, n_shots=4, rng=rng, shuffled=True):
-        pairs = [line.split(" -> ") for line in prompt.split("\n")[:-1]]
+        pairs = [line.split(" -> ") for line in prompt.split("\n")[1:-1]]
         assert all(source.upper() != target for source, target in pairs)
         assert sorted(source.upper() for source, _ in pairs) == sorted(target for _, target in pairs)
 

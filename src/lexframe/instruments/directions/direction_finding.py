@@ -31,7 +31,7 @@ def find_direction(
     *,
     layers: Sequence[int] | None = None,
     method: str = "mean_difference",
-    pooling: str = "mean",
+    pooling: str = "typical",
     paired: bool = False,
     poles: tuple[str, str] = ("positive", "negative"),
     batch_size: int | None = None,
@@ -50,8 +50,9 @@ def find_direction(
     method : {"mean_difference", "whitened", "pca", "probe"}
         See :func:`lexframe.instruments.directions.concept_direction.concept_direction`.
     pooling : str
-        Which states of a text make its point: ``mean`` where the concept runs through the text, ``last`` where the template or
-        the text ends in what tells the poles apart.
+        Which states of a text make its point: ``typical`` where the concept runs through the text, ``last`` where the template or
+        the text ends in what tells the poles apart. ``typical`` is the mean without massive states, such as that of the first token in
+        many decoders: in a plain mean they outweigh the concept, and the direction is that of the texts' lengths.
     paired : bool
         Text i of both belongs together.
     poles : (str, str)

@@ -24,7 +24,9 @@ class Task:
     separator : str
         What stands behind an input and asks for the output, such as ``" ->"`` or ``"\nA:"``. Vectors are read at its last token.
     template : str
-        A demonstration, with ``{input}``, ``{separator}`` and ``{output}`` in this order. A question ends with the separator.
+        A demonstration, with ``{input}``, ``{separator}`` and ``{output}`` in this order. A question ends with the separator. Let
+        something stand in front of the input: what a model reads first becomes the place that all attention rests on when there is nothing
+        to look at, and a word read there is lost to later layers, unless the tokenizer puts a token of its own in front.
 
     Raises
     ------
@@ -35,7 +37,7 @@ class Task:
     name: str
     pairs: tuple[Pair, ...]
     separator: str = " ->"
-    template: str = "{input}{separator} {output}\n"
+    template: str = "\n{input}{separator} {output}"
 
     def __post_init__(self) -> None:
         if not self.pairs:

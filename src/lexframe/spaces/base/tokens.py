@@ -40,8 +40,8 @@ class Representation:
     ----------
     layer : int
         0 is the embedding output, k the output of block k, -1 the last state, after the final norm.
-    pooling : {"last", "mean", "first", "span"}
-        How the states of the tokens become one point.
+    pooling : {"last", "mean", "first", "span", "typical"}
+        How the states of the tokens become one point; ``typical`` is the mean without massive states.
     """
 
     layer: int = -1

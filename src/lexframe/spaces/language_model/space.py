@@ -59,9 +59,9 @@ class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, TrainableSpace,
         Needed with a loaded model; otherwise the one in the model's folder.
     layer : int
         0 is the embedding output, k the output of block k, -1 the last state, after the final norm.
-    pooling : {"last", "mean", "first", "span"}
-        How the states of a text's tokens become one point. ``span`` is the mean over the tokens of the text without
-        its template, or of the character ranges given to `encode`.
+    pooling : {"last", "mean", "first", "span", "typical"}
+        How the states of a text's tokens become one point: ``span`` is the mean over the tokens of the text without its template, or of
+        the character ranges given to `encode`; ``typical`` the mean without states eight times as long as the median of the text.
     template : str
         Text around each text, with ``{text}`` once; ``last`` pooling reads after it. ``chat`` is what the tokenizer's own chat template
         puts around what a user says, up to where the assistant begins.
