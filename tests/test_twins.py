@@ -25,7 +25,6 @@ TESTED_BY = {
     "lexframe.cli.analogies": "cli/test_analogy.py",
     "lexframe.cli.frame": "cli/test_main.py",
     "lexframe.cli.lens": "cli/test_trace.py",
-    "lexframe.cli.models": "cli/test_verbs.py",
     "lexframe.cli.neighbors": "cli/test_encode.py",
     "lexframe.cli.options": "cli/test_main.py",
     "lexframe.cli.predict": "cli/test_main.py",

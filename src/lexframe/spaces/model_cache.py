@@ -5,20 +5,19 @@ The folder takes its name in one step when it is whole. One process converts a f
 """
 
 import fcntl
-import hashlib
 import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lexframe.exceptions import InputError, ModelError
 from lexframe.files import advice_on_writing, new_folder
-from lexframe.spaces.gguf.conversion import ORIGIN, Origin, convert, require_gguf
-from lexframe.spaces.gguf.header import GGUFHeader, read_header
+from lexframe.spaces.gguf.origin import ORIGIN, Origin
 
 FOLDER = "LEXFRAME_CACHE"
 """The variable of the environment that names another folder."""
@@ -62,47 +61,40 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "lexframe"
 
 
-def file_hash(path: Path) -> str:
-    """The sha256 of a file, as 64 hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def from_gguf(path: Path, *, sha256: str | None = None) -> Path:
-    """The folder with the model of a GGUF file; made when it is not there yet.
+def kept(sha256: str, make: Callable[[Path], Any]) -> Path:
+    """The folder of the model that was made from a file; it is made when it is not there yet.
 
     Parameters
     ----------
-    path : pathlib.Path
-    sha256 : str, optional
-        Of the file, where it is known already.
+    sha256 : str
+        Of the file.
+    make : callable
+        Writes the model into an empty folder, with its :class:`~lexframe.spaces.gguf.origin.Origin`.
 
     Raises
     ------
-    ModelError
-        If the file cannot be read as a model.
-    MissingExtraError
-        If it is not there yet and the package ``gguf`` is not installed.
     InputError
         If the cache cannot be written.
     """
-    sha256 = sha256 or file_hash(path)
     models = cache_folder() / "gguf"
     folder = models / f"{sha256}-{_FORMAT}"
     if not _use(folder):
-        header = read_header(path)
-        require_gguf()
         with _alone(models, sha256):
             if not _use(folder):  # another process has made it meanwhile
-                _keep(header, sha256, folder)
+                _write(folder, make)
                 clean(MOST_BYTES, keep=folder)
     return folder
 
 
-def _keep(header: GGUFHeader, sha256: str, folder: Path) -> None:
+def is_kept(sha256: str) -> bool:
+    """Whether the model of a file is in the cache."""
+    return (cache_folder() / "gguf" / f"{sha256}-{_FORMAT}" / ORIGIN).is_file()
+
+
+def _write(folder: Path, make: Callable[[Path], Any]) -> None:
     try:
         with new_folder(folder) as temporary:
-            convert(header, sha256, temporary)
+            make(temporary)
     except ModelError:
         raise
     except InputError as error:

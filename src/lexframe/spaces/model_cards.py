@@ -21,12 +21,14 @@ class ModelCard:
     megabytes : float
         Of its weights on disk.
     licence : str
+    folder : pathlib.Path
     """
 
     name: str
     use: str
     megabytes: float
     licence: str
+    folder: Path
 
 
 def shipped_models() -> list[ModelCard]:
@@ -60,4 +62,4 @@ def read_card(folder: Path) -> ModelCard:
     if use is None or licence is None:
         raise ModelError(f"{folder / 'README.md'} does not say what the model is for and under which licence. Install the package again.")
     size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
-    return ModelCard(folder.name, " ".join(use[1].replace("`", "").split()) + ".", size / 1e6, licence[1])
+    return ModelCard(folder.name, " ".join(use[1].replace("`", "").split()) + ".", size / 1e6, licence[1], folder)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from lexframe.exceptions import ModelError
 from lexframe.spaces.catalogue import wheel_of
+from lexframe.spaces.gguf.opening import from_gguf
 from lexframe.spaces.hub import hub_file, is_hub_name
 from lexframe.spaces.loading import ADAPTER, EMBEDDED, EMBEDDED_VAE, embedded_model_folder
-from lexframe.spaces.model_cache import from_gguf
 
 GGUF = ".gguf"
 

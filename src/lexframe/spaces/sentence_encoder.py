@@ -18,7 +18,7 @@ from lexframe.spaces.base import OpenableSpace, Progress
 from lexframe.spaces.base.training import EncoderNetwork, TrainableEncoderSpace
 from lexframe.spaces.batching import encode_batches
 from lexframe.spaces.catalogue import NAMED
-from lexframe.spaces.gguf.conversion import source_of
+from lexframe.spaces.gguf.origin import source_of
 from lexframe.spaces.hub import hub_file, hub_folder, is_hub_name
 from lexframe.spaces.language_model.foreign import of_others
 from lexframe.spaces.language_model.heads import moves_hash

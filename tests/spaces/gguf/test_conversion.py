@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from lexframe.exceptions import MissingExtraError, ModelError
-from lexframe.spaces.gguf.conversion import Origin, convert, quantization, read_model, source_of
+from lexframe.spaces.gguf.conversion import convert, quantization, read_model
 from lexframe.spaces.gguf.header import read_header
+from lexframe.spaces.gguf.origin import Origin, source_of
 from lexframe.spaces.language_model.opening import open_language_model
 from tests import gguf_files
 from tests.gguf_files import STRINGS, write

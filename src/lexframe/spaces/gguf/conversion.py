@@ -5,11 +5,10 @@ word. Here the shape of the model follows the file, the file's tensors are count
 """
 
 import io
-import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,61 +19,11 @@ from safetensors import SafetensorError
 from lexframe.exceptions import MissingExtraError, ModelError
 from lexframe.files import json_text
 from lexframe.spaces.gguf.header import GGUFHeader, cut_short
+from lexframe.spaces.gguf.origin import ORIGIN, Origin
 from lexframe.spaces.gguf.tokenizer import read_tokenizer
 
-ORIGIN = "lexframe-origin.json"
-"""Beside the weights: which file they were read from."""
 _FREQUENCIES = "rope_freqs.weight"
 """By how much each rotary frequency is divided, where long contexts were learned as Llama 3.1 did."""
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Which GGUF file a folder was read from.
-
-    Attributes
-    ----------
-    file : str
-        Its name.
-    sha256 : str
-        Of its bytes.
-    quantization : str
-        Such as ``Q4_1``.
-    architecture : str
-    licence : str
-        What the file says; empty where it says nothing.
-    n_parameters : int
-    """
-
-    file: str
-    sha256: str
-    quantization: str
-    architecture: str
-    licence: str
-    n_parameters: int
-
-    def __str__(self) -> str:
-        return f"GGUF {self.quantization}, sha256 {self.sha256}"
-
-    @classmethod
-    def of_folder(cls, folder: str | Path) -> "Origin | None":
-        """What a folder says of its origin; None where it was not read from a GGUF file."""
-        try:
-            return cls(**json.loads(Path(folder, ORIGIN).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            return None
-
-
-def source_of(model: Any) -> str:
-    """What a fingerprint says of the file that a model was read from; empty where it was none.
-
-    Parameters
-    ----------
-    model : transformers.PreTrainedModel
-    """
-    folder = str(getattr(getattr(model, "config", None), "name_or_path", "") or "")
-    origin = Origin.of_folder(folder) if folder else None
-    return "" if origin is None else str(origin)
 
 
 def require_gguf() -> Any:

@@ -28,7 +28,7 @@ from lexframe.spaces.base import (
 from lexframe.spaces.base.training import TrainableSpace
 from lexframe.spaces.batching import Together
 from lexframe.spaces.decoding import Decoding
-from lexframe.spaces.gguf.conversion import source_of
+from lexframe.spaces.gguf.origin import source_of
 from lexframe.spaces.language_model.generation import write_on
 from lexframe.spaces.language_model.heads import LanguageModelHeads, moves_hash
 from lexframe.spaces.language_model.interventions import intervening
