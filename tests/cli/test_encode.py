@@ -11,7 +11,7 @@ from lexframe.cli.main import main
 from lexframe.cli.model_options import ModelOptions
 from lexframe.exceptions import InputError
 from lexframe.latents import LatentStore
-from lexframe.spaces import LanguageModelSpace, precision
+from lexframe.spaces import LanguageModelSpace, open_space, precision
 from lexframe.spaces.base import Representation
 from tests.tiny_models import tiny_model, tiny_tokenizer
 
@@ -259,3 +259,17 @@ def test_fields_of_objects_are_kept_by_their_path(tmp_path, model, capsys):
     assert run("encode", tmp_path / "t.jsonl", "-m", model, "--out", tmp_path / "r", "--keep", "meta.month") == 2
     assert "no field 'meta.month'" in capsys.readouterr().err
     assert not (tmp_path / "r").exists()
+
+
+def test_a_space_without_a_model_is_fitted_on_the_texts_and_kept_with_the_store(tmp_path, capsys):
+    first, more = tmp_path / "first.jsonl", tmp_path / "more.jsonl"
+    first.write_text("".join(f'{{"text": "the {word} is late"}}\n' for word in ("parcel", "courier", "refund")))
+    more.write_text('{"text": "my parcel"}\n')
+    store = tmp_path / "store"
+    for path in (first, more):
+        assert run("encode", path, "--model", "tfidf", "--out", store) == 0
+    kept = open_space(str(store / "fitted-space"))
+    np.testing.assert_array_equal(LatentStore(store).points()[-1:], kept.encode(["my parcel"]))
+    capsys.readouterr()
+    assert run("neighbors", store, "where is the parcel", "--limit", "1") == 0
+    assert "parcel" in capsys.readouterr().out

@@ -16,6 +16,7 @@ from lexframe.spaces import (
     LanguageModelSpace,
     LatentVariableSpace,
     LensSpace,
+    LexicalSpace,
     SentenceEncoderSpace,
     Space,
     SteerableSpace,
@@ -79,6 +80,7 @@ SPACES = {
     "masked language model": lambda: tiny_space("bert"),
     "sentence encoder": sentence_encoder,
     "text VAE": text_vae,
+    "tfidf": lambda: LexicalSpace().fitted_on([*TEXTS, "the dog sat on a cat", "four cats"]),
     "sentence encoder of unit length": lambda: sentence_encoder(normalize=True, pooling="first"),
 }
 

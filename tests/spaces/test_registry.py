@@ -12,6 +12,7 @@ from lexframe.exceptions import FingerprintMismatch, InputError, ModelError
 from lexframe.provenance import SpaceFingerprint
 from lexframe.spaces import (
     LanguageModelSpace,
+    LexicalSpace,
     OpenableSpace,
     SentenceEncoderSpace,
     TextVAESpace,
@@ -78,7 +79,7 @@ def test_a_plug_in_is_found_by_what_it_recognizes(plug_in):
 
 
 def test_a_plug_in_is_found_by_its_kind(plug_in):
-    with pytest.raises(InputError, match=r"no space of kind 'letters'; there are language-model, sentence-encoder, text-vae\."):
+    with pytest.raises(InputError, match=r"no space of kind 'letters'; there are language-model, sentence-encoder, text-vae, tfidf\."):
         open_space("any name", kind="letters")
     plug_in("letters", "LetterSpace")
     assert open_space("any name", kind="letters").letters == "abc"
@@ -145,7 +146,12 @@ def test_a_plug_in_without_torch_loads_none(tmp_path):
 
 def test_our_kinds_are_those_of_their_classes():
     classes = {kind: space_class(kind) for kind in OWN}
-    assert classes == {"text-vae": TextVAESpace, "sentence-encoder": SentenceEncoderSpace, "language-model": LanguageModelSpace}
+    assert classes == {
+        "tfidf": LexicalSpace,
+        "text-vae": TextVAESpace,
+        "sentence-encoder": SentenceEncoderSpace,
+        "language-model": LanguageModelSpace,
+    }
     assert all(opened.kind == kind for kind, opened in classes.items())
     assert [*OWN][-1] == "language-model"  # it recognizes everything
 

@@ -269,13 +269,14 @@ def adapt(
     """
     train, test = as_table(train), None if test is None else as_table(test, what="test")
     made, reader = make_methods(methods), reader_of(space)
-    model = reader.space
-    able, left_out = usable(made, model)
+    able, left_out = usable(made, reader.space)
     if not able:
         raise InputError(no_method(left_out))
     if test is None:
         train, test = hold_out(train, seed)
     task = Task.of(train, test, Draws((ALL,), (seed,), max_test=None), label_words)
+    reader = reader_of(reader, fit_on=task.train.texts)
+    model = reader.space
     encoded = task.encoded(reader, progress=progress)
     problem = task.problem(encoded, ALL, seed, readout=readout)
     bases = problem.label_bases() if isinstance(model, VocabularySpace) else None

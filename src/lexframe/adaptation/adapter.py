@@ -17,13 +17,16 @@ from lexframe.latents.text_reader import Reading, TextReader
 from lexframe.provenance import Provenance, SpaceFingerprint
 from lexframe.results import Result
 from lexframe.spaces.base import Progress, Space
-from lexframe.spaces.registry import reopen_space
+from lexframe.spaces.registry import reopen_space, space_class, space_kinds
 from lexframe.text_forms import counted
 from lexframe.typing import ModelName
 from lexframe.verdicts import Verdict, Worth
 
 if TYPE_CHECKING:
     import pandas
+
+_SPACE = "fitted_space"
+"""Name of the part that holds a space which was fitted on texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +148,15 @@ class Adapter(Persistent):
         }
         provenance = Provenance(space=self._fingerprint)
         whole = Artifact(self.artifact_kind, known, {}, provenance, self.artifact_version)
-        return whole.with_part("instrument", self.instrument.to_artifact())
+        whole = whole.with_part("instrument", self.instrument.to_artifact())
+        return whole.with_part(_SPACE, self.space.to_artifact()) if isinstance(self.space, Persistent) else whole
 
     @classmethod
     def from_artifact(cls, artifact: Artifact) -> "Adapter":
         """Back from :meth:`to_artifact`, with the space opened where it was."""
-        expected = _space_of(artifact)
-        return cls(None if expected is None else reopen_space(expected, what="The adapter"), **_parts(artifact))
+        expected, parts = _space_of(artifact), _parts(artifact)
+        inside = _kept_space(artifact)
+        return cls(inside if inside is not None or expected is None else reopen_space(expected, what="The adapter"), **parts)
 
 
 def load_adapter(
@@ -185,7 +190,7 @@ def load_adapter(
     """
     artifact = read_artifact(folder, kind=Adapter.artifact_kind, version=Adapter.artifact_version)
     with damage_named(folder, Adapter.artifact_kind):
-        expected = _space_of(artifact)
+        expected, inside = _space_of(artifact), _kept_space(artifact)
         parts = _parts(artifact)  # what is damaged is named before a model is opened
     if expected is None:
         if model is not None or space is not None:
@@ -193,7 +198,9 @@ def load_adapter(
                 f"{folder} reads texts and needs no model. Leave the model out.", parameter="model" if space is None else "space"
             )
         return Adapter(None, **parts)
-    if space is None:
+    if space is None and model is None and inside is not None:
+        space = inside
+    elif space is None:
         space = reopen_space(expected, model=model, device=device, what=str(folder))
     else:
         space = Space.of(space)
@@ -208,6 +215,19 @@ def _space_of(artifact: Artifact) -> SpaceFingerprint | None:
     if artifact.provenance.space is None:
         raise KeyError("it does not say which space it belongs to")
     return artifact.provenance.space
+
+
+def _kept_space(artifact: Artifact) -> Space | None:
+    """The space itself, where it lies in the adapter: one that was fitted on texts."""
+    if _SPACE not in artifact.parameters:
+        return None
+    part = artifact.part(_SPACE)
+    opened = next((cls for cls in map(space_class, space_kinds()) if getattr(cls, "artifact_kind", None) == part.kind), None)
+    if opened is None or not issubclass(opened, Persistent):
+        raise KeyError(f"no space here is kept as {part.kind!s:.40}")
+    space = opened.from_artifact(part)
+    assert isinstance(space, Space)
+    return space
 
 
 def _parts(artifact: Artifact) -> dict[str, Any]:

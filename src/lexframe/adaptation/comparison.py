@@ -222,7 +222,7 @@ def compare(
     store = CellStore(folder)
     given_spaces, fingerprints = _by_name(spaces), []
     for name, given in given_spaces.items():
-        reader = reader_of(given, folder)
+        reader = reader_of(given, folder, fit_on=task.train.texts)
         fingerprints.append(reader.space.fingerprint)
         notes += shared_first_tokens(reader.space, task.label_words)
         able, reasons = usable(made, reader.space)

@@ -197,7 +197,9 @@ def evaluate(method: Method, task: Task, problem: Problem, shots: Shots, *, mode
     return Evaluation(cell, classifier, probabilities)
 
 
-def reader_of(space: Space | TextReader | ModelName, folder: str | Path | None = None) -> TextReader:
+def reader_of(
+    space: Space | TextReader | ModelName, folder: str | Path | None = None, *, fit_on: Sequence[str] | None = None
+) -> TextReader:
     """How a comparison reads texts with what it was given.
 
     Parameters
@@ -206,12 +208,16 @@ def reader_of(space: Space | TextReader | ModelName, folder: str | Path | None =
         A space alone, or the name of one, is read a third, two thirds and all the way up, beside its own points.
     folder : str or Path, optional
         Where points are kept, a store for every space and reading. A reader with a folder of its own keeps to that.
+    fit_on : sequence of str, optional
+        The texts of training, for a space that is fitted on texts.
     """
     if isinstance(space, TextReader):
         reader = space
     else:
         space = Space.of(space)
         reader = TextReader(space, Reading.thirds(space))
+    if fit_on is not None:
+        reader = reader.fitted_on(fit_on)
     if folder is None or reader.folder is not None:
         return reader
     place = Path(folder) / f"points-{reader.reading.digest(reader.space)}"

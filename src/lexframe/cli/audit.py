@@ -68,7 +68,10 @@ def audit(
         points = _vectors(vectors, len(table["labels"]))
     if points is None:
         # no template: an audit asks what a text says, and not which word would follow
-        points, encoder = _encode(model.open(), table["texts"], model.batch_size, quiet=as_json)
+        from lexframe.spaces.base import fitted_space
+
+        space = model.open() if table["texts"] is None else fitted_space(model.open(), table["texts"])
+        points, encoder = _encode(space, table["texts"], model.batch_size, quiet=as_json)
     digest = data_digest(table["texts"] if table["texts"] is not None else points)
     if separator is not None:
         found = audit_memberships(points, table["labels"], separator=separator, texts=table["texts"], seed=seed)

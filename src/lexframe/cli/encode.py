@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,6 +17,7 @@ from lexframe.text_forms import counted
 
 LEAST_BYTES_FOR_WORKERS = 1_000_000
 TEXTS_TO_COMPARE = 32
+MOST_TEXTS_TO_FIT = 200_000
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 
@@ -48,7 +50,8 @@ def encode(
     from lexframe.exceptions import InputError
     from lexframe.latents import LatentStore, StoreSettings, Workers, encode_to_store, row_blocks
     from lexframe.latents.encoding import precision_deviation
-    from lexframe.spaces.base import TokenSpace
+    from lexframe.latents.fitted_spaces import space_of_store
+    from lexframe.spaces.base import FittedSpace, TokenSpace
     from lexframe.spaces.precision import fastest_precision
     from lexframe.spaces.registry import recognized_kind, space_class
 
@@ -67,6 +70,8 @@ def encode(
         # A store goes on as it began, on whatever machine.
         chosen = kept.fingerprint.dtype if kept else fastest_precision(model.device and model.device.split(":")[0])
     space = replace(model, dtype=chosen, **given).open()
+    if isinstance(space, FittedSpace) and not space.is_fitted:
+        space = space_of_store(space, out, [row[1] for row in islice(rows(), MOST_TEXTS_TO_FIT)])
     layered = representations if isinstance(space, TokenSpace) else ()
     if not layered and len(representations) > 1:
         raise InputError(f"{model.model} is a {space.kind}, whose points are of one kind. Name one pooling, or a language model.")
@@ -173,8 +178,6 @@ def first_texts(files: Sequence[Path], rows: Callable[[], Iterator[tuple[str, st
     DataError
         If a file is absent, or there is no text.
     """
-    from itertools import islice
-
     from lexframe.exceptions import DataError
 
     absent = [path for path in files if not path.exists() and str(path) != "-"]

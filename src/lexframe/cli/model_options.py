@@ -36,7 +36,10 @@ class ModelOptions:
     model: Annotated[
         str,
         typer.Option(
-            "--model", "-m", metavar="MODEL", help="'embedded', a local folder, or a Hugging Face id such as gpt2; see 'lexframe models'."
+            "--model",
+            "-m",
+            metavar="MODEL",
+            help="'embedded', 'tfidf' (no model), a local folder, or a Hugging Face id such as gpt2; see 'lexframe models'.",
         ),
     ] = "embedded"
     layer: Annotated[

@@ -17,6 +17,7 @@ from lexframe.checks import column_names, plain
 from lexframe.exceptions import InputError
 from lexframe.latents.blocks import N_TOKENS, TRUNCATED, BlockResult, Recipe, TextBlock, encode_block, text_blocks, vector_columns
 from lexframe.latents.column_types import column_types, holds
+from lexframe.latents.fitted_spaces import space_of_store
 from lexframe.latents.missing_texts import MissingTexts
 from lexframe.latents.schema import CHECKSUM, ID, TEXT, VectorColumn, store_schema
 from lexframe.latents.store import LatentStore
@@ -167,6 +168,7 @@ def encode_to_store(
     Parameters
     ----------
     space : Space or str
+        One that is fitted on texts is fitted on these, where they are given as a list, and kept with the store.
     blocks : iterable of TextBlock, or texts
         See :func:`text_blocks`, which cuts texts that are given as they are.
     path : str or Path
@@ -194,6 +196,8 @@ def encode_to_store(
         If workers die again and again.
     """
     space = Space.of(space)
+    if isinstance(blocks, list | tuple) and all(isinstance(text, str) for text in blocks):
+        space = space_of_store(space, path, blocks)
     settings, workers = settings or StoreSettings(), workers or Workers()
     started = time.perf_counter()
     columns = vector_columns(space, representations, precision=settings.precision)

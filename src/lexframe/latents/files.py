@@ -13,7 +13,9 @@ from lexframe.exceptions import InputError
 from lexframe.files import advice_on_writing, json_text
 
 LOCK_NAME = ".writer.lock"
-UNFINISHED = (LOCK_NAME, "_transactions", "data")
+FITTED_SPACE = "fitted-space"
+"""Folder in which a store keeps the space that its points come from, where that was fitted on its texts."""
+UNFINISHED = (LOCK_NAME, "_transactions", "data", FITTED_SPACE)
 """What a run leaves that was killed before its store had a first version."""
 
 

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from lexframe.checks import texts_in
 from lexframe.latents.text_reader import Reading, TextReader
-from lexframe.spaces.base import Space
+from lexframe.spaces.base import Space, fitted_space
 from lexframe.typing import ModelName, Points
 
 
@@ -48,15 +48,15 @@ class TextEncoder(TransformerMixin, BaseEstimator):
         self.batch_size = batch_size
 
     def fit(self, X: Any, y: Any = None) -> "TextEncoder":
-        """Check the texts, a list, array or column of them; there is nothing to learn."""
-        texts_in(X)
-        self.n_features_out_ = self._opened().n_dims
+        """Check the texts, a list, array or column of them; nothing is learnt, but of a space that is fitted on texts its dimensions."""
+        self._fitted = fitted_space(self._opened(), texts_in(X))
+        self.n_features_out_ = self._fitted.n_dims
         return self
 
     def transform(self, X: Any) -> Points:
         """Points of texts, float32 of shape (n_texts, n_dims)."""
         check_is_fitted(self)
-        reader = TextReader(self._opened(), Reading.own(), folder=self.cache, batch_size=self.batch_size)
+        reader = TextReader(self._fitted, Reading.own(), folder=self.cache, batch_size=self.batch_size)
         return reader.encode(texts_in(X))
 
     def _opened(self) -> Space:

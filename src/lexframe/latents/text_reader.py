@@ -22,7 +22,7 @@ from lexframe.latents.blocks import text_blocks, vector_columns
 from lexframe.latents.encoding import StoreSettings, Workers, encode_to_store
 from lexframe.latents.schema import ID
 from lexframe.latents.store import LatentStore
-from lexframe.spaces.base import Progress, Representation, Space, TokenSpace, resolve_layer
+from lexframe.spaces.base import Progress, Representation, Space, TokenSpace, fitted_space, resolve_layer
 from lexframe.typing import ModelName, Points, Texts
 
 States = Float[np.ndarray, "n_texts n_blocks n_block_dims"]
@@ -209,6 +209,19 @@ class TextReader:
     def encode_seconds(self) -> float:
         """What reading took so far; of a folder, what all texts in it took."""
         return self._seconds if self.folder is None else _seconds_of(self.folder)
+
+    def fitted_on(self, texts: Texts) -> "TextReader":
+        """The reader itself, or where its space has still to be fitted, one of the space that these texts give.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Those that are learnt from, and no other.
+        """
+        space = fitted_space(self.space, texts_in(texts))
+        if space is self.space:
+            return self
+        return TextReader(space, self.reading, folder=self.folder, batch_size=self.batch_size, remember=self.remember)
 
     def states(self, texts: Texts, *, progress: Progress = iter) -> States:
         """Every block of points as the space gives it.

@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "base": [
             "AttentionHeads",
             "DecodableSpace",
+            "FittedSpace",
             "HeadIntervention",
             "HeadSpace",
             "LatentVariableSpace",
@@ -27,6 +28,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         ],
         "decoding": ["Decoding"],
         "language_model.space": ["LanguageModelSpace"],
+        "lexical": ["LexicalSpace"],
         "registry": ["open_space", "recognized_kind", "reopen_space", "space_class", "space_kinds"],
         "sentence_encoder": ["SentenceEncoderSpace"],
         "text_vae.space": ["TextVAESpace"],

@@ -20,6 +20,7 @@ from lexframe.typing import ModelName
 
 ENTRY_POINT_GROUP = "lexframe.spaces"
 OWN = {
+    "tfidf": "lexframe.spaces.lexical:LexicalSpace",
     "text-vae": "lexframe.spaces.text_vae.space:TextVAESpace",
     "sentence-encoder": "lexframe.spaces.sentence_encoder:SentenceEncoderSpace",
     "language-model": "lexframe.spaces.language_model.space:LanguageModelSpace",
@@ -81,14 +82,15 @@ def open_space(model: ModelName = "embedded", *, kind: str | None = None, **opti
     Parameters
     ----------
     model : str
-        ``"embedded"``, ``"embedded-vae"``, a local folder or a hub id.
+        ``"embedded"``, ``"embedded-vae"``, ``"tfidf"``, a local folder or a hub id.
     kind : str, optional
-        ``"language-model"``, ``"sentence-encoder"``, ``"text-vae"``, or a kind that another package adds. Default: a folder with
-        ``vae.json`` is a text VAE, one with ``modules.json`` a sentence encoder, and anything else a language model, unless
-        another package recognizes it.
+        ``"language-model"``, ``"sentence-encoder"``, ``"text-vae"``, ``"tfidf"``, or a kind that another package adds. Default:
+        a folder with ``vae.json`` is a text VAE, one with ``modules.json`` a sentence encoder, and anything else a language model,
+        unless another package recognizes it.
     **options
         Of the space: see :class:`~lexframe.spaces.language_model.space.LanguageModelSpace`,
-        :class:`~lexframe.spaces.sentence_encoder.SentenceEncoderSpace` and :class:`~lexframe.spaces.text_vae.space.TextVAESpace`.
+        :class:`~lexframe.spaces.sentence_encoder.SentenceEncoderSpace`, :class:`~lexframe.spaces.text_vae.space.TextVAESpace` and
+        :class:`~lexframe.spaces.lexical.LexicalSpace`.
 
     Returns
     -------

@@ -6,8 +6,8 @@ import scipy.sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from lexframe.adaptation import EncodedTexts, Problem, adapt, compare, load_adapter, make_methods, require_savable
-from lexframe.adaptation.draws import Draws
+from lexframe.adaptation import Adapter, EncodedTexts, Problem, adapt, compare, load_adapter, make_methods, require_savable
+from lexframe.adaptation.draws import Draws, part_of_table
 from lexframe.adaptation.methods.lexical import LexicalNBMethod, Tfidf
 from lexframe.exceptions import InputError
 from lexframe.spaces import ToySpace
@@ -123,3 +123,26 @@ def test_models_share_the_cells_of_n_grams(monkeypatch):
     result = compare(spaces, planted_table(8, 0), planted_table(10, 1), methods="tfidf,lda", draws=Draws((2, "all"), (0, 1)))
     assert len(fits) == 3  # two draws of two labels, one of all
     assert [cell.model for cell in result.cells if cell.method == "tfidf"] == ["a"] * 3 + ["b"] * 3
+
+
+def test_the_space_of_tfidf_learns_from_training_texts_alone_and_lies_in_the_adapter(tmp_path):
+    train, test = planted_table(20, 0), planted_table(30, 1)
+    result, adapter = adapt("tfidf", train, test, methods="lda")
+    again, _ = adapt("tfidf", train, part_of_table(test, 30), methods="lda")
+    assert again.provenance.space == result.provenance.space  # other test texts, the same space
+    assert adapter.space.is_fitted
+    adapter.save(tmp_path)
+    loaded = load_adapter(tmp_path)
+    np.testing.assert_array_equal(loaded.predict(test.texts).probabilities, adapter.predict(test.texts).probabilities)
+    np.testing.assert_allclose(loaded.predict(test.texts).probabilities, result.methods["lda"].probabilities, atol=1e-5)
+    assert Adapter.load(tmp_path).space.fingerprint.digest == loaded.space.fingerprint.digest
+
+
+def test_a_comparison_keeps_the_points_of_its_training_texts(tmp_path):
+    def run():
+        return compare(
+            ["tfidf"], planted_table(8, 0), planted_table(10, 1), methods="lda,posterior", draws=Draws((0, 2), (0,)), folder=tmp_path
+        )
+
+    assert run().to_frame().equals(run().to_frame())
+    assert len(list(tmp_path.glob("points-*"))) == 1

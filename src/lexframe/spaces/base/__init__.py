@@ -9,7 +9,7 @@ from lexframe.spaces.base.latents import DecodableSpace, LatentVariableSpace, Po
 from lexframe.spaces.base.lens import LensHead, LensSpace
 from lexframe.spaces.base.next_tokens import HeadArrays, NextTokens, NextTokenSpace
 from lexframe.spaces.base.prompts import PromptSpace
-from lexframe.spaces.base.space import OpenableSpace, Progress, Space
+from lexframe.spaces.base.space import FittedSpace, OpenableSpace, Progress, Space, fitted_space
 from lexframe.spaces.base.steering import HOW, PLACES, Intervention, PatchableSpace, SteerableSpace
 from lexframe.spaces.base.tokens import Representation, TokenSpace, TokenStates, resolve_layer
 from lexframe.spaces.base.vocabulary import VocabularySpace
@@ -19,6 +19,7 @@ __all__ = [
     "PLACES",
     "AttentionHeads",
     "DecodableSpace",
+    "FittedSpace",
     "HeadArrays",
     "HeadIntervention",
     "HeadSpace",
@@ -39,5 +40,6 @@ __all__ = [
     "TokenSpace",
     "TokenStates",
     "VocabularySpace",
+    "fitted_space",
     "resolve_layer",
 ]

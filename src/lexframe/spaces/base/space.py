@@ -198,3 +198,33 @@ class OpenableSpace(Space):
         """Options that the space takes, with their defaults: the keyword-only parameters of its constructor."""
         parameters = inspect.signature(cls).parameters.values()
         return {parameter.name: parameter.default for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
+
+
+class FittedSpace(OpenableSpace):
+    """A space whose dimensions come from texts: it is fitted before it encodes, and a fitted one never changes."""
+
+    @property
+    @abstractmethod
+    def is_fitted(self) -> bool:
+        """Whether texts have said what the dimensions are."""
+
+    @abstractmethod
+    def fitted_on(self, texts: Sequence[str]) -> "FittedSpace":
+        """The space that these texts give, fitted.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Those that are learnt from, and no other.
+        """
+
+
+def fitted_space(space: Space, texts: Sequence[str]) -> Space:
+    """The space as it is, or fitted on these texts where it still has to be.
+
+    Parameters
+    ----------
+    space : Space
+    texts : sequence of str
+    """
+    return space.fitted_on(texts) if isinstance(space, FittedSpace) and not space.is_fitted else space
