@@ -5,10 +5,11 @@ import copy
 import numpy as np
 import pytest
 
-from lexframe.exceptions import ModelError
+from lexframe.exceptions import InputError, ModelError
 from lexframe.spaces import Intervention, LanguageModelSpace, SentenceEncoderSpace, open_space, reopen_space
 from lexframe.spaces.language_model.interventions import moves_in_force
-from lexframe.spaces.templates import chat_template
+from lexframe.spaces.templates import Template, chat_template, turn_end
+from lexframe.spaces.token_texts import written_after
 from lexframe.spaces.weights import KnownHash
 from tests.tiny_models import tiny_model, tiny_tokenizer
 
@@ -36,9 +37,67 @@ def test_a_chat_reads_what_the_tokenizer_makes_of_it(kind):
     assert again.fingerprint == space.fingerprint
 
 
+@pytest.mark.parametrize("kind", CHATS)
+def test_a_template_within_a_chat_is_what_the_user_says(kind):
+    tokenizer = chatting(kind)
+    space = LanguageModelSpace(tiny_model("llama"), tokenizer=tokenizer, template="About: {text}?", chat=True)
+    expected = tokenizer.apply_chat_template([{"role": "user", "content": "About: the cat?"}], add_generation_prompt=True, tokenize=False)
+    assert space.template.fill("the cat") == expected
+    for template in ("chat", "{text}"):
+        same = LanguageModelSpace(tiny_model("llama"), tokenizer=tokenizer, template=template, chat=True)
+        assert same.fingerprint == LanguageModelSpace(tiny_model("llama"), tokenizer=tokenizer, template="chat").fingerprint
+
+
+TURNS = "{% for m in messages %}<s>{{ m.role }} {{ m.content }}<pad>{% endfor %}{% if add_generation_prompt %}<s>assistant {% endif %}"
+
+
+def test_what_is_written_in_a_chat_is_the_answer_up_to_the_end_of_the_turn(model):
+    import torch
+
+    tokenizer = copy.deepcopy(tiny_tokenizer())
+    tokenizer.chat_template = TURNS
+    with torch.no_grad():
+        model.get_output_embeddings().weight[300:] = 0  # rows that only pad are not written
+    plain, chat = (LanguageModelSpace(model, tokenizer=tokenizer, chat=each) for each in (False, True))
+    prompts = ["the cat", "a longer dog on the mat"]
+    whole = plain.generate([chat.template.fill(prompt) for prompt in prompts], max_new_tokens=12)
+    assert chat.generate(prompts, max_new_tokens=12) == whole
+    assert plain.generate(prompts, max_new_tokens=12) != whole
+    ids = tokenizer(chat.template.fill(prompts[0])).input_ids
+    with torch.no_grad():
+        written = model.generate(torch.tensor([ids]), max_new_tokens=12, do_sample=False)[0, len(ids) :].tolist()
+    place = next(each for each, token in enumerate(written) if token < 300)  # where it is written first
+    name = tokenizer.convert_ids_to_tokens(written[place])
+    tokenizer.add_tokens([name], special_tokens=True)  # it ends a turn now
+    tokenizer.chat_template = TURNS.replace("<pad>", "{{ '" + name + "' if m.role == 'assistant' else '<pad>' }}")
+    assert turn_end(tokenizer, chat.template) == written[place]
+    chat = LanguageModelSpace(model, tokenizer=tokenizer, chat=True)
+    short = model.generation_config.eos_token_id
+    answer = chat.generate(prompts[:1], max_new_tokens=12)[0]
+    assert answer == written_after(tokenizer, ids, written[:place])
+    assert model.generation_config.eos_token_id == short
+
+
+def test_what_ends_a_turn_is_known_from_the_chat_template_alone():
+    tokenizer = copy.deepcopy(tiny_tokenizer())
+    assert turn_end(tokenizer, Template("x", "y")) is None
+    tokenizer.chat_template = TURNS
+    inside = Template.parse(chat_template(tokenizer, "", "Say {text}!"))
+    assert turn_end(tokenizer, inside) == tokenizer.pad_token_id
+    assert turn_end(tokenizer, Template("", "")) is None
+    assert turn_end(tokenizer, Template("Review: ", " It was")) is None
+    for nothing in (CHATS["plain"], CHATS["begins"], "{{ raise_exception('no') }}"):
+        tokenizer.chat_template = nothing
+        assert turn_end(tokenizer, inside) is None
+
+
 def test_a_model_that_does_not_chat_says_so():
-    with pytest.raises(ModelError, match="embedded has no chat template"):
+    with pytest.raises(ModelError, match="embedded has no chat template: it was not made"):
         open_space("embedded", template="chat")
+    with pytest.raises(ModelError, match="embedded has no chat template"):
+        open_space("embedded", chat=True)
+    with pytest.raises(InputError, match="exactly once"):
+        LanguageModelSpace(tiny_model("llama"), tokenizer=chatting("plain"), template="no place", chat=True)
     tokenizer = chatting("plain")
     for broken, message in [("{{ raise_exception('no') }}", "cannot be applied"), ("nothing", "in one place")]:
         tokenizer.chat_template = broken

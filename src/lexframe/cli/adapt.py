@@ -34,7 +34,7 @@ def adapt(
     tables = [files.read(path, text=text, pair=pair, label=label) for path in (train, test) if path is not None]
     words = label_words_from(label_words or [], tables[0].labels or ())
     made = methods_for(methods, out)
-    space = model.open(prompt=DEFAULT_TEMPLATE)
+    space = model.open_fast(tables[0].texts, prompt=DEFAULT_TEMPLATE)
     settings: dict[str, Any] = {"readout": readout, "seed": seed, "batch_size": model.batch_size}
     columns = {"text": text, "pair": pair, "label": label}
     adapt_and_show(space, tables, words, made, out=out, report=report, as_json=as_json, columns=columns, **settings)

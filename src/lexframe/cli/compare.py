@@ -56,7 +56,7 @@ def compare(
     words = label_words_from(label_words or [], tables[0].labels or ())
     chosen = make_methods(methods)
     wanted = tuple(Representation.parse(part) for part in representations.split(",")) if representations else None
-    spaces = {name: replace(reading, model=name).open(prompt=DEFAULT_TEMPLATE) for name in models or ["embedded"]}
+    spaces = {name: replace(reading, model=name).open_fast(train_table.texts, prompt=DEFAULT_TEMPLATE) for name in models or ["embedded"]}
     readings = {name: Reading.thirds(space) if wanted is None else Reading(wanted) for name, space in spaces.items()}
     result = run(
         {name: TextReader(space, readings[name], batch_size=reading.batch_size) for name, space in spaces.items()},

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from lexframe.cli import options, printing, table_options
-from lexframe.cli.model_options import Weights
+from lexframe.cli.model_options import Prompted
 
 LensType = Annotated[
     Literal["auto", "float32", "bfloat16"],
@@ -18,7 +18,7 @@ def fit(
     texts: Annotated[Path, typer.Argument(help=table_options.TEXTS)],
     *,
     out: Annotated[Path, typer.Option(help="Folder to write, such as lens/.")],
-    model: Weights,
+    model: Prompted,
     text: options.Text = "text",
     files: table_options.Texts,
     steps: Annotated[int, typer.Option(min=0, help="Steps after the closed form; 0 leaves it at that.")] = 100,

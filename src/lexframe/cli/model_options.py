@@ -1,6 +1,7 @@
 """The options of a model, written once: which it is, how it is opened, and how it reads texts."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, Literal
 
 import typer
@@ -12,7 +13,10 @@ from lexframe.exceptions import InputError
 DEFAULT_TEMPLATE = "{text} This message is about"
 """What verbs that adapt a model put around a text where nothing else is asked for."""
 
-READING = ("layer", "pooling", "template", "prompt_name", "max_length", "truncation", "batch_size")
+TEXTS_TO_COMPARE = 32
+"""On which points in a fast precision are compared with those in float32."""
+
+READING = ("layer", "pooling", "template", "chat", "prompt_name", "max_length", "truncation", "batch_size")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +29,7 @@ class ModelOptions:
     ----------
     model : str
         A name, a folder or a hub id.
-    layer, pooling, template, prompt_name, max_length, truncation
+    layer, pooling, template, chat, prompt_name, max_length, truncation
         How texts are read; see :class:`~lexframe.spaces.language_model.space.LanguageModelSpace`.
     dtype, device, revision, trust_remote_code
         How the model is opened.
@@ -39,7 +43,7 @@ class ModelOptions:
             "--model",
             "-m",
             metavar="MODEL",
-            help="'embedded', 'tfidf' (no model), a local folder, or a Hugging Face id such as gpt2; see 'lexframe models'.",
+            help="A name of 'lexframe models' such as smollm2, a folder, a GGUF file, or a Hugging Face id such as gpt2.",
         ),
     ] = "embedded"
     layer: Annotated[
@@ -57,6 +61,10 @@ class ModelOptions:
             help=f"Text around each text, with {{text}} once. Default: none; where labels are read, '{DEFAULT_TEMPLATE}'.",
         ),
     ] = None
+    chat: Annotated[
+        bool,
+        typer.Option("--chat", help="Put the model's own chat template around each text and its template, which is what the user says."),
+    ] = False
     prompt_name: Annotated[
         str | None, typer.Option(help="Of a sentence encoder: one of its own prompts, such as query. Default: its default prompt, if any.")
     ] = None
@@ -65,7 +73,8 @@ class ModelOptions:
         Literal["right", "left"] | None, typer.Option(help="right is the default: the side of a longer text that is cut off.")
     ] = None
     dtype: Annotated[
-        Literal["float32", "bfloat16", "float16"] | None, typer.Option(help="What the model runs in; float32 is the default.")
+        Literal["float32", "bfloat16", "float16"] | None,
+        typer.Option(help="What the model runs in. Default: float32; adapt and compare take bfloat16 where it is faster here."),
     ] = None
     device: Annotated[str | None, typer.Option(metavar="DEVICE", help="Such as cpu or cuda. Default: a GPU if there is one.")] = None
     revision: Annotated[str | None, typer.Option(metavar="NAME", help="Revision of a model from the hub.")] = None
@@ -114,9 +123,40 @@ class ModelOptions:
             printing.note(f"{self.model}: neighbors in a batch would change its points, so {together}, which takes longer.")
         return space
 
+    def open_fast(self, texts: Sequence[str], *, prompt: str | None = None) -> Any:
+        """The space of the model, in the precision that is fast on this machine where none was asked for, with what that changes.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Some of those to be read, on which points in both precisions are compared.
+        prompt
+            See :meth:`open`.
+        """
+        from lexframe.spaces.precision import fastest_precision
+        from lexframe.spaces.registry import recognized_kind, space_class
+
+        if self.dtype is not None or "dtype" not in space_class(recognized_kind(self.model)).options():
+            return self.open(prompt=prompt)
+        chosen: Any = fastest_precision(self.device and self.device.split(":")[0])
+        space = replace(self, dtype=chosen).open(prompt=prompt)
+        if chosen != "float32":
+            from lexframe.latents.encoding import precision_deviation
+
+            exact = replace(self, dtype="float32").open(prompt=prompt, quiet=True)
+            (found,) = precision_deviation(space, exact, list(texts[:TEXTS_TO_COMPARE])).values()
+            printing.note(
+                f"{self.model} runs in {chosen}: cosine of points with float32 {found['mean_cosine']:.5f} on average, "
+                f"{found['least_cosine']:.5f} at least, over {found['n_texts']:.0f} texts. --dtype float32 is exact."
+            )
+        return space
+
 
 Reading = Annotated[ModelOptions, FieldsOf(ModelOptions)]
 """A model that reads texts: all options."""
 
 Weights = Annotated[ModelOptions, FieldsOf(ModelOptions, without=READING)]
 """A model alone: which it is and how it is opened."""
+
+Prompted = Annotated[ModelOptions, FieldsOf(ModelOptions, without=tuple(name for name in READING if name != "chat"))]
+"""A model that reads prompts as they stand, or as what a user says."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from lexframe.cli import options, printing, table_options
-from lexframe.cli.model_options import Weights
+from lexframe.cli.model_options import Prompted
 from lexframe.text_forms import counted
 
 Method = Literal["mean_difference", "whitened", "pca", "probe"]
@@ -36,7 +36,7 @@ def steer(
         str, typer.Option(metavar="LAYER", help="auto, or 0 (embedding output), k (output of block k), -1 (last state).")
     ] = "auto",
     strength: Annotated[str, typer.Option(metavar="NUMBER", help="auto, or a number: 1 moves a state by its typical length.")] = "auto",
-    model: Weights,
+    model: Prompted,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Length of the texts.")] = 40,
     temperature: Annotated[float, typer.Option(min=0, help="0 takes the likeliest token each time.")] = 0.8,
     seed: Annotated[int, typer.Option(min=0, help="Of draws, random directions and intervals.")] = 0,

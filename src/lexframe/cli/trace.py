@@ -7,14 +7,14 @@ import typer
 
 from lexframe.cli import options, printing
 from lexframe.cli.lens import LensType, resolved
-from lexframe.cli.model_options import Weights
+from lexframe.cli.model_options import Prompted
 from lexframe.exceptions import InputError
 
 
 def trace(
     prompts: Annotated[list[str], typer.Argument(help="One or more prompts; several are compared.")],
     *,
-    model: Weights,
+    model: Prompted,
     lens: Annotated[str, typer.Option(help="logit, frame, or the folder of a tuned lens.")] = "logit",
     answer: Annotated[str | None, typer.Option(help="A word whose rank to follow. Default: what the model itself says.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Likeliest tokens to keep in each cell.")] = 5,

@@ -56,5 +56,16 @@ def test_texts_that_cannot_be_read_are_refused():
     for texts, message in (([], "No neutral text"), (["x"], "fewer than two tokens")):
         with pytest.raises(InputError, match=message):
             NeutralReading(space, texts)
-    with pytest.raises(InputError, match="template"):
-        head_space(tiny_space("gpt2", template="{text}!"))
+
+
+def test_a_template_stands_around_the_prompts_and_not_around_what_follows_or_neutral_texts():
+    plain, within = tiny_space("gpt2"), tiny_space("gpt2", template="<{text}> so")
+    prompts, following = ["the cat", "a dog"], [" sat on", " ran"]
+    filled = [f"<{prompt}> so" for prompt in prompts]
+    expected = continuation_log_loss(plain, filled, following)
+    np.testing.assert_allclose(continuation_log_loss(within, prompts, following), expected, atol=1e-6)
+    assert np.abs(expected - continuation_log_loss(plain, prompts, following)).min() > 1e-3
+    assert head_space(within).fingerprint == head_space(plain).fingerprint
+    assert head_space(plain) is plain
+    texts = ["the cat sat"]
+    np.testing.assert_array_equal(NeutralReading(within, texts)._read[0][0], NeutralReading(plain, texts)._read[0][0])

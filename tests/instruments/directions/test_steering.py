@@ -101,8 +101,13 @@ def test_another_model_another_layer_and_a_space_without_a_head(direction):
         pass
     with pytest.raises(InputError, match="no vector for layer 4"), steered(steerable_toy(), direction, layer=4, strength=1.0):
         pass
-    with pytest.raises(InputError, match="without"):
-        ODDS(tiny_space("gpt2", template="Say {text}"), PROMPTS)
+
+
+def test_a_template_stands_around_the_prompts_that_are_scored():
+    plain, within = tiny_space("gpt2"), tiny_space("gpt2", template="Say {text}")
+    expected = ODDS(plain, [f"Say {prompt}" for prompt in PROMPTS])
+    np.testing.assert_allclose(ODDS(within, PROMPTS), expected, atol=1e-5)
+    assert np.abs(ODDS(plain, PROMPTS) - expected).max() > 1e-3
 
 
 def test_steered_texts_beside_unsteered_ones(toy, direction):

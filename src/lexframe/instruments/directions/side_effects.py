@@ -7,7 +7,11 @@ import numpy as np
 from jaxtyping import Float
 
 from lexframe.exceptions import InputError
-from lexframe.spaces.base import LensSpace, TokenSpace
+from lexframe.spaces.base import LensSpace, PromptSpace, TokenSpace
+from lexframe.spaces.base.prompts import as_read
+
+_BARE = "{text}"
+"""The template that puts nothing around a text."""
 
 PerText = Float[np.ndarray, " n_texts"]
 
@@ -102,7 +106,7 @@ def continuation_log_loss(space: TokenSpace, prompts: Sequence[str], continuatio
     Parameters
     ----------
     space : LensSpace
-        Without a template.
+        Its template stands around the prompts, and continuations after it.
     prompts, continuations : sequence of str
         As many of both; written one after the other as they stand.
 
@@ -112,7 +116,7 @@ def continuation_log_loss(space: TokenSpace, prompts: Sequence[str], continuatio
         In nats per token; not a number for a continuation without tokens.
     """
     head, losses = head_space(space), []
-    for prompt, continuation in zip(prompts, continuations, strict=True):
+    for prompt, continuation in zip(as_read(space, prompts), continuations, strict=True):
         ids, inputs = token_inputs(head, prompt + continuation)
         read = np.array(head.token_states(prompt, layers=[0]).ids)[: len(ids)]
         same = read == ids[: len(read)]  # a tokenizer may end a prompt with a token of its own, or join its last one with what follows
@@ -152,19 +156,21 @@ def distinct_share(texts: Sequence[str], *, n: int = 2) -> float:
 
 
 def head_space(space: TokenSpace) -> LensSpace:
-    """The space as one whose head reads states, without a template.
+    """The space as one whose head reads states, with nothing around texts.
 
     Raises
     ------
     InputError
-        If it has no head, or puts a template around texts.
+        If it has no head, or puts a template around texts and has no reader without.
     """
     if not isinstance(space, LensSpace):
         raise InputError(f"{type(space).__name__} has no output head, so next tokens cannot be scored. Use a LanguageModelSpace.")
     template = space.fingerprint.template
-    if template != "{text}":
+    if template == _BARE:
+        return space
+    if not isinstance(space, PromptSpace) or not isinstance(reader := space.prompt_reader(truncation=space.truncation), LensSpace):
         raise InputError(f"Prompts are read as they stand, but the space puts the template {template!r} around them. Open it without.")
-    return space
+    return reader
 
 
 def token_inputs(space: LensSpace, text: str) -> tuple[np.ndarray, Float[np.ndarray, "n_tokens n_dims"]]:

@@ -19,6 +19,7 @@ from lexframe.instruments.directions.side_effects import SideEffectBudget, conti
 from lexframe.provenance import Provenance
 from lexframe.results import Result, WithPage
 from lexframe.spaces.base import Intervention, Progress, Representation, SteerableSpace
+from lexframe.spaces.base.prompts import as_read
 from lexframe.text_forms import counted
 from lexframe.typing import ModelName, Texts
 from lexframe.verdicts import Verdict, Worth
@@ -104,7 +105,7 @@ class LabelWordOdds:
                 f"The words {', '.join(self.positive)} and {', '.join(self.negative)} share their first token, or a pole has none. "
                 "Give words of both poles that begin differently in this vocabulary."
             )
-        states = head.encode_representations(list(prompts), [Representation(-1, "last")])[:, 0]
+        states = head.encode_representations(as_read(space, prompts), [Representation(-1, "last")])[:, 0]
         logits = head.lens.logits(head.lens.input(states, layer=-1)).astype(np.float64)
         high, low = (np.logaddexp.reduce(logits[:, chosen], axis=1) for chosen in ids)
         return high - low
@@ -317,7 +318,7 @@ def steer(
     Parameters
     ----------
     space : SteerableSpace or str
-        Without a template.
+        Its template stands around the prompts: opened with ``chat=True``, it is the answers that are steered.
     direction : Direction
     prompts : sequence of str
     layer, strength

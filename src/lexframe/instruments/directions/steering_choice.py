@@ -223,7 +223,7 @@ def choose_steering(
     Parameters
     ----------
     space : SteerableSpace or str
-        With an output head and without a template.
+        With an output head; its template stands around the prompts, and not around the neutral texts.
     direction : Direction
     prompts : sequence of str
         Development prompts, two or more. Judge what was chosen on others.

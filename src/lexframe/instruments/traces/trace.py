@@ -12,6 +12,7 @@ from lexframe.instruments.traces.lens import Lens, LensStatistics, LogitLens, re
 from lexframe.provenance import Provenance
 from lexframe.results import Result, WithPage
 from lexframe.spaces.base import LensSpace, Progress
+from lexframe.spaces.base.prompts import as_read
 from lexframe.text_forms import counted
 from lexframe.typing import ModelName, Texts
 
@@ -124,6 +125,7 @@ class PromptTrace(Result, WithPage):
     Attributes
     ----------
     prompt : str
+        With what the template of the space puts around it.
     tokens : tuple of str
         Special ones included.
     layers : tuple of int
@@ -292,7 +294,7 @@ def trace(
         )
         found.append(
             PromptTrace(
-                prompt=prompt,
+                prompt=as_read(space, [prompt])[0],
                 tokens=states.tokens,
                 layers=states.layers,
                 lens=lens.name,

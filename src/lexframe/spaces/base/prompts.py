@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Int
 
+from lexframe.spaces.base.space import Space
 from lexframe.spaces.base.vocabulary import VocabularySpace
 from lexframe.spaces.templates import Template
 
@@ -53,3 +54,14 @@ class PromptSpace(VocabularySpace):
     @abstractmethod
     def prompt_lengths(self, texts: Sequence[str]) -> Int[np.ndarray, " n_texts"]:
         """Tokens of each text as it stands, special tokens included: without the template, and nothing is cut."""
+
+
+def as_read(space: Space, prompts: Sequence[str]) -> list[str]:
+    """Prompts with what the template of the space puts around them, such as that of a chat.
+
+    Parameters
+    ----------
+    space : Space
+    prompts : sequence of str
+    """
+    return [space.template.fill(prompt) for prompt in prompts] if isinstance(space, PromptSpace) else list(prompts)

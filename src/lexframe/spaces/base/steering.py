@@ -105,7 +105,7 @@ class SteerableSpace(TokenSpace):
         Parameters
         ----------
         prompts : sequence of str
-            The template is not put around them.
+            Within the template of the space, if it has one; in a chat a text ends with the turn.
         max_new_tokens : int
             A text ends there, or where the model ends it.
         temperature : float

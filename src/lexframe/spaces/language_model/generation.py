@@ -27,6 +27,7 @@ def write_on(
     max_new_tokens: int,
     longest: int,
     decoding: Decoding,
+    stop: int | None = None,
     progress: Progress = iter,
 ) -> list[str]:
     """What a causal model writes after each prompt; see :meth:`lexframe.spaces.base.SteerableSpace.generate`.
@@ -43,6 +44,8 @@ def write_on(
         Tokens the model takes, prompt and answer together.
     decoding : Decoding
         Temperature and the like.
+    stop : int, optional
+        A token at which a text ends, beside those that end one by the model's own settings.
 
     Returns
     -------
@@ -71,6 +74,7 @@ def write_on(
                     return_dict_in_generate=False,
                     num_return_sequences=1,
                     **_sampling(decoding),
+                    **({} if stop is None else {"eos_token_id": [*_own_ends(model), stop]}),
                 )
             for row, answer in zip(rows, written[:, length:].tolist(), strict=True):
                 answers[row] = written_after(tokenizer, prompts[row].tolist(), answer)
@@ -112,6 +116,11 @@ def _sampling(decoding: Decoding) -> dict[str, Any]:
     if decoding.is_greedy:
         return {"do_sample": False, "temperature": None, "top_p": None, "top_k": None, "num_beams": 1}
     return {"do_sample": True, "temperature": float(decoding.temperature), "top_p": float(decoding.top_p), "top_k": 0, "num_beams": 1}
+
+
+def _own_ends(model: Any) -> list[int]:
+    own = getattr(model.generation_config, "eos_token_id", None)
+    return [] if own is None else list(own) if isinstance(own, list | tuple) else [own]
 
 
 def _end_of_text(model: Any, tokenizer: Any) -> int:

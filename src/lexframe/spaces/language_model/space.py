@@ -40,7 +40,7 @@ from lexframe.spaces.language_model.output_head import output_embeddings
 from lexframe.spaces.language_model.reading import ModelReader
 from lexframe.spaces.language_model.training import LanguageModelNetwork
 from lexframe.spaces.pooling import pooling_function
-from lexframe.spaces.templates import CHAT, PLACEHOLDER, Template, chat_template
+from lexframe.spaces.templates import CHAT, PLACEHOLDER, Template, chat_template, turn_end
 from lexframe.spaces.tokenization import Tokenization, tokenizer_hash
 from lexframe.spaces.weights import KnownHash, float32_copy
 from lexframe.typing import Points
@@ -65,6 +65,8 @@ class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, TrainableSpace,
     template : str
         Text around each text, with ``{text}`` once; ``last`` pooling reads after it. ``chat`` is what the tokenizer's own chat template
         puts around what a user says, up to where the assistant begins.
+    chat : bool
+        Put the tokenizer's own chat template around the template: it is what the user says, and texts are written as the answer.
     max_length : int, optional
         Most tokens of a text, template included. Default: what the model takes.
     truncation : {"right", "left"}
@@ -94,6 +96,7 @@ class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, TrainableSpace,
         layer: int = -1,
         pooling: str = "last",
         template: str = PLACEHOLDER,
+        chat: bool = False,
         max_length: int | None = None,
         truncation: str = "right",
         dtype: str = "float32",
@@ -112,13 +115,13 @@ class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, TrainableSpace,
             self.model_name = getattr(model.config, "name_or_path", "") or type(model).__name__
         refuse_packed(model)
         self.model: nn.Module = model
-        self.tokenizer = tokenizer
-        self.pooling = pooling
+        self.tokenizer, self.pooling = tokenizer, pooling
         pooling_function(pooling)  # refuses an unknown one now rather than at the first text
         limit = longest_input(model, tokenizer)
         if max_length is not None and not 1 <= max_length <= limit:
             raise InputError(f"max_length is {max_length}, but {self.model_name} takes 1 to {limit} tokens.")
-        template = chat_template(tokenizer, self.model_name) if template == CHAT else template
+        if chat or template == CHAT:
+            template = chat_template(tokenizer, self.model_name, PLACEHOLDER if template == CHAT else template)
         self.tokenization = Tokenization(tokenizer, template=template, max_length=max_length or limit, truncation=truncation)
         self._weights_hash = KnownHash(model)
         self._reader = ModelReader(self.model_name, model, self.tokenization)
@@ -140,13 +143,9 @@ class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, TrainableSpace,
         return self._reader.n_layers
 
     @cached_property
-    def _n_dims(self) -> int:
-        return self.encode_layers([""], layers=[self.layer]).shape[-1]
-
-    @property
     def n_dims(self) -> int:
         """Width of the states at this layer."""
-        return self._n_dims
+        return self.encode_layers([""], layers=[self.layer]).shape[-1]
 
     @property
     def n_vocab(self) -> int:
@@ -315,13 +314,15 @@ class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, TrainableSpace,
         progress: Progress = iter,
     ) -> list[str]:
         """What the model writes after each prompt; see :meth:`SteerableSpace.generate`."""
-        bare = Tokenization(self.tokenizer, max_length=self.tokenization.max_length, truncation="left", open_end=True)
+        bare = Tokenization(self.tokenizer, max_length=self.max_length, truncation="left", open_end=True)
+        bare.template = self.template  # set, not parsed: see prompt_reader
         return write_on(
             self.model,
             self.tokenizer,
             [text.ids for text in bare(list(prompts))],
             max_new_tokens=max_new_tokens,
-            longest=self.tokenization.max_length,
+            longest=self.max_length,
+            stop=turn_end(self.tokenizer, self.template),
             decoding=Decoding(temperature, top_p, seed, 1 if self._reader.together is Together.ALONE else batch_size),
             progress=progress,
         )
