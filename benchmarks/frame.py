@@ -1,28 +1,31 @@
-"""The vocabulary frame on the embedded model: what is exact, what is invariant, what is clean, and what it costs.
+"""The vocabulary frame of a language model: what is exact, what is invariant, what is clean, and what it costs.
 
-    python benchmarks/frame.py [--quick] [--model embedded]
+    python benchmarks/frame.py [--quick] [--model smollm2]
 
 - rank agreement of the readouts with the model's own logits on states of desk messages, and where they put the model's own answer
 - change of the readouts under changes that the model does not notice: states and head mapped, all rows of the head shifted
 - side effect of a step along the basis, along the row of the head and along the centred row, per raised logit; what all logits
   share is left out, as the softmax leaves it out
-- seconds for all bases: Cholesky on the float64 Gram matrix against the SVD pseudo-inverse, as the vocabulary grows
+- whether the word whose basis is nearest is of the same category (words of one token), beside rows of the head
+- with the embedded model, seconds for all bases: Cholesky on the float64 Gram matrix against the SVD pseudo-inverse
 """
 
 import argparse
+import gzip
+import json
+import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import scipy.stats
 
-from common import AGAIN, Control, Exact, Figure, Goal, finish, judged, race, times
+from common import AGAIN, SHARED, Control, Exact, Figure, Goal, Statement, default_model, finish, judged, named_after, race, times
 from lexframe import LanguageModelSpace, VocabularyFrame, desk
-from lexframe.instruments.frame.vocabulary_frame import semantic_basis, side_effect
+from lexframe.instruments.frame.vocabulary_frame import leverage, semantic_basis, side_effect
 from lexframe.intervals import t_interval
 from lexframe.linalg import cosine, gram_matrix, invert_gram
 
-N_SEEDS = 3
+N_SEEDS, N_CHANGED = 3, 20
 Readout = Callable[[np.ndarray, np.ndarray], np.ndarray]
 Change = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
 
@@ -30,7 +33,7 @@ Change = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarra
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--model", default="embedded")
+    parser.add_argument("--model", default=default_model())
     options = parser.parse_args()
     space = LanguageModelSpace(options.model)
     frame = VocabularyFrame(space)
@@ -48,7 +51,8 @@ def main() -> None:
         ranks[name] = t_interval(np.log1p(above.sum(axis=1)), unit="texts").mapped(np.exp)
         if name == "invariant":  # the control: what is read from another text's state
             strangers = rank_agreement(logits, np.roll(similarity, 1, axis=0))
-        change[name] = [[change_of(readout, head, states, way, seed) for seed in range(N_SEEDS)] for way in (mapped, shifted)]
+        few = similarity[:N_CHANGED]
+        change[name] = [[change_of(readout, head, states, way, seed, few) for seed in range(N_SEEDS)] for way in (mapped, shifted)]
         means = np.mean(agreement[name]), *np.mean(change[name], axis=1)
         print(
             f"{name:20s} Spearman with logits {means[0]:.3f}   with itself: states and head mapped {means[1]:.3f}, all rows shifted "
@@ -70,13 +74,6 @@ def main() -> None:
     by_rival = {name: found.mapped(np.exp) for name, found in log_ratios.items()}
     print("side effect of the basis, as a share: " + ", ".join(f"of the {name}'s {found}" for name, found in by_rival.items()))
     away = t_interval(np.log(np.array(ratios["row"]) / np.array(ratios["random move"])), unit="tokens").mapped(np.exp)
-
-    speed = {}
-    for n_vocab in (4096, 8192) if options.quick else (8192, 32768, 131072):
-        matrix = np.random.default_rng(1).normal(size=(n_vocab, 256)).astype(np.float32)
-        speed[n_vocab] = contest(matrix)
-        print(f"V={n_vocab:6d}, d=256: " + ", ".join(f"{name} {found.mean():.2f} s" for name, found in speed[n_vocab].items()))
-    largest = speed[max(speed)]
 
     finish(
         [
@@ -112,15 +109,71 @@ def main() -> None:
                 Control("a random move", away),
             ),
             Figure("side effect of the basis over the plain row's, geometric mean", by_rival["row"]),
-            *judged(
-                "all bases: SVD seconds over Gram and Cholesky seconds",
-                times(largest["SVD"], largest["Gram and Cholesky"]),
-                Goal(above=1),
-                Control("SVD against itself", times(largest[AGAIN], largest["SVD"])),
-            ),
+            *same_category(space, frame),
+            *(cost((4096, 8192) if options.quick else (8192, 32768, 131072)) if options.model == "embedded" else ()),
         ],
-        keep_as=None if options.quick else "frame" if options.model == "embedded" else f"frame-{Path(options.model).name}",
+        keep_as=None if options.quick else named_after("frame", options.model),
     )
+
+
+def same_category(space: LanguageModelSpace, frame: VocabularyFrame) -> list[Statement]:
+    """Share of words whose nearest other word of their set is of their category, a number a category."""
+    path = SHARED / "data" / "word_categories" / "words.jsonl.gz"
+    if not path.is_file():
+        sys.stderr.write(f"{path} is absent: categories are left out\n")
+        return []
+    rows = [json.loads(line) for line in gzip.decompress(path.read_bytes()).decode().splitlines()]
+    # A category's own name stands in some of the lists, and some words in two of them: the first is taken.
+    words = {(row["set"], row["word"]): row["label"] for row in reversed(rows) if one_token(space, row["word"])}
+    head, rng = frame.rows.astype(np.float64), np.random.default_rng(0)
+    ways = {
+        "invariant": (frame.bases, frame.metric("invariant")),
+        "cosine (the paper's)": (frame.bases, None),
+        "row of the head": (lambda ids: head[ids], None),
+        "centred row of the head": (lambda ids: head[ids] - head.mean(axis=0), None),
+    }
+    found: dict[str, list[float]] = {name: [] for name in (*ways, "shuffled categories")}
+    for chosen in sorted({name for name, _ in words}):
+        listed = [word for name, word in words if name == chosen]
+        labels = np.array([words[chosen, word] for word in listed])
+        ids = [space.word_ids(word)[0] for word in listed]
+        for name, (vectors, metric) in ways.items():
+            similarity = cosine(vectors(ids), vectors(ids), metric)
+            np.fill_diagonal(similarity, -2.0)
+            nearest = similarity.argmax(axis=1)
+            kept = [label for label in sorted(set(labels)) if (labels == label).sum() >= 5]
+            found[name] += [float((labels[nearest] == labels)[labels == label].mean()) for label in kept]
+            if name == "invariant":
+                mixed = rng.permutation(labels)
+                found["shuffled categories"] += [float((mixed[nearest] == mixed)[mixed == label].mean()) for label in kept]
+    means = {name: t_interval(values, unit="categories") for name, values in found.items()}
+    print(f"nearest of {len(words)} words is of its category: " + ", ".join(f"{name} {value}" for name, value in means.items()), flush=True)
+    chance = Control("shuffled categories", means["shuffled categories"])
+    title = f"nearest basis of {len(words)} words is of the word's category"
+    claims: list[Statement] = [*judged(f"{title}, invariant", means["invariant"], Goal(above=2 * chance.number), chance)]
+    for name in list(ways)[1:]:
+        lead = t_interval(np.subtract(found["invariant"], found[name]), unit="categories")
+        claims += [Figure(f"{title}, {name}", means[name]), Figure(f"{title}, invariant less {name}", lead)]
+    return claims
+
+
+def one_token(space: LanguageModelSpace, word: str) -> bool:
+    return bool(word.strip()) and len(space.word_ids(word)) == 1
+
+
+def cost(sizes: tuple[int, ...]) -> list[Statement]:
+    """Seconds of all bases as the vocabulary grows; the largest is judged."""
+    for n_vocab in sizes:
+        seconds = contest(np.random.default_rng(1).normal(size=(n_vocab, 256)).astype(np.float32))
+        print(f"V={n_vocab:6d}, d=256: " + ", ".join(f"{name} {found.mean():.2f} s" for name, found in seconds.items()))
+    return [
+        *judged(
+            "all bases: SVD seconds over Gram and Cholesky seconds",
+            times(seconds["SVD"], seconds["Gram and Cholesky"]),
+            Goal(above=1),
+            Control("SVD against itself", times(seconds[AGAIN], seconds["SVD"])),
+        )
+    ]
 
 
 def rank_agreement(first: np.ndarray, second: np.ndarray) -> list[float]:
@@ -130,7 +183,8 @@ def rank_agreement(first: np.ndarray, second: np.ndarray) -> list[float]:
 
 def invariant(head: np.ndarray, states: np.ndarray) -> np.ndarray:
     gram = invert_gram(gram_matrix(head), rcond=1e-15)
-    return cosine(states, semantic_basis(head, gram=gram), gram.gram)
+    logits, leverages = states @ head.T, leverage(head, gram=gram)
+    return logits / np.sqrt(leverages) / np.linalg.norm(logits, axis=1, keepdims=True)  # no basis is formed
 
 
 def paper(head: np.ndarray, states: np.ndarray) -> np.ndarray:
@@ -161,10 +215,9 @@ def shifted(head: np.ndarray, states: np.ndarray, rng: np.random.Generator) -> t
     return head + rng.normal(size=head.shape[1]) * length / np.sqrt(head.shape[1]), states
 
 
-def change_of(readout: Readout, head: np.ndarray, states: np.ndarray, way: Change, seed: int) -> float:
+def change_of(readout: Readout, head: np.ndarray, states: np.ndarray, way: Change, seed: int, before: np.ndarray) -> float:
     """Mean rank agreement of a readout with itself before and after a change that the model does not notice."""
-    few = states[:20]
-    return float(np.mean(rank_agreement(readout(head, few), readout(*way(head, few, np.random.default_rng(seed))))))
+    return float(np.mean(rank_agreement(before, readout(*way(head, states[: len(before)], np.random.default_rng(seed))))))
 
 
 def contest(matrix: np.ndarray) -> dict[str, np.ndarray]:

@@ -1,10 +1,11 @@
 """What each choice inside the frame adds to accuracy: which words, which side, centring, readout, and random words as control.
 
-    python benchmarks/frame_study.py [--quick] [--model embedded] [--part train]
+    python benchmarks/frame_study.py [--quick] [--model smollm2] [--part train] [--n-texts 400]
 
 Every variant gives zero-shot scores; they are judged without labels, less their mean over unlabeled texts (else the bias of single
 words decides), and as the prior of posterior calibration with 4 and 16 labels a class. Texts are drawn from the training files
-and tested on others of the same files, so nothing is chosen on a test set; `--part test` measures on the test files.
+and tested on others of the same files, so nothing is chosen on a test set; `--part test` measures on the test files. A real model is
+read in bfloat16 where that is faster here.
 """
 
 import argparse
@@ -14,14 +15,17 @@ import numpy as np
 import pandas as pd
 from sklearn.covariance import LedoitWolf
 
-from common import Control, Goal, Statement, finish, judged
-from compare import SETS, open_model, read_set
+from common import Control, Goal, Statement, default_model, finish, judged, named_after
+from compare import SETS, read_set
 from lexframe.adaptation.draws import draw_labels
 from lexframe.adaptation.problem import EncodedTexts, label_scores
+from lexframe.cli.model_options import DEFAULT_TEMPLATE
 from lexframe.instruments import PosteriorCalibration, VocabularyFrame
 from lexframe.intervals import t_interval
 from lexframe.linalg import cosine
+from lexframe.spaces import open_space
 from lexframe.spaces.base import VocabularySpace
+from lexframe.spaces.precision import fastest_precision
 
 Words = dict[str, list[str]]
 TEMPERATURE = 0.1
@@ -31,12 +35,15 @@ RANDOM = "control: logits of random words"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="two sets, one seed, fewer texts")
-    parser.add_argument("--model", default="embedded")
+    parser.add_argument("--model", default=default_model())
     parser.add_argument("--part", choices=("train", "test"), default="train")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--n-texts", type=int, help="of each set, half of them to draw labels from; default: 2,000, of a real model 400")
     options = parser.parse_args()
-    sets, seeds, n_texts = (SETS[:2], 1, 600) if options.quick else (SETS, options.seeds, 2000)
-    space = open_model(options.model)
+    small = options.model == "embedded"
+    n_texts = options.n_texts or (2000 if small else 400)
+    sets, seeds, n_texts = (SETS[:2], 1, min(n_texts, 600)) if options.quick else (SETS, options.seeds, n_texts)
+    space = open_space(options.model, template=DEFAULT_TEMPLATE, dtype="float32" if small else fastest_precision())
     assert isinstance(space, VocabularySpace)
     rows = []
     for name in sets:
@@ -60,13 +67,14 @@ def main() -> None:
     table = pd.DataFrame(rows)
     means = table.pivot_table(index="variant", columns="shots", values="accuracy", sort=False)
     print(means.round(3))
-    finish(claims(table), keep_as=None if options.quick else "frame_study")
+    finish(claims(table), keep_as=None if options.quick else named_after("frame_study", options.model))
 
 
 def variants(space: VocabularySpace, encoded: EncodedTexts, classes: list[str]) -> dict[str, np.ndarray]:
     """Zero-shot scores, shape (n_texts, n_classes), in nats, by variant."""
     words: Words = {label: [label] for label in classes}
     frame, centered, input_side = VocabularyFrame(space), VocabularyFrame(space, center=True), VocabularyFrame(space, side="input")
+    near = {label: [token.strip() for token, _ in frame.nearest(label, limit=30)] for label in classes}
 
     def by_frame(chosen: VocabularyFrame, listed: Words, readout: str) -> np.ndarray:
         return chosen.label_bases(listed, readout=readout).similarity(encoded.points) / TEMPERATURE
@@ -82,10 +90,10 @@ def variants(space: VocabularySpace, encoded: EncodedTexts, classes: list[str]) 
         "input side, invariant": lambda: by_frame(input_side, words, "invariant"),
         "input side, cosine": lambda: by_frame(input_side, words, "cosine"),
         "bases, points whitened": lambda: whitened(encoded.points, frame.label_bases(words).vectors),
-        "logits, 3 synonyms": lambda: by_logits(expanded(frame, words, 3)),
-        "logits, 10 synonyms": lambda: by_logits(expanded(frame, words, 10)),
-        "logits, 30 synonyms": lambda: by_logits(expanded(frame, words, 30)),
-        "bases, 10 synonyms": lambda: by_frame(frame, expanded(frame, words, 10), "invariant"),
+        "logits, 3 synonyms": lambda: by_logits(expanded(near, 3)),
+        "logits, 10 synonyms": lambda: by_logits(expanded(near, 10)),
+        "logits, 30 synonyms": lambda: by_logits(expanded(near, 30)),
+        "bases, 10 synonyms": lambda: by_frame(frame, expanded(near, 10), "invariant"),
         RANDOM: lambda: by_logits(random_words(space, classes, 1)),
         "control: logits of 10 random words": lambda: by_logits(random_words(space, classes, 10)),
         "control: no prior": lambda: np.zeros((len(encoded), len(classes))),
@@ -100,13 +108,12 @@ def whitened(points: np.ndarray, bases: np.ndarray) -> np.ndarray:
     return cosine((points - points.mean(0)) @ root, (bases - bases.mean(0)) @ root) / TEMPERATURE
 
 
-def expanded(frame: VocabularyFrame, words: Words, n: int) -> Words:
-    """Every label's words with the vocabulary items whose bases are nearest; an item near two labels goes to neither."""
-    near = {label: [token.strip() for token, _ in frame.card(listed[0], n_nearest=n).nearest] for label, listed in words.items()}
-    taken = [token for tokens in near.values() for token in set(tokens)]
+def expanded(near: Words, n: int) -> Words:
+    """Every label with the n vocabulary items whose bases are nearest; an item near two labels goes to neither."""
+    nearest = {label: tokens[:n] for label, tokens in near.items()}
+    taken = [token for tokens in nearest.values() for token in set(tokens)]
     return {
-        label: [*listed, *(token for token in near[label] if token.isalpha() and taken.count(token) == 1)]
-        for label, listed in words.items()
+        label: [label, *(token for token in tokens if token.isalpha() and taken.count(token) == 1)] for label, tokens in nearest.items()
     }
 
 

@@ -1,12 +1,13 @@
-"""Next-token calibration on the embedded model: four domains, beside the frozen model, kNN-LM and LoRA for the same time.
+"""Next-token calibration of a language model: four domains, beside the frozen model, kNN-LM and LoRA for the same time.
 
 Each domain is a small text drawn from a set's training file, held-out text comes from its test file; three seeds draw both.
 Controls: the affine move fitted on the next domain's text, and fitted on next tokens that were shuffled among the positions.
 Shuffled tokens keep their frequencies, so the second control may gain what counts alone give (``unigram``), and no more.
 
-    python benchmarks/next_token.py [--quick] [--model embedded] [--domains trec,subj,...] [--n-tokens 8000] [--lora-times 1] [--join 1]
+    python benchmarks/next_token.py [--quick] [--model smollm2] [--domains trec,subj,...] [--n-tokens 8000] [--lora-times 1] [--join 1]
 
-`--join n` writes n texts into one document, so that the frozen model has the domain in its context too.
+Where one seed alone is drawn, differences are over its held-out documents, and say nothing of other draws of the domain. `--lora-times 0`
+leaves LoRA out. `--join n` writes n texts into one document, so that the frozen model has the domain in its context too.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from common import SHARED, Control, Figure, Goal, Statement, finish, judged, peer, standing_in
+from common import SHARED, Control, Figure, Goal, Statement, default_model, finish, judged, named_after, over, peer, standing_in
 from lexframe import LanguageModelSpace, read_table
 from lexframe.instruments.classifiers.next_token_calibration import NextTokenCalibration
 from lexframe.intervals import Estimate, t_interval
@@ -31,7 +32,8 @@ SEEDS = (0, 1, 2)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="two domains of 3,000 tokens, one seed, LoRA for the same time only")
-    parser.add_argument("--model", default="embedded")
+    parser.add_argument("--model", default=default_model())
+    parser.add_argument("--methods", default=",".join(NEXT_TOKEN_METHODS))
     parser.add_argument("--domains", default=",".join(DOMAINS))
     parser.add_argument("--seeds", type=int, default=len(SEEDS))
     parser.add_argument("--n-tokens", type=int, default=8_000, help="of each domain text")
@@ -45,15 +47,16 @@ def main() -> None:
     n_tokens, n_held_out = options.n_tokens, options.n_held_out
     if options.quick:
         names, seeds, multiples, n_tokens, n_held_out = ["trec", "subj"], range(1), (1.0,), 3_000, 1_500
-    methods = NEXT_TOKEN_METHODS
-    if peer("peft") is None:
-        methods = tuple(method for method in NEXT_TOKEN_METHODS if method != "lora")
+    methods = tuple(options.methods.split(","))
+    if not any(multiples) or peer("peft") is None:
+        methods = tuple(method for method in methods if method != "lora")
 
     space = LanguageModelSpace(options.model)
     domains = {name: texts_of(name, options.join) for name in names if (SHARED / "data" / name).is_dir()}
     if not domains:
         sys.exit(f"No domain: {SHARED / 'data'} holds none of {', '.join(names)}.")
     rows: dict[str, list[dict[str, float]]] = {name: [] for name in domains}
+    alone: list[Statement] = []
     for seed in seeds:
         drawn = {
             name: (sample(space, train, n_tokens, seed), sample(space, test, n_held_out, seed)) for name, (train, test) in domains.items()
@@ -73,9 +76,11 @@ def main() -> None:
             controls = run_controls(space, domain, drawn[other][0] if other != name else None, held_out, options.context, seed)
             show(name, seed, result, other, controls)
             rows[name].append({method: score.bits_per_byte.value for method, score in result.methods.items()} | controls)
+            if len(seeds) == 1 and not options.quick:
+                alone += over_documents(name, result, controls)
     finish(
-        [claim for name, found in rows.items() for claim in claims_of(name, found)],
-        keep_as=None if options.quick else "next_token" if options.join == 1 else "next_token_joined",
+        alone or [claim for name, found in rows.items() for claim in claims_of(name, found)],
+        keep_as=None if options.quick else named_after("next_token" if options.join == 1 else "next_token_joined", options.model),
     )
 
 
@@ -135,6 +140,19 @@ def show(name: str, seed: int, result: NextTokenComparison, other: str, controls
     frozen = result.methods["frozen"].bits_per_byte.value
     for control, value in controls.items():
         print(f"  affine, {control if control != 'other domain' else f'fitted on {other}'}: minus frozen {value - frozen:+.3f}", flush=True)
+
+
+def over_documents(name: str, result: NextTokenComparison, controls: dict[str, float]) -> list[Statement]:
+    """Differences of one draw from the frozen model, over its held-out documents; the control is fitted on shuffled next tokens."""
+    frozen = result.methods["frozen"].bits_per_byte
+    n = f"{name}, one draw of {result.n_domain_tokens:,} tokens"
+    found: list[Statement] = [Figure(f"{n}: frozen, bits per byte", over(frozen, "documents", result.n_held_out_documents))]
+    for method, score in result.methods.items():
+        if method != "frozen":
+            lead = over(score.difference, "documents", result.n_held_out_documents)
+            control = Control("affine on shuffled next tokens", controls["shuffled"] - frozen.value)
+            found += judged(f"{n}: {method} minus frozen, bits per byte", lead, Goal(below=0), control)
+    return found
 
 
 def claims_of(name: str, rows: list[dict[str, float]]) -> list[Statement]:

@@ -1,10 +1,11 @@
 """Is a prompt a path? Curvature, regions of prompt families, transport between layers and the selection claim, each with its controls.
 
-    python benchmarks/prompt_path.py [--quick] [--model embedded] [--seeds 3]
+    python benchmarks/prompt_path.py [--quick] [--model smollm2] [--seeds 3] [--size 0.25] [--parts curvature,regions,transport,selection]
 
 The untrained twin has the same configuration and tokenizer and random weights, other ones for every seed. Texts are those of AG News
 (topics) and TREC (kinds of questions); every seed draws other texts. Intervals are 95% over texts, or over seeds where a number belongs
-to a seed.
+to a seed. A real model is read in bfloat16 where that is faster here, and as a rule with fewer texts (`--size`); a run of some parts
+is written beside the others.
 """
 
 import argparse
@@ -17,12 +18,13 @@ import pandas as pd
 import torch
 from transformers import AutoModelForCausalLM
 
-from common import SHARED, Claim, Control, Figure, Goal, Statement, finish, judged, on_others
+from common import SHARED, Claim, Control, Figure, Goal, Statement, default_model, finish, judged, named_after, on_others
 from lexframe.data import read_table
 from lexframe.instruments.frame.vocabulary_frame import VocabularyFrame
 from lexframe.instruments.traces.trace import token_curvature_deg
 from lexframe.intervals import Estimate, mean_over_sets, t_interval
 from lexframe.spaces import LanguageModelSpace
+from lexframe.spaces.precision import fastest_precision
 from lexframe.studies.selection import CONTINUATIONS, LabeledTexts, SelectionSize, measure_selection
 from lexframe.studies.selection_result import MEASURES
 from lexframe.studies.state_parts import LastStates, fit_state_parts, last_states
@@ -30,7 +32,7 @@ from lexframe.studies.subspace import SubspaceComparison, compare_families, prin
 from lexframe.studies.transport import paired_map, singular_axes, study_transport
 from lexframe.studies.truncation import truncation_cost
 
-CUTS = (64, 128)
+PARTS = "curvature,regions,transport,selection"
 N_AXES = 8
 MAX_WORDS = 24
 
@@ -38,25 +40,29 @@ MAX_WORDS = 24
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one seed, fewer texts and permutations: under a minute")
-    parser.add_argument("--model", default="embedded")
+    parser.add_argument("--model", default=default_model())
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--size", type=float, help="share of the texts; default: all with the embedded model, else a quarter")
+    parser.add_argument("--parts", default=PARTS)
     options = parser.parse_args()
     torch.set_num_threads(1)
     seeds = range(1 if options.quick else options.seeds)
-    size = 0.25 if options.quick else 1.0
-    trained = LanguageModelSpace(options.model)
+    small = options.model == "embedded"
+    size = 0.25 if options.quick else options.size or (1.0 if small else 0.25)
+    trained = LanguageModelSpace(options.model, dtype="float32" if small else fastest_precision())
     claims: list[Statement] = []
-    for part in (curvature, regions, transport, selection):
+    for part in (globals()[name] for name in options.parts.split(",")):
         start = time.perf_counter()
         claims += part(trained, seeds, size)
         print(f"{part.__name__}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
-    finish(claims, keep_as=None if options.quick else "prompt_path")
+    finish(claims, keep_as=None if options.quick else named_after("prompt_path", options.model), beside=options.parts != PARTS)
 
 
 def untrained(space: LanguageModelSpace, seed: int) -> LanguageModelSpace:
     """The same shape with random weights."""
     torch.manual_seed(seed)
-    return LanguageModelSpace(AutoModelForCausalLM.from_config(space.model.config, dtype=torch.float32).eval(), tokenizer=space.tokenizer)
+    model = AutoModelForCausalLM.from_config(space.model.config, dtype=torch.float32).eval()
+    return LanguageModelSpace(model.to(next(space.model.parameters()).dtype), tokenizer=space.tokenizer)
 
 
 def drawn(name: str, n: int, seed: int, *, part: str = "train") -> dict[str, list[str]]:
@@ -201,7 +207,8 @@ def transport(space: LanguageModelSpace, seeds: range, size: float) -> list[Stat
         n_fit = len(texts) * 3 // 4
         cut = [layer for layer in layers if layer < space.n_layers]
         fitted = LastStates(tuple(cut), found.states[: len(cut), :n_fit], found.positions[:n_fit])
-        costs.append(truncation_cost(space, texts[n_fit:][:100], singular_axes(fitted.states), cut, CUTS if size == 1 else CUTS[-1:]))
+        cuts = (space.n_dims // 4, space.n_dims // 2)
+        costs.append(truncation_cost(space, texts[n_fit:][:100], singular_axes(fitted.states), cut, cuts if size == 1 else cuts[-1:]))
     table = pd.concat(tables)
     print(table.groupby(["model", "into"]).mean(numeric_only=True).drop(columns="seed").round(4), flush=True)
     for model in ("trained", "untrained"):

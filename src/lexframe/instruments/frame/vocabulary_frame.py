@@ -341,7 +341,7 @@ def side_effect(unembedding: Matrix, ids: Sequence[int], direction: Float[np.nda
 
     Infinite where the direction does not move the logits of `ids` at all.
     """
-    change = unembedding.astype(np.float64) @ direction
+    change = unembedding.astype(np.float64, copy=False) @ direction
     own = change[list(ids)].mean()
     others = np.delete(change, list(ids))
     if own == 0:
