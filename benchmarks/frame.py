@@ -1,6 +1,6 @@
 """The vocabulary frame of a language model: what is exact, what is invariant, what is clean, and what it costs.
 
-    python benchmarks/frame.py [--quick] [--model smollm2]
+    python benchmarks/frame.py [--quick] [--model smollm2] [--parts readouts,categories,cost]
 
 - rank agreement of the readouts with the model's own logits on states of desk messages, and where they put the model's own answer
 - change of the readouts under changes that the model does not notice: states and head mapped, all rows of the head shifted
@@ -26,6 +26,7 @@ from lexframe.intervals import t_interval
 from lexframe.linalg import cosine, gram_matrix, invert_gram
 
 N_SEEDS, N_CHANGED = 3, 20
+PARTS = "readouts,categories,cost"
 Readout = Callable[[np.ndarray, np.ndarray], np.ndarray]
 Change = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
 
@@ -34,10 +35,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--model", default=default_model())
+    parser.add_argument("--parts", default=PARTS)
     options = parser.parse_args()
     space = LanguageModelSpace(options.model)
     frame = VocabularyFrame(space)
-    states = space.encode(desk("test").texts[: 20 if options.quick else 100]).astype(np.float64)
+    claims: list[Statement] = []
+    if "readouts" in options.parts:
+        claims += readouts(space, frame, options.quick)
+    if "categories" in options.parts:
+        claims += same_category(space, frame)
+    if "cost" in options.parts and options.model == "embedded":
+        claims += cost((4096, 8192) if options.quick else (8192, 32768, 131072))
+    finish(claims, keep_as=None if options.quick else named_after("frame", options.model), beside=options.parts != PARTS)
+
+
+def readouts(space: LanguageModelSpace, frame: VocabularyFrame, quick: bool) -> list[Statement]:
+    """What the readouts say and when they change, and how clean a step along a basis is."""
+    states = space.encode(desk("test").texts[: 20 if quick else 100]).astype(np.float64)
     head = space.unembedding().astype(np.float64)
     print(f"{space.model_name}: {head.shape[0]} x {head.shape[1]}, condition number of M {frame.gram.condition_number:.1e}")
 
@@ -64,7 +78,7 @@ def main() -> None:
     center = head.mean(axis=0)
     centred = head - center  # a change that all logits share is no change: the softmax leaves it out
     ratios: dict[str, list[float]] = {"row": [], "centred row": [], "random move": []}
-    for item in rng.choice(len(head), 20 if options.quick else 200, replace=False):
+    for item in rng.choice(len(head), 20 if quick else 200, replace=False):
         basis, row = frame.bases([item])[0], head[item]
         effects = {"row": row, "centred row": row - center, "random move": rng.normal(size=head.shape[1])}
         own = side_effect(centred, [item], basis)
@@ -75,45 +89,38 @@ def main() -> None:
     print("side effect of the basis, as a share: " + ", ".join(f"of the {name}'s {found}" for name, found in by_rival.items()))
     away = t_interval(np.log(np.array(ratios["row"]) / np.array(ratios["random move"])), unit="tokens").mapped(np.exp)
 
-    finish(
-        [
-            *judged(
-                "invariant readout: Spearman with logits",
-                t_interval(agreement["invariant"], unit="texts"),
-                Goal(at_least=0.9),
-                Control("the state of another text", t_interval(strangers, unit="texts")),
-            ),
-            Figure("cosine readout (the paper's): Spearman with logits", t_interval(agreement["cosine"], unit="texts")),
-            Exact(
-                f"invariant readout: Spearman with itself after a re-parameterisation, least of {N_SEEDS}",
-                min(change["invariant"][0]),
-                Goal(at_least=0.999999),
-                Control("the cosine readout", min(change["cosine"][0])),
-            ),
-            Figure("cosine readout (the paper's): the same", t_interval(change["cosine"][0], unit="seeds")),
-            Exact(
-                f"invariant readout of the centred head: Spearman with itself after all rows are shifted, least of {N_SEEDS}",
-                min(change["invariant, centred"][1]),
-                Goal(at_least=0.999999),
-                Control("the invariant readout, not centred", min(change["invariant"][1])),
-            ),
-            Figure("logit over the length of the row: Spearman with logits", t_interval(agreement["row length"], unit="texts")),
-            Figure(
-                "invariant readout of the centred head: Spearman with logits", t_interval(agreement["invariant, centred"], unit="texts")
-            ),
-            *(Figure(f"{name}: rank of the model's own answer, geometric mean", found) for name, found in ranks.items()),
-            *judged(
-                "side effect of the basis over the centred row's, geometric mean",
-                by_rival["centred row"],
-                Goal(below=1),
-                Control("a random move", away),
-            ),
-            Figure("side effect of the basis over the plain row's, geometric mean", by_rival["row"]),
-            *same_category(space, frame),
-            *(cost((4096, 8192) if options.quick else (8192, 32768, 131072)) if options.model == "embedded" else ()),
-        ],
-        keep_as=None if options.quick else named_after("frame", options.model),
-    )
+    return [
+        *judged(
+            "invariant readout: Spearman with logits",
+            t_interval(agreement["invariant"], unit="texts"),
+            Goal(at_least=0.9),
+            Control("the state of another text", t_interval(strangers, unit="texts")),
+        ),
+        Figure("cosine readout (the paper's): Spearman with logits", t_interval(agreement["cosine"], unit="texts")),
+        Exact(
+            f"invariant readout: Spearman with itself after a re-parameterisation, least of {N_SEEDS}",
+            min(change["invariant"][0]),
+            Goal(at_least=0.999999),
+            Control("the cosine readout", min(change["cosine"][0])),
+        ),
+        Figure("cosine readout (the paper's): the same", t_interval(change["cosine"][0], unit="seeds")),
+        Exact(
+            f"invariant readout of the centred head: Spearman with itself after all rows are shifted, least of {N_SEEDS}",
+            min(change["invariant, centred"][1]),
+            Goal(at_least=0.999999),
+            Control("the invariant readout, not centred", min(change["invariant"][1])),
+        ),
+        Figure("logit over the length of the row: Spearman with logits", t_interval(agreement["row length"], unit="texts")),
+        Figure("invariant readout of the centred head: Spearman with logits", t_interval(agreement["invariant, centred"], unit="texts")),
+        *(Figure(f"{name}: rank of the model's own answer, geometric mean", found) for name, found in ranks.items()),
+        *judged(
+            "side effect of the basis over the centred row's, geometric mean",
+            by_rival["centred row"],
+            Goal(below=1),
+            Control("a random move", away),
+        ),
+        Figure("side effect of the basis over the plain row's, geometric mean", by_rival["row"]),
+    ]
 
 
 def same_category(space: LanguageModelSpace, frame: VocabularyFrame) -> list[Statement]:
