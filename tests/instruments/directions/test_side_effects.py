@@ -6,6 +6,7 @@ import torch
 
 from lexframe.exceptions import InputError
 from lexframe.instruments import find_direction, steered
+from lexframe.instruments.directions import side_effects
 from lexframe.instruments.directions.side_effects import NeutralReading, continuation_log_loss, distinct_share, head_space
 from tests.tiny_models import tiny_space
 
@@ -42,6 +43,25 @@ def test_loss_of_a_continuation_is_that_of_its_tokens():
     found = continuation_log_loss(space, ["the cat", "the cat"], [" sat on", ""])
     assert np.isclose(found[0], -float(mean), rtol=1e-4)
     assert np.isnan(found[1])
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 5, 1_000])
+def test_texts_that_go_through_the_head_together_have_the_numbers_of_each_alone(rows_at_once, monkeypatch):
+    space, texts = tiny_space("llama"), ["one two three four", "the cat", "a dog ran to the house", "two three"]
+    direction = find_direction(space, ["the cat", "a cat"], ["the dog", "a dog"])
+    begun, written = ["the", "a", "one two", "the cat"], [" cat sat", "", " three four five", " sat on the mat"]
+    alone = [NeutralReading(space, [text]) for text in texts]
+    with steered(space, direction, layer=2, strength=0.7):
+        expected = [reading.compared() for reading in alone]
+    losses = [continuation_log_loss(space, [start], [rest])[0] for start, rest in zip(begun, written, strict=True)]
+    monkeypatch.setattr(side_effects, "ROWS_AT_ONCE", rows_at_once)
+    reading = NeutralReading(space, texts)
+    with steered(space, direction, layer=2, strength=0.7):
+        found = reading.compared()
+    np.testing.assert_allclose(found.divergence, [each.divergence[0] for each in expected], rtol=1e-4)
+    np.testing.assert_allclose(found.log_loss_change, [each.log_loss_change[0] for each in expected], rtol=1e-4)
+    np.testing.assert_allclose(continuation_log_loss(space, begun, written), losses, rtol=1e-5)
+    assert np.isnan(losses[1])
 
 
 def test_distinct_pairs_of_words():

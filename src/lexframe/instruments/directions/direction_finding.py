@@ -175,7 +175,7 @@ def frame_direction(
     Returns
     -------
     Direction
-        Every vector as long as a typical state of its layer (the median length of the states of the words).
+        Every vector as long as a typical state of its layer (the median length of the words' states, read after a line break).
 
     Raises
     ------
@@ -199,7 +199,8 @@ def frame_direction(
     if not np.abs(difference).max() > 0:
         raise InputError(f"{', '.join(positive_words)} and {', '.join(negative_words)} have the same basis. Give words that differ.")
     words = [*positive_words, *negative_words]
-    states = space.encode_representations(words, [Representation(layer, "last") for layer in chosen])
+    # Not as the first that is read: the state of the first token is massive in many decoders, and is no word's.
+    states = space.encode_representations([f"\n {word}" for word in words], [Representation(layer, "last") for layer in chosen])
     vectors, scales = {}, {}
     for column, layer in enumerate(chosen):
         drawn_back = difference if layer == space.n_layers else _before_final_norm(space, difference, states[:, column], layer)

@@ -1,6 +1,6 @@
 """What steering does besides: divergence on texts it should leave alone, fluency, and repetition."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,9 @@ from lexframe.spaces.base.prompts import as_read
 
 _BARE = "{text}"
 """The template that puts nothing around a text."""
+
+ROWS_AT_ONCE = 256
+"""Tokens whose logits are held together: a vocabulary of 256,000 then takes 256 MB."""
 
 PerText = Float[np.ndarray, " n_texts"]
 
@@ -91,9 +94,11 @@ class NeutralReading:
     def compared(self) -> NeutralEffect:
         """The effect of whatever moves the space now; nothing moved gives zeros."""
         divergences, changes = [], []
-        for text, (ids, inputs) in zip(self.texts, self._read, strict=True):
-            _, moved_inputs = token_inputs(self.space, text)
-            before, after = (_log_probabilities(self.space, part[:-1]) for part in (inputs, moved_inputs))
+        moved = [token_inputs(self.space, text)[1] for text in self.texts]
+        pairs = [part for (_, inputs), moved_inputs in zip(self._read, moved, strict=True) for part in (inputs[:-1], moved_inputs[:-1])]
+        found = _log_probabilities_of(self.space, pairs)
+        for ids, _ in self._read:
+            before, after = next(found), next(found)
             follows = (np.arange(len(ids) - 1), ids[1:])
             changes.append(float((before[follows] - after[follows]).mean(dtype=np.float64)))
             divergences.append(float(np.einsum("ij,ij->i", np.exp(before), before - after).mean(dtype=np.float64)))
@@ -115,18 +120,17 @@ def continuation_log_loss(space: TokenSpace, prompts: Sequence[str], continuatio
     ndarray of shape (n_texts,)
         In nats per token; not a number for a continuation without tokens.
     """
-    head, losses = head_space(space), []
+    head, written, parts = head_space(space), [], []
     for prompt, continuation in zip(as_read(space, prompts), continuations, strict=True):
         ids, inputs = token_inputs(head, prompt + continuation)
         read = np.array(head.token_states(prompt, layers=[0]).ids)[: len(ids)]
         same = read == ids[: len(read)]  # a tokenizer may end a prompt with a token of its own, or join its last one with what follows
         start = max(len(read) if same.all() else int(same.argmin()), 1)
-        if len(ids) <= start:
-            losses.append(np.nan)
-            continue
-        found = _log_probabilities(head, inputs[start - 1 : -1])
-        losses.append(-float(found[np.arange(len(ids) - start), ids[start:]].mean()))
-    return np.array(losses, dtype=np.float64)
+        written.append(ids[start:])
+        parts.append(inputs[start - 1 : -1] if len(ids) > start else inputs[:0])
+    found = _log_probabilities_of(head, parts)
+    scored = ((ids, next(found)) for ids in written)
+    return np.array([-float(part[np.arange(len(ids)), ids].mean()) if len(ids) else np.nan for ids, part in scored], dtype=np.float64)
 
 
 def distinct_share(texts: Sequence[str], *, n: int = 2) -> float:
@@ -177,6 +181,22 @@ def token_inputs(space: LensSpace, text: str) -> tuple[np.ndarray, Float[np.ndar
     """Ids of a text, and what the head reads at each of its tokens."""
     states = space.token_states(text, layers=[-1])
     return np.array(states.ids), space.lens.input(states.states[0], layer=-1)
+
+
+def _log_probabilities_of(space: LensSpace, parts: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+    """Of every part in turn. Parts go through the head together, as many as :data:`ROWS_AT_ONCE` allows: a head in half precision is
+    widened anew for every product, which of a few rows takes longer than the product.
+    """
+    start = 0
+    while start < len(parts):
+        end, n_rows = start + 1, len(parts[start])
+        while end < len(parts) and n_rows + len(parts[end]) <= ROWS_AT_ONCE:
+            n_rows += len(parts[end])
+            end += 1
+        rows = np.concatenate(parts[start:end])
+        found = _log_probabilities(space, rows) if len(rows) else rows
+        yield from np.split(found, np.cumsum([len(part) for part in parts[start : end - 1]], dtype=np.int64))
+        start = end
 
 
 def _log_probabilities(space: LensSpace, inputs: np.ndarray) -> np.ndarray:
