@@ -3,7 +3,7 @@
     python benchmarks/audit_points.py [--quick] [--model smollm2] [--out runs/audit_points]
 
 Wrong labels are planted at 10% into a part of each set, at random or among the three categories with the likest words, three draws; and
-those that crowds found in a part of imdb_label_errors. Points of language models are read in bfloat16 and from 128 tokens of a text at
+those that crowds found in a part of imdb_label_errors. Points of language models are read in bfloat16 and from 64 tokens of a text at
 most. N-grams are TF-IDF of words and of characters within words, brought to 300 dimensions so that every ranking can read them.
 Rankings: the audit, cleanlab's self-confidence on the audit's posteriors and on its guides' logistic regression, a random order.
 Points and finished cells are kept in the folder `--out`.
@@ -49,11 +49,11 @@ SETS = (
     Set("trec", 3_000),
     Set("carer", 2_000),
     Set("mr", 1_500),
-    Set("agnews", 1_200),
-    Set("dbpedia14", 1_200),
-    Set("imdb_label_errors", 1_000, "test"),
+    Set("agnews", 800),
+    Set("dbpedia14", 800),
+    Set("imdb_label_errors", 600, "test"),
 )
-RATE, SEEDS, MAX_LENGTH, N_GRAM_DIMS = 0.1, 3, 128, 300
+RATE, SEEDS, MAX_LENGTH, N_GRAM_DIMS = 0.1, 3, 64, 300
 N_GRAMS = "n-grams"
 
 
