@@ -1,5 +1,7 @@
 """Poolings: what each token weighs, and that a massive state has no part in the typical mean."""
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
@@ -63,7 +65,7 @@ def test_an_unknown_pooling_is_refused_with_those_there_are():
 
 
 def test_a_direction_is_not_that_of_the_lengths_of_texts():
-    model, tokenizer = tiny_model("gpt2"), tiny_tokenizer()
+    model, tokenizer = deepcopy(tiny_model("gpt2")), tiny_tokenizer()
     with torch.no_grad():
         model.transformer.wpe.weight[0] = 0
         model.transformer.wpe.weight[0, 3] = 1_000  # the first token read has a massive state

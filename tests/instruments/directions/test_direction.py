@@ -1,10 +1,13 @@
 """Directions through layers: found from texts and words, added, and refused where they do not belong."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
+from lexframe import LanguageModelSpace
 from lexframe.artifacts import write_artifact
 from lexframe.exceptions import DataError, FingerprintMismatch, InputError, VocabularyError
 from lexframe.instruments import ConceptDirection, Direction, VocabularyFrame, find_direction, frame_direction, random_direction
@@ -12,7 +15,7 @@ from lexframe.instruments.directions.direction_finding import preflight_of
 from lexframe.spaces import ToySpace
 from tests.reference.concept_direction import mean_pair_cosine
 from tests.steerable_toy import steerable_toy
-from tests.tiny_models import tiny_space
+from tests.tiny_models import tiny_model, tiny_space, tiny_tokenizer
 
 HIGH, LOW = ["a good cat", "good red sun", "one good", "new good dog"], ["a bad cat", "bad red sun", "one bad", "new bad dog"]
 
@@ -300,3 +303,16 @@ def test_estimators_find_the_same_direction_as_texts_do(toy):
         np.testing.assert_allclose(next(iter(each.origins.values())), estimator.origin_, atol=1e-6)
     with pytest.raises(FingerprintMismatch):
         found.require(replace(toy.fingerprint, weights="other"))
+
+
+def test_words_are_measured_behind_the_first_token_whose_state_may_be_massive():
+    model = deepcopy(tiny_model("gpt2"))
+    with torch.no_grad():
+        model.transformer.wpe.weight[0] = 0
+        model.transformer.wpe.weight[0, 3] = 1_000
+    space = LanguageModelSpace(model, tokenizer=tiny_tokenizer())
+    found = frame_direction(space, ["a"], ["x"], layers=[0, 1])
+    usual = np.linalg.norm(space.token_states("the cat and a dog", layers=[0, 1]).states[:, 1:], axis=2).max(axis=1)
+    for layer, bound in zip((0, 1), usual, strict=True):
+        assert 0 < found.scales[layer] < 3 * bound
+        assert np.isclose(np.linalg.norm(found.vectors[layer]), found.scales[layer], rtol=1e-5)
