@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import gguf
 import numpy as np
 import torch
 import transformers as tf
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 STRINGS = [
     "the cat sat on the mat",
@@ -107,6 +108,48 @@ def tokenizer(rule: str = "smollm", *, size: int = 400) -> Any:
         parts["model"]["ignore_merges"] = True
         made = Tokenizer.from_str(json.dumps(parts))
     return tf.PreTrainedTokenizerFast(tokenizer_object=made, bos_token="<s>", eos_token="<|end|>", pad_token="<pad>")
+
+
+@functools.cache
+def sentence_pieces(*, blank: bool = True) -> Any:
+    """A tokenizer as Llama 2's: pieces with their blanks, bytes for letters that are none, and a blank put before a text or not."""
+    made = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+    replaced = normalizers.Replace(" ", "▁")
+    made.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), replaced]) if blank else replaced
+    special = ["<unk>", "<s>", "</s>"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=500, special_tokens=[*special, *(f"<0x{each:02X}>" for each in range(256))], show_progress=False
+    )
+    made.train_from_iterator([word for text in _TRAINING for word in re.findall(" ?[^ ]+", text)], trainer)
+    parts = json.loads(made.to_str())
+    parts["added_tokens"] = [each for each in parts["added_tokens"] if each["content"] in special]
+    made = Tokenizer.from_str(json.dumps(parts))
+    reading = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+    made.decoder = decoders.Sequence([*reading, decoders.Strip(" ", 1, 0)] if blank else reading)
+    return tf.PreTrainedTokenizerFast(tokenizer_object=made, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
+
+
+def pieces_as_keys(words: Any, *, blank: bool | None) -> dict[str, Any]:
+    """What a file says of a tokenizer of :func:`sentence_pieces`: scores in place of merges."""
+    known = {index: token for token, index in words.get_vocab().items()}
+    merges = json.loads(words.backend_tokenizer.to_str())["model"]["merges"]
+    scores = {"".join(pair): -float(rank) for rank, pair in reversed(list(enumerate(merges)))}
+    tokens = [known.get(index, f"[PAD{index}]") for index in range(512)]
+    types = [2, 3, 3, *[6] * 256, *[1 if index in known else 5 for index in range(259, 512)]]
+    return {
+        "tokenizer.ggml.model": "llama",
+        "tokenizer.ggml.pre": "default",
+        "tokenizer.ggml.tokens": tokens,
+        "tokenizer.ggml.scores": [0.0 if index < 259 else scores.get(token, -1e6) for index, token in enumerate(tokens)],
+        "tokenizer.ggml.token_type": types,
+        "tokenizer.ggml.merges": None,
+        "tokenizer.ggml.bos_token_id": 1,
+        "tokenizer.ggml.eos_token_id": 2,
+        "tokenizer.ggml.unknown_token_id": 0,
+        "tokenizer.ggml.padding_token_id": None,
+        "tokenizer.ggml.add_bos_token": None,
+        "tokenizer.ggml.add_space_prefix": blank,
+    }
 
 
 def write(

@@ -5,7 +5,7 @@ import pytest
 from lexframe.exceptions import ModelError
 from lexframe.spaces.gguf.header import read_header
 from lexframe.spaces.gguf.tokenizer import read_tokenizer
-from tests.gguf_files import RULES, STRINGS, tokenizer, write
+from tests.gguf_files import RULES, STRINGS, pieces_as_keys, sentence_pieces, tokenizer, write
 
 
 def ids(words, text):
@@ -87,3 +87,14 @@ def test_old_files_of_gpt2_need_no_rule(tmp_path):
     found = read_tokenizer(header)
     for text in STRINGS:
         assert ids(found, text) == ids(tokenizer("gpt-2"), text)
+
+
+@pytest.mark.parametrize("blank", [True, None, False])
+def test_pieces_have_the_blanks_and_bytes_of_the_tokenizer_they_were_made_from(tmp_path, blank):
+    expected = sentence_pieces(blank=blank is not False)
+    found = read_tokenizer(read_header(write(tmp_path / "a.gguf", change=pieces_as_keys(expected, blank=blank))))
+    for text in STRINGS:
+        assert ids(found, text) == [1, *ids(expected, text)]  # such texts begin with their token, unless the file says otherwise
+        for words in (found, expected):
+            assert words.backend_tokenizer.decode(ids(words, text)) == expected.backend_tokenizer.decode(ids(expected, text))
+    assert found.get_vocab() == expected.get_vocab()

@@ -28,6 +28,8 @@ _LIKE_QWEN = frozenset({"stablelm2", "hunyuan"})
 
 _NORMAL, _UNUSED = 1, 5
 """Types of tokens."""
+_BLANK = "▁"
+"""How a tokenizer of SentencePiece writes a blank."""
 _PADS = re.compile(r"\[PAD\d+\]")
 
 _WHOLE_WORDS = frozenset({"llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2", "tekken"})
@@ -72,6 +74,8 @@ def read_tokenizer(header: GGUFHeader) -> Any:
     tokenizer = _of_the_file(tokenizer, header)
     if kind == "gpt2":
         _mend_byte_level(tokenizer, rule or "gpt-2")
+    if kind == "llama" and not header.architecture.startswith("gemma"):  # whose builder knows its blanks
+        _mend_blanks(tokenizer, add=bool(header.keys.get("tokenizer.ggml.add_space_prefix", True)))
     _mend_beginnings(tokenizer, header, begins=kind == "llama" or rule in _BEGINS)
     return tokenizer
 
@@ -141,6 +145,18 @@ def _mend_byte_level(tokenizer: Any, rule: str) -> None:
         model = backend.model
         model.ignore_merges = True
         backend.model = model
+
+
+def _mend_blanks(tokenizer: Any, *, add: bool) -> None:
+    """A blank before every stretch of text, also before one that begins with a blank, or before none, as the file says."""
+    from tokenizers import decoders, normalizers
+
+    backend = tokenizer.backend_tokenizer
+    replaced = normalizers.Replace(" ", _BLANK)
+    backend.normalizer = normalizers.Sequence([normalizers.Prepend(_BLANK), replaced]) if add else replaced
+    backend.pre_tokenizer = None
+    parts = [decoders.Replace(_BLANK, " "), decoders.ByteFallback(), decoders.Fuse()]
+    backend.decoder = decoders.Sequence([*parts, decoders.Strip(" ", 1, 0)] if add else parts)
 
 
 def _mend_beginnings(tokenizer: Any, header: GGUFHeader, *, begins: bool) -> None:
