@@ -17,6 +17,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -27,7 +28,8 @@ from lexframe.adaptation.cells import ALL, Shots
 from lexframe.adaptation.draws import Draws, draw_labels, shots_order
 from lexframe.files import write_text
 from lexframe.instruments import PosteriorCalibration
-from lexframe.instruments.classifiers import posterior_calibration, prior_trust, zero_shot_prior
+from lexframe.instruments.classifiers import opinion_pool, posterior_calibration, prior_trust, shrunken_discriminant, zero_shot_prior
+from lexframe.instruments.classifiers.posterior_calibration import PHRASES, WORDS
 from lexframe.instruments.classifiers.prior_trust import PriorTrust
 from lexframe.intervals import Estimate, t_interval
 from lexframe.spaces.base import VocabularySpace
@@ -41,11 +43,15 @@ FEW = 4
 """Labels a class up to which something is claimed: with more, even scores that are always trusted do little harm."""
 MOST_TRUSTED = 16
 """Labels a class up to which scores that are always trusted are measured."""
-CONSTANTS: dict[str, dict[str, float]] = {
-    "odds of 1": {"LOG_ODDS": 0.0},
-    "odds of exp(-1)": {"LOG_ODDS": 1.0},
-    "odds of exp(-3)": {"LOG_ODDS": 3.0},
-    "no prior on the precision": {"LOG_PRECISION_SPREAD": 1e6},
+MODULES = (posterior_calibration, opinion_pool, shrunken_discriminant, prior_trust, zero_shot_prior)
+CONSTANTS: dict[str, dict[str, Any]] = {
+    "odds of 1": {"TRUST_LOG_ODDS": {WORDS: 0.0, PHRASES: 0.0}},
+    "odds turned": {"TRUST_LOG_ODDS": {WORDS: 2.0, PHRASES: -2.0}},
+    "half the weight before": {"EXPECTED_WEIGHT": 0.35},
+    "twice the weight before": {"EXPECTED_WEIGHT": 1.4},
+    "full weight from the first label": {"LABELS_OF_HALF_WEIGHT": 0.0},
+    "free intercepts": {"INTERCEPT_SPREAD": 3.0},
+    "means as they are": {"MOST_PULL": 0.0},
     "variances as they are": {"VARIANCE_PRIOR": 0.0},
     "no smoothing": {"ROWS_OF_HALF_SMOOTHING": float("inf")},
 }
@@ -113,7 +119,7 @@ def measured(
             X = points if scores is None else np.concatenate([scores, points], axis=1)
             labels = None if scores is None else list(range(n_labels))
             blocks = [block.shape[1] for block in study.encoded.blocks()]
-            estimator = PosteriorCalibration(labels, blocks=blocks, center_prior=center, random_state=draw)
+            estimator = PosteriorCalibration(labels, views=[blocks], priors=[WORDS if center else PHRASES], random_state=draw)
             estimator.fit(X[drawn], study.y[drawn], X[rest])
             return judged_on(estimator, X[study.test], study.y[study.test])
 
@@ -128,10 +134,10 @@ def variants(
 ) -> dict[str, Callable[[], dict[str, float]]]:
     """What is measured on one draw."""
 
-    def changed(scores: np.ndarray | None, values: dict[str, float]) -> dict[str, float]:
+    def changed(scores: np.ndarray | None, values: dict[str, Any]) -> dict[str, float]:
         with ExitStack() as stack:
             for name, value in values.items():
-                home = next(module for module in (posterior_calibration, prior_trust, zero_shot_prior) if name in vars(module))
+                home = next(module for module in MODULES if name in vars(module))
                 stack.enter_context(mock.patch.object(home, name, value))
             return fit(scores)
 
@@ -161,9 +167,9 @@ def judged_on(estimator: PosteriorCalibration, X: np.ndarray, y: np.ndarray) -> 
     return {
         "accuracy": float(np.mean(estimator.classes_[probabilities.argmax(axis=1)] == y)),
         "log_loss": float(-np.log(np.maximum(probabilities[np.arange(len(y)), columns], 1e-12)).mean()),
-        "trust": estimator.trust_,
-        "prior_probability": estimator.prior_probability_,
-        "precision": estimator.precision_,
+        "trust": float(estimator.trust_.sum()),
+        "prior_probability": float(estimator.prior_probability_.sum()),
+        "precision": float(np.exp(np.log(estimator.precisions_).mean())),
     }
 
 

@@ -24,7 +24,7 @@ ESTIMATORS = [
     ShrinkageLDA(),
     LogisticProbe(n_folds=2, strengths=(0.01, 1.0)),
     SemanticCalibration(max_epochs=3),
-    PosteriorCalibration(n_folds=2, precisions=(3.0, 30.0)),
+    PosteriorCalibration(),
 ]
 each = pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda estimator: type(estimator).__name__)
 

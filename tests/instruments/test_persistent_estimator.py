@@ -25,7 +25,7 @@ KINDS = {
     "NearestBasis with bases": NearestBasis(BASES),
     "ShrinkageLDA": ShrinkageLDA(0.2),
     "LogisticProbe": LogisticProbe(strengths=(0.1, 1.0)),
-    "PosteriorCalibration": PosteriorCalibration(precisions=(3.0, 30.0), blocks=(1, 2)),
+    "PosteriorCalibration": PosteriorCalibration(views=([1, 2],), ridges=(1.0, 10.0)),
     "SemanticCalibration": SemanticCalibration(max_epochs=3),
     "SemanticCalibration with bases": SemanticCalibration(BASES, objective="vocabulary", vocabulary=np.eye(3), max_epochs=3),
 }

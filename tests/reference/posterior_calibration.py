@@ -1,39 +1,42 @@
-"""The posterior mode of a logistic regression with a zero-shot prior, slow and obvious: Newton's method with the full Hessian."""
+"""Posterior calibration, slow and obvious: discriminants fitted anew without each text, and the pool's loss a text at a time."""
 
 import numpy as np
 
 
-def negative_log_posterior(W, b, features, offset, y, precision):
-    """Minus the log-posterior, a text at a time, up to a constant."""
-    total = 0.5 * precision * (W**2).sum() + 0.5 * (b**2).sum()
-    for x, z, label in zip(features, offset, y, strict=True):
-        f = z + b + W.T @ x
+def discriminant_scores(x, features, y, n_classes, ridge, *, free, pull):
+    """Scores of one text: class means drawn to zero, in the covariance of these rows over `free` plus a ridge."""
+    counts = np.bincount(y, minlength=n_classes)
+    covariance = ridge * np.eye(features.shape[1])
+    drawn = np.zeros((n_classes, features.shape[1]))
+    for c in range(n_classes):
+        if counts[c]:
+            mean = features[y == c].mean(axis=0)
+            drawn[c] = counts[c] / (counts[c] + pull) * mean
+            for row in features[y == c]:
+                covariance += np.outer(row - mean, row - mean) / free
+    inverse = np.linalg.inv(covariance)
+    scores = np.array([x @ inverse @ m - 0.5 * m @ inverse @ m for m in drawn])
+    return scores - scores.mean()
+
+
+def pull(features, y, ridge, *, free):
+    """Spread of texts around their class means, over that of the class means beyond chance; both in the metric of the covariance."""
+    classes = np.unique(y)
+    within = sum((features[y == c] - features[y == c].mean(axis=0)).T @ (features[y == c] - features[y == c].mean(axis=0)) for c in classes)
+    inverse = np.linalg.inv(within / free + ridge * np.eye(features.shape[1]))
+    scatter = np.trace(inverse @ within / free)
+    squares = sum(np.sum(y == c) * features[y == c].mean(axis=0) @ inverse @ features[y == c].mean(axis=0) for c in classes)
+    return scatter / ((squares - scatter * len(classes)) / len(y))
+
+
+def pool_loss(weights, intercept, opinions, y, means, spreads, intercept_spread):
+    """Minus the log-posterior of a pool's weights, up to a constant."""
+    total = 0.5 * sum(((w - m) / s) ** 2 for w, m, s in zip(weights, means, spreads, strict=True))
+    total += 0.5 * sum((b / intercept_spread) ** 2 for b in intercept)
+    for i, label in enumerate(y):
+        f = intercept + sum(w * opinion[i] for w, opinion in zip(weights, opinions, strict=True))
         total -= f[label] - np.log(np.exp(f - f.max()).sum()) - f.max()
     return total
-
-
-def posterior_mode(features, offset, y, precision, *, n_steps=60):
-    """W and b at the maximum, from the gradient and the Hessian written out parameter by parameter."""
-    n, d = features.shape
-    k = offset.shape[1]
-    # One design row a text and class: the derivative of f_c with respect to all parameters.
-    design = np.zeros((n, k, d * k + k))
-    for i in range(n):
-        for c in range(k):
-            design[i, c, c : d * k : k] = features[i]
-            design[i, c, d * k + c] = 1
-    prior = np.concatenate([np.full(d * k, precision), np.ones(k)])
-    theta = np.zeros(d * k + k)
-    for _ in range(n_steps):
-        f = design @ theta + offset
-        p = np.exp(f - f.max(1, keepdims=True))
-        p /= p.sum(1, keepdims=True)
-        gradient = prior * theta + np.einsum("icp,ic->p", design, p - np.eye(k)[y])
-        hessian = np.diag(prior)
-        for i in range(n):
-            hessian += design[i].T @ (np.diag(p[i]) - np.outer(p[i], p[i])) @ design[i]
-        theta = theta - np.linalg.solve(hessian, gradient)
-    return theta[: d * k].reshape(d, k), theta[d * k :]
 
 
 def log_evidence(scores, y, *, n_points=41, width=6.0):

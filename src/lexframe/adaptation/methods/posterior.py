@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from lexframe.adaptation.problem import Classifier, Fitted, Method, Probabilities, Problem, Rows
-from lexframe.instruments.classifiers.posterior_calibration import MOST_ROWS_TO_SMOOTH, PosteriorCalibration
+from lexframe.instruments.classifiers.posterior_calibration import MOST_ROWS_TO_SMOOTH, PHRASES, WORDS, PosteriorCalibration
 from lexframe.latents.text_reader import Reading
 from lexframe.spaces.base import VocabularySpace
 
@@ -57,8 +57,8 @@ class PosteriorMethod(Method):
         columns = [problem.encoded.label_scores(problem.words())] if self.prior else []
         estimator = PosteriorCalibration(
             prior_labels=list(problem.labels) if self.prior else None,
-            blocks=[block.shape[1] for block in blocks],
-            center_prior=isinstance(problem.space, VocabularySpace),
+            views=[[block.shape[1] for block in blocks]],
+            priors=[WORDS if isinstance(problem.space, VocabularySpace) else PHRASES],
             random_state=problem.seed,
         )
         words = {label: list(problem.label_words[label]) for label in problem.labels} if self.prior else {}
@@ -68,9 +68,9 @@ class PosteriorMethod(Method):
         estimator.fit(classifier.columns(problem.rows), problem.names(), unlabeled)
         classifier.n_parameters = estimator.n_parameters_
         classifier.choices = {
-            "trust": round(estimator.trust_, 4),
-            "prior_probability": round(estimator.prior_probability_, 4),
-            "precision": round(estimator.precision_, 3),
+            "trust": [round(float(trust), 4) for trust in estimator.trust_],
+            "prior_probability": [round(float(probability), 4) for probability in estimator.prior_probability_],
+            "weights": [round(float(weight), 4) for weight in estimator.weights_],
         }
         return classifier
 

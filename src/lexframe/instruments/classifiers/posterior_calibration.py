@@ -1,11 +1,11 @@
 r"""Posterior calibration: the vocabulary says what each text might mean, the labels say where that is wrong.
 
-A logistic regression whose prior is the zero-shot classifier, smoothed over the texts at hand. With no text at all it is
-that classifier exactly; as labels come, they first say whether it knows anything and how far to trust it, and then bend it, direction by
-direction.
+One posterior from several views of a text: the zero-shot classifier, and a discriminant on every block of points. With no label it is
+the zero-shot classifier exactly; as labels come, they say how far to trust it, and how far each block.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -14,68 +14,76 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from lexframe.instruments.classifiers.posterior_mode import PosteriorMode, mode_of_many, posterior_mode
+from lexframe.exceptions import DataError
+from lexframe.instruments.classifiers.opinion_pool import pool_opinions
 from lexframe.instruments.classifiers.prior_trust import prior_trust
+from lexframe.instruments.classifiers.shrunken_discriminant import RIDGES, Discriminant, shrunken_discriminant
 from lexframe.instruments.classifiers.threads import one_thread
 from lexframe.instruments.classifiers.zero_shot_prior import propagation, shrunken_mean
 from lexframe.instruments.persistent_estimator import PersistentEstimator
-from lexframe.linalg import folds_by_class, rows_by_class, softmax
+from lexframe.linalg import rows_by_class, softmax
 
-# Constants of the prior, chosen on texts of the training files of seven sets, never on a test set.
-PRECISIONS = (3.0, 10.0, 30.0, 100.0, 300.0)
-LOG_PRECISION, LOG_PRECISION_SPREAD = float(np.log(20.0)), 1.2
+WORDS, PHRASES = "words", "phrases"
+"""What zero-shot scores are of: log-probabilities of label words in a vocabulary, or cosines with phrases in the space itself."""
+
+# Constants of the prior, chosen on texts of the training files of trec, subj, mr and carer, never on a test set.
+TRUST_LOG_ODDS = {WORDS: -2.0, PHRASES: 2.0}
+WORDS_BESIDE_PHRASES = 0.15
+EXPECTED_WEIGHT, WEIGHT_SPREAD, WEIGHT_POWER = 0.7, 0.75, -0.77
+LABELS_OF_HALF_WEIGHT = 3.0
+TRUST_SPREAD = 1.0
 VARIANCE_PRIOR = 10
-MOST_ROWS_TO_CHOOSE = 500
+SHARE_PRIOR = 2.0
+MOST_ROWS_LEFT_OUT = 2000
 LEAST_ROWS_OF_A_CLASS = 3
 MOST_ROWS_TO_SMOOTH = 4000
 ROWS_OF_HALF_SMOOTHING = 50
-_ARRAYS = ("prior_mean", "prior_offset", "smoothing", "mean", "spread", "center", "coef", "intercept")
-_NUMBERS = ("trust", "prior_probability", "precision", "smoothing_share")
+_SCALING = ("mean", "spread", "center")
+_FOUND = ("coef", "intercept", "score_weights", "trust", "prior_probability", "weights", "precisions", "view_shares")
 
 
 class PosteriorCalibration(PersistentEstimator, ClassifierMixin, BaseEstimator):
-    r"""Logistic regression with the zero-shot classifier as its prior, over points of one or several layers.
+    r"""Zero-shot scores and discriminants on blocks of points, pooled by how well each predicts the labels.
 
     Parameters
     ----------
     prior_labels : sequence, optional
-        Labels that have a zero-shot score. With them the first ``len(prior_labels)`` columns of X are these scores,
-        in nats and in this order (see :func:`lexframe.adaptation.problem.label_scores`), and the model can be fitted on
-        no rows at all. Without, X holds points alone and the prior is flat.
-    blocks : sequence of int, optional
-        Widths of the blocks of points in the other columns, one a layer and pooling. Default: one block.
-    center_prior : bool
-        Take from every class's zero-shot scores their mean over the rows at hand, labeled or not, as batch calibration
-        does. Scores of label words need it, because frequent words score high for every text; cosines do not.
-    precisions : sequence of float
-        Values of λ, the precision of the prior of W, among which the labels choose.
-    n_folds : int
-        Folds of that choice.
+        Labels that have zero-shot scores. With them the first columns of X are tables of such scores, one a view that has a prior, each
+        of ``len(prior_labels)`` columns in nats and in this order (see :func:`lexframe.adaptation.problem.label_scores`), and the model
+        can be fitted on no rows at all. Without, X holds points alone and the prior is flat.
+    views : sequence of sequence of int, optional
+        Widths of the blocks of points in the other columns, by view: a model with three layers has three blocks, a second model is a
+        second view. Default: one view of one block.
+    priors : sequence of {"words", "phrases"} or None, optional
+        What the zero-shot scores of each view are of, None for a view without. Default: those of the first view are of words if there
+        are `prior_labels`. Scores of words are centered, because frequent words score high for every text, and doubted more.
+    ridges : sequence of float
+        Values of λ, the precision of the prior of a block's coefficients, among which the labels choose for every block.
     random_state : int
-        Of the folds.
+        Of the rows that are looked at where there are very many.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         Sorted; all of `prior_labels`, seen in training or not.
-    prior_mean_ : ndarray of shape (n_classes,)
-        What was taken from the zero-shot scores; zero without any row.
-    prior_offset_ : ndarray of shape (n_classes,)
-        What smoothing would take from the mean of scores that are not to be centered, and gives back.
-    smoothing_ : ndarray of shape (n_classes, n_point_columns)
-        What the neighbourhood of a point says, as a linear map: the prior's scores are ``(1 - smoothing_share_)`` times
-        the text's own plus this map of its features. See :func:`propagation`.
-    smoothing_share_ : float
-        n / (n + 50) of n rows, labeled or not: 0 without any.
-    trust_ : float
-        α, the weight that the labels leave to the zero-shot scores; 1 without labels, 0 without scores. See
-        :func:`~lexframe.instruments.classifiers.prior_trust.prior_trust`.
-    prior_probability_ : float
-        That the zero-shot scores say anything of the labels; 1 without labels, 0 without scores.
-    precision_ : float
-        λ, a geometric mean of `precisions` weighted by how well each predicts held-out labels.
     coef_ : ndarray of shape (n_classes, n_point_columns)
+        Of all that is linear in the features: discriminants, and the neighbourhood's part of the prior.
     intercept_ : ndarray of shape (n_classes,)
+    score_weights_ : ndarray of shape (n_priors,)
+        Of a text's own zero-shot scores.
+    smoothing_share_ : float
+        n / (n + 50) of n rows, labeled or not: how much of the prior is the neighbourhood's. 0 without any.
+    trust_ : ndarray of shape (n_priors,)
+        The weight that the labels leave to each table of zero-shot scores.
+    prior_probability_ : ndarray of shape (n_priors,)
+        That the scores say anything of the labels; 1 without labels. See
+        :func:`~lexframe.instruments.classifiers.prior_trust.prior_trust`.
+    weights_ : ndarray of shape (n_blocks,)
+        Of the discriminant on each block; 0 for one that is useless.
+    precisions_ : ndarray of shape (n_blocks,)
+        λ of each block, in units of the mean variance of its coordinates; infinite without labels.
+    view_shares_ : ndarray of shape (n_views,)
+        How much of the scores' spread over the texts at hand is each view's; adds up to 1.
     n_parameters_ : int
 
     Notes
@@ -85,26 +93,25 @@ class PosteriorCalibration(PersistentEstimator, ClassifierMixin, BaseEstimator):
     """
 
     artifact_kind = "posterior-calibration"
+    artifact_version = 2
 
     def __init__(
         self,
         prior_labels: Sequence[Any] | None = None,
         *,
-        blocks: Sequence[int] | None = None,
-        center_prior: bool = True,
-        precisions: Sequence[float] = PRECISIONS,
-        n_folds: int = 4,
+        views: Sequence[Sequence[int]] | None = None,
+        priors: Sequence[str | None] | None = None,
+        ridges: Sequence[float] = RIDGES,
         random_state: int = 0,
     ):
         self.prior_labels = prior_labels
-        self.blocks = blocks
-        self.center_prior = center_prior
-        self.precisions = precisions
-        self.n_folds = n_folds
+        self.views = views
+        self.priors = priors
+        self.ridges = ridges
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any, unlabeled: Any = None) -> "PosteriorCalibration":
-        """Find λ, then the posterior mode.
+        """Weigh the zero-shot scores, fit a discriminant on every block, and pool them.
 
         Parameters
         ----------
@@ -113,36 +120,87 @@ class PosteriorCalibration(PersistentEstimator, ClassifierMixin, BaseEstimator):
         y : array-like of shape (n_samples,)
             Labels.
         unlabeled : array-like of shape (n_unlabeled, n_columns), optional
-            Columns of texts without a label. With those of X they centre and smooth the zero-shot scores; 4,000 of them
-            are enough, and no more are looked at.
+            Columns of texts without a label. With those of X they scale the points, and centre and smooth the zero-shot scores; 4,000 of
+            them are enough, and no more are looked at.
         """
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=1 if self.prior_labels is None else 0)
         self._set_classes(y)
-        # On tables of this size a second thread costs more than it does: two took two to three times as long as one.
-        with one_thread():
-            self._fit(X, y, unlabeled)
-        self.n_parameters_ = self.coef_.size + self.intercept_.size + (self.prior_labels is not None)
+        with one_thread(X.size):
+            self._fit(X, np.searchsorted(self.classes_, y), unlabeled)
+        self.n_parameters_ = self.coef_.size + self.intercept_.size + len(self.trust_)
         return self
 
     def _fit(self, X: np.ndarray, y: np.ndarray, unlabeled: Any) -> None:
-        own_scores, all_points = self._columns(self._with_unlabeled(X, unlabeled))
-        self._set_scaling(all_points)
-        features = self._features(all_points)
+        layout = self._layout(X.shape[1])
+        tables, points = self._columns(self._with_unlabeled(X, unlabeled), layout)
+        self._set_scaling(points, layout)
+        features = self._features(points, layout)
         self.center_ = features.mean(axis=0) if len(features) else np.zeros(features.shape[1])
-        self._set_prior(features - self.center_, own_scores)
-        features = features[: len(X)] - self.center_
-        prior_scores = self._prior(features, own_scores[: len(X)])
-        numbers = np.searchsorted(self.classes_, y)
-        features, rotation = _row_space(features)
-        self.trust_, self.prior_probability_ = 0.0, 0.0
-        if self.prior_labels is not None:
-            trust = prior_trust(prior_scores, numbers)
-            self.trust_, self.prior_probability_ = trust.weight, trust.probability
-        offset = self.trust_ * prior_scores
-        self.precision_ = self._choose_precision(features, offset, numbers)
-        mode = mode_of_many(features, offset, numbers, self.precision_)
-        coef = mode.coef if rotation is None else rotation @ mode.coef
-        self.coef_, self.intercept_ = coef.T, mode.intercept
+        features -= self.center_
+        rows = rows_by_class(y, max(MOST_ROWS_LEFT_OUT, LEAST_ROWS_OF_A_CLASS * len(self.classes_)), seed=self.random_state, least=3)
+        self.smoothing_share_ = len(features) / (len(features) + ROWS_OF_HALF_SMOOTHING) if tables else 0.0
+        priors = [
+            _Prior.of(table, features[:, part], self.smoothing_share_, centered=kind == WORDS)
+            for table, part, kind in zip(tables, layout.prior_parts, layout.prior_kinds, strict=True)
+        ]
+        blocks = [self._discriminant(features[: len(X), part], y, rows) for part in layout.block_parts] if len(X) else []
+        self._pool(priors, blocks, features, y, rows, layout)
+
+    def _discriminant(self, features: np.ndarray, y: np.ndarray, rows: np.ndarray) -> Discriminant:
+        return shrunken_discriminant(features, y, len(self.classes_), rows=rows, ridges=sorted(self.ridges, reverse=True))
+
+    def _pool(
+        self, priors: list["_Prior"], blocks: list[Discriminant], features: np.ndarray, y: np.ndarray, rows: np.ndarray, layout: "_Layout"
+    ) -> None:
+        """Weights of all opinions, and the linear map that they add up to."""
+        kinds, n_classes = layout.prior_kinds, len(self.classes_)
+        tables = [prior.scores_of(features[:, part]) for prior, part in zip(priors, layout.prior_parts, strict=True)]
+        believed = [WORDS_BESIDE_PHRASES if kind == WORDS and PHRASES in kinds else 1.0 for kind in kinds]
+        trusts = [
+            prior_trust(share * table[: len(y)], y, log_odds=TRUST_LOG_ODDS[kind])
+            for table, share, kind in zip(tables, believed, kinds, strict=True)
+        ]
+        expected = [share * trust.weight for share, trust in zip(believed, trusts, strict=True)]
+        usual = max(len(blocks), 1) ** WEIGHT_POWER
+        labels = len(y) / n_classes
+        means = [*expected, *[EXPECTED_WEIGHT * usual * labels / (labels + LABELS_OF_HALF_WEIGHT)] * len(blocks)]
+        spreads = [*[TRUST_SPREAD] * len(tables), *[WEIGHT_SPREAD * usual] * len(blocks)]
+        counts = np.bincount(y, minlength=n_classes)
+        told = rows[counts[y[rows]] > 1]  # what is left out has others of its class
+        opinions = [table[told] for table in tables] + [block.left_out[np.isin(rows, told)] for block in blocks]
+        stacked = np.stack(opinions) if opinions else np.zeros((0, len(told), n_classes))
+        frequencies = (counts + SHARE_PRIOR) / (len(y) + SHARE_PRIOR * n_classes)
+        pool = pool_opinions(stacked, y[told], means, spreads, frequencies)
+        self.trust_, self.weights_ = pool.weights[: len(tables)], pool.weights[len(tables) :]
+        if not len(blocks):
+            self.weights_ = np.zeros(len(layout.block_parts))
+        self.prior_probability_ = np.array([trust.probability for trust in trusts])
+        self.precisions_ = np.array([block.precision for block in blocks] or [np.inf] * len(layout.block_parts))
+        self._add_up(priors, blocks, pool.intercept, features, layout)
+        self._set_shares(tables, blocks, features, layout)
+
+    def _add_up(
+        self, priors: list["_Prior"], blocks: list[Discriminant], intercept: np.ndarray, features: np.ndarray, layout: "_Layout"
+    ) -> None:
+        self.coef_, self.intercept_ = np.zeros((len(self.classes_), features.shape[1])), intercept.copy()
+        self.score_weights_ = np.zeros(len(priors))
+        for number, (trust, prior, part) in enumerate(zip(self.trust_, priors, layout.prior_parts, strict=True)):
+            self.score_weights_[number] = trust * (1 - prior.share)
+            self.coef_[:, part] += trust * prior.smoothing.T
+            self.intercept_ += trust * prior.offset
+        for weight, block, part in zip(self.weights_, blocks, layout.block_parts, strict=False):
+            self.coef_[:, part] += weight * block.coef
+            self.intercept_ += weight * block.intercept
+
+    def _set_shares(self, tables: list[np.ndarray], blocks: list[Discriminant], features: np.ndarray, layout: "_Layout") -> None:
+        """Spread of what each view adds to the scores of the texts at hand, over classes and texts."""
+        said = [np.zeros((len(features), len(self.classes_))) for _ in layout.views]
+        for trust, table, view in zip(self.trust_, tables, layout.prior_views, strict=True):
+            said[view] += trust * table
+        for weight, block, part, view in zip(self.weights_, blocks, layout.block_parts, layout.block_views, strict=False):
+            said[view] += weight * (features[:, part] @ block.coef.T + block.intercept)
+        spreads = np.array([scores.std() if scores.size else 0.0 for scores in said])
+        self.view_shares_ = spreads / spreads.sum() if spreads.sum() > 0 else np.full(len(said), 1 / len(said))
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Log-odds, shape (n_samples, n_classes); for two classes their difference, shape (n_samples,)."""
@@ -159,22 +217,26 @@ class PosteriorCalibration(PersistentEstimator, ClassifierMixin, BaseEstimator):
         return self.classes_[scores.argmax(axis=1)]
 
     def fitted_arrays(self) -> dict[str, np.ndarray]:
-        """Prior, scaling and posterior mode."""
-        return {name: np.atleast_1d(getattr(self, f"{name}_")) for name in (*_ARRAYS, *_NUMBERS)}
+        """Scaling, the linear map, and the weights that it came from."""
+        return {name: np.atleast_1d(getattr(self, f"{name}_")) for name in (*_SCALING, *_FOUND)}
 
     def set_fitted_arrays(self, arrays: dict[str, np.ndarray]) -> None:
-        """Take prior, scaling and posterior mode back."""
-        for name in _ARRAYS:
+        """Take scaling, the linear map and the weights back."""
+        lacking = [name for name in (*_SCALING, *_FOUND) if name not in arrays]
+        if lacking:
+            raise DataError(f"This posterior calibration was fitted by an earlier lexframe: it lacks {', '.join(lacking)}. Fit it again.")
+        for name in (*_SCALING, *_FOUND):
             setattr(self, f"{name}_", arrays[name])
-        for name in _NUMBERS:
-            setattr(self, f"{name}_", float(arrays[name][0]))
 
     def _scores(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float64)
-        prior_scores, points = self._columns(X)
-        features = self._features(points) - self.center_
-        return features @ self.coef_.T + self.intercept_ + self.trust_ * self._prior(features, prior_scores)
+        layout = self._layout(X.shape[1])
+        tables, points = self._columns(X, layout)
+        scores = (self._features(points, layout) - self.center_) @ self.coef_.T + self.intercept_
+        for weight, table in zip(self.score_weights_, tables, strict=True):
+            scores += weight * table
+        return scores
 
     def _set_classes(self, y: np.ndarray) -> None:
         if len(y):
@@ -190,15 +252,31 @@ class PosteriorCalibration(PersistentEstimator, ClassifierMixin, BaseEstimator):
         if len(self.classes_) < 2:
             raise ValueError(f"PosteriorCalibration needs two classes or more, but y has 1 class: {self.classes_.tolist()}.")
 
-    def _columns(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Zero-shot scores in the order of `classes_`, centered by row, and the points."""
+    def _layout(self, n_columns: int) -> "_Layout":
+        """Which columns are what."""
+        n_labels = 0 if self.prior_labels is None else len(self.prior_labels)
+        n_views = 1 if self.views is None else len(self.views)
+        kinds = [WORDS, *[None] * (n_views - 1)] if self.priors is None else list(self.priors)
+        if len(kinds) != n_views or not set(kinds) <= {WORDS, PHRASES, None}:
+            raise ValueError(f"priors is {kinds}; expected one of '{WORDS}', '{PHRASES}' and None for each of {n_views} views.")
+        kinds = kinds if n_labels else [None] * n_views
+        n_scores = n_labels * sum(kind is not None for kind in kinds)
+        if n_columns <= n_scores:
+            raise ValueError(f"X has {n_columns} columns; expected {n_scores} zero-shot scores and the points after them.")
+        views = [[n_columns - n_scores]] if self.views is None else [[int(width) for width in widths] for widths in self.views]
+        widths = [width for view in views for width in view]
+        if sum(widths) != n_columns - n_scores:
+            raise ValueError(f"views {views} add up to {sum(widths)} columns, but there are {n_columns - n_scores} of points.")
+        return _Layout(views, kinds)
+
+    def _columns(self, X: np.ndarray, layout: "_Layout") -> tuple[list[np.ndarray], np.ndarray]:
+        """Tables of zero-shot scores in the order of `classes_`, centered by row, and the points."""
         if self.prior_labels is None:
-            return np.zeros((len(X), len(self.classes_))), X
-        n_scores = len(self.prior_labels)
-        if X.shape[1] <= n_scores:
-            raise ValueError(f"X has {X.shape[1]} columns; expected {n_scores} zero-shot scores and the points after them.")
-        prior_scores = X[:, :n_scores][:, np.argsort(np.array(list(self.prior_labels)))]
-        return prior_scores - prior_scores.mean(axis=1, keepdims=True), X[:, n_scores:]
+            return [], X
+        n_labels = len(self.prior_labels)
+        order = np.argsort(np.array(list(self.prior_labels)))
+        tables = [X[:, number * n_labels : (number + 1) * n_labels][:, order] for number in range(len(layout.prior_kinds))]
+        return [table - table.mean(axis=1, keepdims=True) for table in tables], X[:, n_labels * len(tables) :]
 
     def _with_unlabeled(self, X: np.ndarray, unlabeled: Any) -> np.ndarray:
         """Columns of the labeled rows, then of the others; too many are thinned out at random."""
@@ -212,101 +290,65 @@ class PosteriorCalibration(PersistentEstimator, ClassifierMixin, BaseEstimator):
             more = more[np.random.default_rng(self.random_state).permutation(len(more))[:room]]
         return np.concatenate([X, more])
 
-    def _set_prior(self, features: np.ndarray, prior_scores: np.ndarray) -> None:
-        """Centre the zero-shot scores, if asked, and smooth them, over all rows, labeled or not."""
-        n_rows, n_classes = prior_scores.shape
-        known = self.prior_labels is not None and n_rows > 0
-        mean = shrunken_mean(prior_scores) if known else np.zeros(n_classes)
-        self.prior_mean_ = mean if self.center_prior else np.zeros(n_classes)
-        self.smoothing_share_ = n_rows / (n_rows + ROWS_OF_HALF_SMOOTHING) if known else 0.0
-        self.smoothing_ = self.smoothing_share_ * propagation(features, prior_scores - self.prior_mean_).T
-        self.prior_offset_ = self.smoothing_share_ * (mean - self.prior_mean_)
-
-    def _prior(self, features: np.ndarray, prior_scores: np.ndarray) -> np.ndarray:
-        """Scores of the prior: a text's own and those of its neighbourhood."""
-        own = prior_scores - self.prior_mean_
-        return (1 - self.smoothing_share_) * own + features @ self.smoothing_.T + self.prior_offset_
-
-    def _edges(self, n_columns: int) -> np.ndarray:
-        blocks = [n_columns] if self.blocks is None else list(self.blocks)
-        if sum(blocks) != n_columns:
-            raise ValueError(f"blocks {blocks} add up to {sum(blocks)} columns, but there are {n_columns} of points.")
-        return np.cumsum([0, *blocks])
-
-    def _set_scaling(self, points: np.ndarray) -> None:
+    def _set_scaling(self, points: np.ndarray, layout: "_Layout") -> None:
         """Mean and spread of every coordinate; few points say little of a spread, so it is drawn to that of its block."""
         n_rows, n_columns = points.shape
         self.mean_ = points.mean(axis=0) if n_rows else np.zeros(n_columns)
         self.spread_ = np.ones(n_columns)
-        edges = self._edges(n_columns)
-        for start, stop in pairwise(edges):
-            variance = points[:, start:stop].var(axis=0) if n_rows else np.ones(stop - start)
+        for part in layout.block_parts:
+            variance = points[:, part].var(axis=0) if n_rows else np.ones(part.stop - part.start)
             shrunken = (n_rows * variance + VARIANCE_PRIOR * variance.mean()) / (n_rows + VARIANCE_PRIOR)
-            self.spread_[start:stop] = np.sqrt(shrunken) if variance.mean() > 0 else 1.0
+            self.spread_[part] = np.sqrt(shrunken) if variance.mean() > 0 else 1.0
 
-    def _features(self, points: np.ndarray) -> np.ndarray:
-        """φ: standardised coordinates, every block of a row scaled so that all blocks together have mean square 1."""
+    def _features(self, points: np.ndarray, layout: "_Layout") -> np.ndarray:
+        """φ: standardised coordinates, every block of a row scaled to mean square 1."""
         standardized = (points - self.mean_) / self.spread_
-        edges = self._edges(points.shape[1])
-        for start, stop in pairwise(edges):
-            block = standardized[:, start:stop]
-            lengths = np.linalg.norm(block, axis=1, keepdims=True)
-            block *= np.sqrt((stop - start) / (len(edges) - 1)) / np.where(lengths > 1e-12, lengths, 1.0)
+        for part in layout.block_parts:
+            block = standardized[:, part]
+            lengths = np.sqrt(np.einsum("ij,ij->i", block, block))[:, np.newaxis]
+            block *= np.sqrt(part.stop - part.start) / np.where(lengths > 1e-12, lengths, 1.0)
         return standardized
 
-    def _choose_precision(self, features: np.ndarray, offset: np.ndarray, y: np.ndarray) -> float:
-        r"""λ, averaged over its values with weights :math:`p(\lambda) \prod_i p(y_i \mid \text{other folds}, \lambda)`.
 
-        A class with one label stays in training; where all are such, the prior decides alone.
-        """
-        values = np.array(sorted(self.precisions, reverse=True))
-        log_weights = -0.5 * ((np.log(values) - LOG_PRECISION) / LOG_PRECISION_SPREAD) ** 2
-        # λ belongs to the directions, not to the number of rows: a part of them is enough, if it has some of every class.
-        most = max(MOST_ROWS_TO_CHOOSE, LEAST_ROWS_OF_A_CLASS * len(self.classes_))
-        rows = rows_by_class(y, most, seed=self.random_state, least=LEAST_ROWS_OF_A_CLASS)
-        folds = folds_by_class(y[rows], self.n_folds, seed=self.random_state) if len(values) > 1 else []
-        if folds:
-            features, offset, y = _row_space(features[rows])[0], offset[rows], y[rows]
-        for train, held_out in folds:
-            log_weights += _held_out(features, offset, y, train, held_out, values)
-        weights = np.exp(log_weights - log_weights.max())
-        return float(np.exp((weights * np.log(values)).sum() / weights.sum()))
+class _Layout:
+    """Views, blocks and tables of scores, as slices of the columns of points."""
+
+    def __init__(self, views: list[list[int]], kinds: list[str | None]):
+        self.views = views
+        edges = np.cumsum([0, *[width for view in views for width in view]])
+        self.block_parts = [slice(int(start), int(stop)) for start, stop in pairwise(edges)]
+        self.block_views = [number for number, view in enumerate(views) for _ in view]
+        self.prior_views = [number for number, kind in enumerate(kinds) if kind is not None]
+        self.prior_kinds = [kind for kind in kinds if kind is not None]
+        ends = np.cumsum([0, *[sum(view) for view in views]])
+        self.prior_parts = [slice(int(ends[view]), int(ends[view + 1])) for view in self.prior_views]
 
 
-def _row_space(features: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Coordinates in the space that the rows span: W has no part outside it, so fewer numbers are to be found.
+@dataclass(frozen=True)
+class _Prior:
+    """A table of zero-shot scores, and what the neighbourhood says: ``(1 - share)`` times a text's own scores, and a map of its features.
 
-    Returns
-    -------
-    reduced : ndarray of shape (n, r)
-    rotation : ndarray of shape (d, r) or None
-        ``reduced == features @ rotation``; None where there are more rows than columns and nothing is gained.
+    Attributes
+    ----------
+    scores : ndarray of shape (n_rows, n_classes)
+    share : float
+    smoothing : ndarray of shape (n_columns of the view, n_classes)
+    offset : ndarray of shape (n_classes,)
+        Takes the mean of scores of words out; gives back what smoothing takes from the mean of cosines, which tells the common classes.
     """
-    if len(features) >= features.shape[1]:
-        return features, None
-    values, directions = np.linalg.eigh(features @ features.T)  # of the small side: much less work than a decomposition of the rows
-    kept = values > 1e-12 * max(float(values.max(initial=0.0)), 1e-300)
-    rotation = features.T @ (directions[:, kept] / np.sqrt(values[kept]))
-    return features @ rotation, rotation
 
+    scores: np.ndarray
+    share: float
+    smoothing: np.ndarray
+    offset: np.ndarray
 
-def _held_out(
-    features: np.ndarray, offset: np.ndarray, y: np.ndarray, train: np.ndarray, held_out: np.ndarray, values: np.ndarray
-) -> np.ndarray:
-    """Log-probability of the held-out labels for every λ, the largest first, each begun where the last one ended."""
-    mode: PosteriorMode | None = None
-    found = np.empty(len(values))
-    for number, precision in enumerate(values):
-        mode = posterior_mode(
-            features[train],
-            offset[train],
-            y[train],
-            float(precision),
-            start=mode,
-            max_iterations=50,
-            tolerance=1e-5,
-            near=mode is not None,
-        )
-        probabilities = softmax(mode.scores(features[held_out], offset[held_out]))[np.arange(len(held_out)), y[held_out]]
-        found[number] = np.log(np.maximum(probabilities, 1e-12)).sum()
-    return found
+    @classmethod
+    def of(cls, scores: np.ndarray, features: np.ndarray, share: float, *, centered: bool) -> "_Prior":
+        """Over all rows, labeled or not."""
+        mean = shrunken_mean(scores) if len(scores) else np.zeros(scores.shape[1])
+        smoothing = share * propagation(features, scores - mean if centered else scores)
+        return cls(scores, share, smoothing, -(1 - share) * mean if centered else share * mean)
+
+    def scores_of(self, features: np.ndarray) -> np.ndarray:
+        """Smoothed scores of all rows."""
+        return (1 - self.share) * self.scores + features @ self.smoothing + self.offset

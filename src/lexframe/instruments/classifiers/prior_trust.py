@@ -31,14 +31,14 @@ class PriorTrust:
     probability: float
 
 
-def prior_trust(scores: Float[np.ndarray, "n k"], y: Int[np.ndarray, " n"]) -> PriorTrust:
+def prior_trust(scores: Float[np.ndarray, "n k"], y: Int[np.ndarray, " n"], *, log_odds: float = -LOG_ODDS) -> PriorTrust:
     r"""Weight of zero-shot scores z, averaged over two hypotheses: they say something of the labels, or nothing.
 
     .. math::
         p(y \mid z) = \mathrm{softmax}(\alpha z + b),\quad b \sim N(0, I),\quad
         \alpha \sim N(1, 1) \text{ or } \alpha = 0
 
-    The evidence of both is taken at their modes, by Laplace's approximation. Before any label is seen the odds are exp(-2) where
+    The evidence of both is taken at their modes, by Laplace's approximation. Before any label is seen the odds are exp(`log_odds`) where
     every class has labels, since labels alone are then a safe way; exp(2) where none has, since then the scores are all there is;
     in between in proportion.
 
@@ -48,6 +48,8 @@ def prior_trust(scores: Float[np.ndarray, "n k"], y: Int[np.ndarray, " n"]) -> P
         Zero-shot scores of the labeled texts, in nats.
     y : ndarray of int, shape (n,)
         Their class numbers. No more than 2,000 are looked at.
+    log_odds : float
+        That the scores say something, where every class has labels.
 
     Returns
     -------
@@ -62,7 +64,7 @@ def prior_trust(scores: Float[np.ndarray, "n k"], y: Int[np.ndarray, " n"]) -> P
     weight, evidence = calibrated(scores, y)
     _, evidence_without = calibrated(np.zeros_like(scores), y)
     labeled = len(np.unique(y)) / n_classes
-    probability = float(expit(evidence - evidence_without + LOG_ODDS * (1 - 2 * labeled)))
+    probability = float(expit(evidence - evidence_without + LOG_ODDS * (1 - labeled) + log_odds * labeled))
     return PriorTrust(probability * weight, probability)
 
 
