@@ -9,11 +9,15 @@ from jaxtyping import Int
 
 from lexframe.exceptions import InputError
 from lexframe.spaces.base import Progress
+from lexframe.spaces.threads import side_by_side
 from lexframe.spaces.tokenization import TokenizedText
 
 TOKENS_AT_ONCE = {"cpu": 2048, "cuda": 65_536}
 """Tokens of one forward pass. On a CPU the states of a block then stay in its caches; a GPU needs many to be busy."""
 
+PACKED_AT_ONCE = range(256, 1024)
+"""Tokens of a row of texts that are packed, on one core. Products are as fast with 512 tokens as with 2,048, and all that is between them
+stays in the caches of the core."""
 
 COPIES_AT_ONCE = 8
 """Tokens of a shared beginning that may be copied, for every token of a pass: copying is cheap, but takes memory."""
@@ -72,6 +76,7 @@ def encode_batches(
     n_shared: int = 0,
     most_texts: int | None = None,
     together: Together = Together.PADDED,
+    packed: bool = False,
     progress: Progress = iter,
 ) -> np.ndarray:
     """What `forward` gives for every text, in the order of `texts`.
@@ -90,6 +95,8 @@ def encode_batches(
         Texts of a batch; by default as many as `TOKENS_AT_ONCE` allows.
     together : Together
         What may stand in one batch.
+    packed : bool
+        Whether `forward` pads nothing and may run in several threads at once.
     progress : callable
         Wraps the iteration over batches.
 
@@ -113,14 +120,26 @@ def encode_batches(
         most_texts = max(1, COPIES_AT_ONCE * budget // n_shared)
         most_tokens = budget
     else:
+        budget = _row_tokens(int(lengths.sum())) if packed else budget
         most_tokens = budget if most_texts is None else 2**62
-    for batch in progress(length_batches(lengths, most_tokens=most_tokens, most_texts=most_texts, together=together)):
-        part = _forward_in_memory([texts[first_rows[number]] for number in batch], forward)
+    batches = length_batches(lengths, most_tokens=most_tokens, most_texts=most_texts, together=together)
+
+    def part_of(batch: np.ndarray) -> np.ndarray:
+        return _forward_in_memory([texts[first_rows[number]] for number in batch], forward)
+
+    parts = side_by_side(part_of, batches) if packed else map(part_of, batches)
+    for batch in progress(batches):
+        part = next(parts)
         if results is None:
             results = np.empty((len(first_rows), *part.shape[1:]), dtype=part.dtype)
         results[batch] = part
     assert results is not None
     return results if len(first_rows) == len(texts) else results[which]
+
+
+def _row_tokens(n_tokens: int) -> int:
+    """So many that every thread gets some rows of about the same size."""
+    return min(max(-(-n_tokens // (4 * torch.get_num_threads())), PACKED_AT_ONCE.start), PACKED_AT_ONCE.stop)
 
 
 def _forward_in_memory(texts: list[TokenizedText], forward: Callable[[list[TokenizedText]], np.ndarray]) -> np.ndarray:

@@ -16,7 +16,7 @@ from lexframe.exceptions import InputError, ModelError
 from lexframe.provenance import SpaceFingerprint
 from lexframe.spaces.base import OpenableSpace, Progress
 from lexframe.spaces.base.training import EncoderNetwork, TrainableEncoderSpace
-from lexframe.spaces.batching import encode_batches
+from lexframe.spaces.batching import Together, encode_batches
 from lexframe.spaces.catalogue import NAMED
 from lexframe.spaces.gguf.origin import source_of
 from lexframe.spaces.hub import hub_file, hub_folder, is_hub_name
@@ -24,6 +24,7 @@ from lexframe.spaces.language_model.foreign import of_others
 from lexframe.spaces.language_model.heads import moves_hash
 from lexframe.spaces.language_model.layers import evaluation_mode, find_blocks, position_limit, text_config
 from lexframe.spaces.language_model.neighbors import together
+from lexframe.spaces.language_model.packed import packed_reader
 from lexframe.spaces.loading import chosen_device, load_config, load_tokenizer, load_weights, without_network
 from lexframe.spaces.resolving import resolve_model
 from lexframe.spaces.sentence_modules import EncoderSteps
@@ -238,29 +239,28 @@ class SentenceEncoderSpace(TrainableEncoderSpace, OpenableSpace):
             return np.zeros((0, self.n_dims), dtype=np.float32)
 
         def forward(part: list[TokenizedText]) -> np.ndarray:
-            return self.points(self.batch(part)).cpu().numpy()
+            states = None if packed is None else packed.last_states(part, types=self._reads_types)
+            return self.points(self.batch(part), states).cpu().numpy()
 
-        company = together(self.model)
+        company, tokenized = together(self.model), self.tokenization(texts)
         with evaluation_mode(self.model):
+            packed = packed_reader(self.model, tokenized) if company is Together.PADDED else None
             return encode_batches(
-                self.tokenization(texts),
-                forward,
-                device=torch.device(self.device),
-                most_texts=batch_size,
-                together=company,
+                tokenized, forward, device=torch.device(self.device), most_texts=batch_size, together=company, packed=packed is not None,
                 progress=progress,
-            )
+            )  # fmt: skip
 
     def batch(self, texts: Sequence[TokenizedText]) -> Batch:
         """Ids padded on the right, with their masks, where the model is."""
         return pad_batch(texts, padding_id=self.tokenizer.pad_token_id or 0, device=torch.device(self.device))
 
-    def points(self, batch: Batch) -> Tensor:
-        """What follows the transformer, applied to its last states; shape (n_texts, n_dims), float32."""
-        types = {"token_type_ids": batch.types} if self._reads_types else {}
-        with of_others(self.model, f"read ids of shape {tuple(batch.ids.shape)}"):
-            states = self.model(input_ids=batch.ids, attention_mask=batch.mask, **types).last_hidden_state.float()
-        points = self._steps(states, batch.mask, batch.span, n_prompt=self._n_left_out)[:, : self.n_dims]
+    def points(self, batch: Batch, states: Tensor | None = None) -> Tensor:
+        """What follows the transformer, applied to its last states, which are read unless they are given; (n_texts, n_dims), float32."""
+        if states is None:
+            types = {"token_type_ids": batch.types} if self._reads_types else {}
+            with of_others(self.model, f"read ids of shape {tuple(batch.ids.shape)}"):
+                states = self.model(input_ids=batch.ids, attention_mask=batch.mask, **types).last_hidden_state
+        points = self._steps(states.float(), batch.mask, batch.span, n_prompt=self._n_left_out)[:, : self.n_dims]
         return nn.functional.normalize(points) if self._scales_last else points
 
     @property

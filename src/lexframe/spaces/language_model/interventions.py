@@ -32,6 +32,7 @@ def intervening(model: nn.Module, interventions: Sequence[Intervention]) -> Iter
     """
     reader, blocks = text_reader(model), find_blocks(model)
     last_tokens = LastTokens()
+    interventions = [move for move in interventions if move.strength]  # nothing is hooked on by those that move nothing
     hooks = []
     if any(move.where == "last" for move in interventions):
         hooks += last_tokens.watching(model)

@@ -63,14 +63,14 @@ def _tried(model: nn.Module) -> Together:
         return Together.PADDED  # refused where points are read
     sparse = any(value and _SPARSE.search(name) for name, value in text_config(model).to_dict().items())
     try:
-        if not sparse and _same(alone, _states(model, padded, mask, layers)):
+        if not sparse and alike(alone, _states(model, padded, mask, layers)):
             return Together.PADDED
     except ModelError:
         pass  # a model that takes no padded texts; whatever it raises comes as this
     equal = torch.cat([short, probe_ids(model, n_short, first=8), probe_ids(model, n_short, first=5)])
-    if _same(alone, _states(model, equal, torch.ones_like(equal), layers)):
+    if alike(alone, _states(model, equal, torch.ones_like(equal), layers)):
         return Together.EQUAL_LENGTHS
-    if _same(alone, _states(model, short, torch.ones_like(short), layers)):
+    if alike(alone, _states(model, short, torch.ones_like(short), layers)):
         return Together.ALONE
     raise ModelError(
         f"{type(model).__name__} gives another state each time that it reads the same text alone, so there are no points to work with. "
@@ -83,7 +83,8 @@ def _states(model: nn.Module, ids: Tensor, mask: Tensor, layers: list[int]) -> l
     return [read[layer][0] for layer in layers]
 
 
-def _same(alone: list[Tensor], others: list[Tensor]) -> bool:
+def alike(alone: list[Tensor], others: list[Tensor]) -> bool:
+    """Whether states are the same but for rounding, in the precision that they have; others may have more rows behind them."""
     # Medians: a few numbers of a state are often a thousand times as large as all others.
     for one, other in zip(alone, others, strict=True):
         tolerance = _TOLERANCE if one.dtype in (torch.float32, torch.float64) else _HALF_TOLERANCE

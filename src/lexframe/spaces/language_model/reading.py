@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lexframe.exceptions import InputError, ModelError, VocabularyError
 from lexframe.spaces.base import HeadIntervention, Intervention, Progress, Representation, TokenStates, resolve_layer
@@ -16,8 +16,9 @@ from lexframe.spaces.language_model.interventions import moves_in_force, set_mov
 from lexframe.spaces.language_model.layers import evaluation_mode, n_layers, read_states
 from lexframe.spaces.language_model.neighbors import together
 from lexframe.spaces.language_model.output_head import OutputHead, output_head
+from lexframe.spaces.language_model.packed import PackedReader, Row, packed_reader
 from lexframe.spaces.language_model.prefix import Prefix
-from lexframe.spaces.pooling import Pooling, pooling_function
+from lexframe.spaces.pooling import Pooling, pool_last, pooling_function
 from lexframe.spaces.token_texts import token_texts, token_texts_of
 from lexframe.spaces.tokenization import Batch, Tokenization, TokenizedText, pad_batch
 
@@ -119,21 +120,47 @@ class ModelReader:
             shared = company is Together.PADDED and not (self.interventions or self.head_interventions)
             prefix = Prefix.of(self.model, [text.ids for text in tokenized], [layer for layer, _ in asked], self.device) if shared else None
 
-            def forward(part: list[TokenizedText]) -> np.ndarray:
-                return self._pooled(self.batch(part), asked, prefix)
+            packed = packed_reader(self.model, tokenized) if company is Together.PADDED and prefix is None else None
 
-            n_shared = prefix.n_tokens if prefix else 0
+            def forward(part: list[TokenizedText]) -> np.ndarray:
+                batch = self.batch(part)
+                return self._points(
+                    self._pooled(batch, asked, prefix) if packed is None else self._packed(packed, part, batch, asked), asked
+                )
+
             return encode_batches(
-                tokenized, forward, device=self.device, n_shared=n_shared, most_texts=batch_size, together=company, progress=progress
+                tokenized,
+                forward,
+                device=self.device,
+                n_shared=prefix.n_tokens if prefix else 0,
+                most_texts=batch_size,
+                together=company,
+                packed=packed is not None,
+                progress=progress,
             )
 
-    def _pooled(self, batch: Batch, asked: Sequence[Asked], prefix: Prefix | None) -> np.ndarray:
+    def _pooled(self, batch: Batch, asked: Sequence[Asked], prefix: Prefix | None) -> list[Tensor]:
         layers = [layer for layer, _ in asked]
         if prefix is None:
             states = read_states(self.model, batch.ids, batch.mask, layers)
         else:
             states = prefix.read_after(self.model, batch.ids[:, prefix.n_tokens :], batch.mask, layers)
-        pooled = [pool(states[layer].float(), batch.mask, batch.span) for layer, pool in asked]
+        return [pool(states[layer].float(), batch.mask, batch.span) for layer, pool in asked]
+
+    def _packed(self, reader: PackedReader, texts: Sequence[TokenizedText], batch: Batch, asked: Sequence[Asked]) -> list[Tensor]:
+        layers, row = [layer for layer, _ in asked], Row.of(texts)
+        # Where points at the deepest layer are all last states, its block is computed for these alone.
+        alone = row.last() if all(pool is pool_last for layer, pool in asked if layer == max(layers)) else None
+        states = reader.states(row, layers, only=alone)
+        return [
+            states[layer].float()
+            if alone is not None and layer == max(layers)
+            else pool(row.padded(states[layer].float()), batch.mask, batch.span)
+            for layer, pool in asked
+        ]
+
+    def _points(self, pooled: list[Tensor], asked: Sequence[Asked]) -> np.ndarray:
+        layers = [layer for layer, _ in asked]
         refuse_widths(layers, [tensor.shape[-1] for tensor in pooled])
         points = torch.stack(pooled, dim=1).cpu().numpy()
         refuse_infinite(self.name, layers, points, next(self.model.parameters()).dtype)
