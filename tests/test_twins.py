@@ -13,7 +13,9 @@ NOT_TESTED = {"lexframe.typing"}  # names for types, which the checks of the who
 
 # These are reached through the module that the named tests import.
 TESTED_BY = {
+    "lexframe.adaptation.adaptation_result": "adaptation/test_adaptation.py",
     "lexframe.adaptation.cost": "adaptation/test_comparison.py",
+    "lexframe.adaptation.fitted": "adaptation/test_views.py",
     "lexframe.adaptation.methods.class_mean": "adaptation/test_comparison.py",
     "lexframe.adaptation.methods.extras": "adaptation/methods/test_peft.py",
     "lexframe.adaptation.methods.nearest_points": "adaptation/test_comparison.py",

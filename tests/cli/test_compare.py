@@ -107,3 +107,20 @@ def test_published_tables_need_their_sets(model, tmp_path, capsys):
     err = capsys.readouterr().err
     assert str(tmp_path) in err
     assert "Traceback" not in err
+
+
+def test_several_models_stand_alone_and_together(files, model, tmp_path, capsys):
+    train, test = files
+    arguments = ["--model", model, "--model", "tfidf", "--layer", "1", "--pooling", "mean"]  # which tfidf does not take
+    shared = [train, "--test", test, *COLUMNS, *arguments]
+    assert run("compare", *shared, "--methods", "lda,posterior", "--shots", "2", "--draws", "1", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [one["model"] for one in document["recommended"]] == [model, "tfidf", f"{model} + tfidf"]
+    adapter = tmp_path / "adapter"
+    assert run("adapt", *shared, "--methods", "posterior", "--out", adapter, "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert list(document["methods"]) == ["posterior", f"posterior ({model})", "posterior (tfidf)"]
+    assert run("predict", adapter, test, "--out", tmp_path / "labels.csv") == 0
+    assert run("compare", *shared, "--model", "tfidf") == 2
+    assert "The model tfidf is named twice" in capsys.readouterr().err
+    assert run("compare", train, *COLUMNS, "--model", "tfidf", "--model", "tfidf2", "--layer", "1") == 2

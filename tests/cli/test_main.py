@@ -176,8 +176,8 @@ def test_the_demo_runs_the_main_job_on_what_comes_along(tmp_path, monkeypatch):
     called = {}
     monkeypatch.setattr(demo, "adapt_and_show", lambda *given, **options: called.update(given=given, **options))
     demo.demo(out=tmp_path, as_json=True)
-    space, (train, test), words, methods = called["given"]
-    assert space.fingerprint.model == "embedded"
+    spaces, (train, test), words, methods = called["given"]
+    assert spaces["embedded"].fingerprint.model == "embedded"
     assert (train.source, test.source) == (desk("train").source, desk("test").source)
     assert sorted(words) == sorted(set(train.labels))
     assert [method.name for method in methods] == [method.name for method in make_methods("default")]

@@ -41,7 +41,7 @@ def test_an_adapter_shows_the_instrument_in_it(tmp_path, capsys):
     probe = LogisticProbe().fit(np.eye(4), ["a", "b", "a", "b"])
     Adapter(tiny_space("gpt2"), probe, facts={"accuracy": 0.9}).save(tmp_path)
     out = shown(capsys, tmp_path)
-    for said in ("adapter, version 1", "instrument.kind", "logistic-probe", "facts.accuracy", "0.9", "instrument/coef", "2 × 4"):
+    for said in ("adapter, version 2", "instrument.kind", "logistic-probe", "facts.accuracy", "0.9", "instrument/coef", "2 × 4"):
         assert said in out, said
 
 

@@ -5,12 +5,14 @@ from lexframe.lazy_names import lazy_names
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
-        "adaptation": ["AdaptationResult", "MethodResult", "adapt"],
+        "adaptation": ["adapt"],
+        "adaptation_result": ["AdaptationResult", "MethodResult"],
         "adapter": ["Adapter", "Predictions", "load_adapter"],
         "cells": ["Cell", "CellStore"],
         "comparison": ["ComparisonResult", "compare"],
         "draws": ["Draws"],
         "methods.registry": ["make_methods", "method_names", "require_savable"],
-        "problem": ["Classifier", "EncodedTexts", "Fitted", "Method", "Problem", "SavableClassifier"],
+        "fitted": ["Fitted", "ReadView", "SavableClassifier"],
+        "problem": ["Classifier", "EncodedTexts", "Method", "Problem", "View"],
     },
 )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lexframe.adaptation.problem import EncodedTexts, Fitted
+from lexframe.adaptation.fitted import Fitted
+from lexframe.adaptation.problem import EncodedTexts
 from lexframe.artifacts import Artifact, Persistent, damage_named, read_artifact
 from lexframe.checks import texts_in
 from lexframe.exceptions import InputError
@@ -75,6 +76,24 @@ class Predictions(Result):
         return pd.DataFrame(self.probabilities, columns=list(self.classes)).assign(label=list(self.labels))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class AdapterView:
+    """A space, and what an adapter reads of it.
+
+    Attributes
+    ----------
+    space : Space
+    reading : Reading
+        The points that are read.
+    label_words : mapping of str to sequence of str
+        Words whose zero-shot scores are read in front of all points, by label; none where points alone are read.
+    """
+
+    space: Space
+    reading: Reading = field(default_factory=Reading.own)
+    label_words: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Adapter(Persistent):
     """A fitted instrument with its space.
@@ -91,15 +110,24 @@ class Adapter(Persistent):
         Words whose zero-shot scores it reads in front of the points, by label; none for an instrument that reads points alone.
     facts : mapping
         What else is kept with it, such as how well it did; plain values.
+    others : tuple of AdapterView
+        Further spaces that it reads.
     """
 
     artifact_kind = "adapter"
+    artifact_version = 2
 
     space: Space | None
     instrument: Any
     reading: Reading = field(default_factory=Reading.own)
     label_words: Mapping[str, Sequence[str]] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    others: tuple[AdapterView, ...] = ()
+
+    @property
+    def views(self) -> tuple[AdapterView, ...]:
+        """All spaces that it reads, the first one first; none for an instrument that reads texts."""
+        return () if self.space is None else (AdapterView(self.space, self.reading, self.label_words), *self.others)
 
     @property
     def verdict(self) -> Verdict | None:
@@ -108,11 +136,17 @@ class Adapter(Persistent):
         return None if known is None else Verdict(Worth(known["worth"]), str(known["reason"]))
 
     @classmethod
-    def of(cls, space: Space, fitted: Fitted) -> "Adapter":
-        """What a method has fitted, with its space where it reads points of one."""
-        if fitted.reading is None:
-            return cls(None, fitted.instrument)
-        return cls(space, fitted.instrument, fitted.reading, fitted.label_words)
+    def of(cls, spaces: Sequence[Space], fitted: Fitted) -> "Adapter":
+        """What a method has fitted, with those of the spaces of its problem that it reads."""
+        read = [AdapterView(spaces[each.view], each.reading, each.label_words) for each in fitted.views]
+        return cls._of_views(read, instrument=fitted.instrument)
+
+    @classmethod
+    def _of_views(cls, views: Sequence[AdapterView], **parts: Any) -> "Adapter":
+        if not views:
+            return cls(None, **parts)
+        first = views[0]
+        return cls(first.space, reading=first.reading, label_words=first.label_words, others=tuple(views[1:]), **parts)
 
     def predict(self, texts: Any, *, batch_size: int | None = None, progress: Progress = iter) -> Predictions:
         """Labels and probabilities of `texts`, in their order; one string is one text. Points are for `instrument.predict`."""
@@ -120,11 +154,9 @@ class Adapter(Persistent):
         provenance = Provenance(space=self._fingerprint, parameters={"instrument": type(self.instrument).__name__})
         if not len(texts):
             return Predictions((), np.zeros((0, len(classes))), classes, provenance, self.verdict)
-        if self.space is None:
-            probabilities = self.instrument.predict_proba(texts)
-        else:
-            reader = TextReader(self.space, self.reading, batch_size=batch_size, remember=False)
-            probabilities = self.instrument.predict_proba(self._columns(EncodedTexts(reader, texts, progress=progress)))
+        readers = [TextReader(view.space, view.reading, batch_size=batch_size, remember=False) for view in self.views]
+        encoded = [EncodedTexts(reader, texts, progress=progress) for reader in readers]
+        probabilities = self.instrument.predict_proba(self._columns(encoded) if encoded else texts)
         labels = tuple(classes[column] for column in probabilities.argmax(axis=1))
         return Predictions(labels, probabilities, classes, provenance, self.verdict)
 
@@ -132,48 +164,54 @@ class Adapter(Persistent):
     def _fingerprint(self) -> SpaceFingerprint | None:
         return None if self.space is None else self.space.fingerprint
 
-    def _columns(self, encoded: EncodedTexts) -> np.ndarray:
-        """What the instrument reads of texts: their points, after the zero-shot scores of the label words if there are any."""
-        scores = [encoded.label_scores(list(self.label_words.values()))] if self.label_words else []
-        return np.concatenate([*scores, *encoded.blocks()], axis=1)
+    def _columns(self, encoded: Sequence[EncodedTexts]) -> np.ndarray:
+        """What the instrument reads of texts: the zero-shot scores of the label words of each view that has some, then all points."""
+        seen = list(zip(self.views, encoded, strict=True))
+        scores = [texts.label_scores(list(view.label_words.values())) for view, texts in seen if view.label_words]
+        return np.concatenate([*scores, *(block for _, texts in seen for block in texts.blocks())], axis=1)
 
     def to_artifact(self) -> Artifact:
-        """The instrument, what it reads, and the fingerprint of its space."""
-        words = {label: list(words) for label, words in self.label_words.items()}
-        known = {
-            "reads": "texts" if self.space is None else "points",
-            "reading": self.reading.to_dict(),
-            "label_words": words,
-            "facts": dict(self.facts),
-        }
-        provenance = Provenance(space=self._fingerprint)
-        whole = Artifact(self.artifact_kind, known, {}, provenance, self.artifact_version)
+        """The instrument, what it reads, and the fingerprints of its spaces; a space that was fitted on texts lies in it whole."""
+        known = {"views": [_kept_view(view) for view in self.views], "facts": dict(self.facts)}
+        whole = Artifact(self.artifact_kind, known, {}, Provenance(space=self._fingerprint), self.artifact_version)
         whole = whole.with_part("instrument", self.instrument.to_artifact())
-        return whole.with_part(_SPACE, self.space.to_artifact()) if isinstance(self.space, Persistent) else whole
+        for number, view in enumerate(self.views):
+            if isinstance(view.space, Persistent):
+                whole = whole.with_part(f"{_SPACE}_{number}", view.space.to_artifact())
+        return whole
 
     @classmethod
     def from_artifact(cls, artifact: Artifact) -> "Adapter":
-        """Back from :meth:`to_artifact`, with the space opened where it was."""
-        expected, parts = _space_of(artifact), _parts(artifact)
-        inside = _kept_space(artifact)
-        return cls(inside if inside is not None or expected is None else reopen_space(expected, what="The adapter"), **parts)
+        """Back from :meth:`to_artifact`, with the spaces opened where they were."""
+        parts, expected, reads = _parts(artifact), _fingerprints(artifact), _reads(artifact)
+        spaces = [_space_in(artifact, number) or reopen_space(found, what="The adapter") for number, found in enumerate(expected)]
+        return cls._of_views([AdapterView(space, *read) for space, read in zip(spaces, reads, strict=True)], **parts)
+
+
+def _kept_view(view: AdapterView) -> dict[str, Any]:
+    words = {label: list(words) for label, words in view.label_words.items()}
+    return {"space": view.space.fingerprint.to_dict(), "reading": view.reading.to_dict(), "label_words": words}
 
 
 def load_adapter(
-    folder: str | os.PathLike[str], *, model: str | None = None, space: Space | ModelName | None = None, device: str | None = None
+    folder: str | os.PathLike[str],
+    *,
+    model: str | Mapping[str, str] | None = None,
+    space: Space | ModelName | Sequence[Space | ModelName] | None = None,
+    device: str | None = None,
 ) -> Adapter:
-    """Open a saved adapter with the space it was fitted on.
+    """Open a saved adapter with the spaces it was fitted on.
 
     Parameters
     ----------
     folder : str or PathLike
         Written by :meth:`Adapter.save`.
-    model : str, optional
-        Where the model is now. Default: where it was.
-    space : Space, optional
-        An open space, instead of opening one.
+    model : str or mapping of str to str, optional
+        Where the model is now; of several models, where each is now by what it was called. Default: where they were.
+    space : Space, str, or a sequence of them, optional
+        An open space instead of opening one, or all of them in their order.
     device : str, optional
-        Of the model.
+        Of the models.
 
     Returns
     -------
@@ -182,46 +220,71 @@ def load_adapter(
     Raises
     ------
     FingerprintMismatch
-        If the space makes other points than the one the adapter was fitted on; both are named.
+        If a space makes other points than the one the adapter was fitted on; both are named.
     DataError
         If the folder holds no whole adapter.
     InputError
-        If a model is given for an adapter that reads texts and needs none.
+        If a model is given for an adapter that needs none, or one of several without saying which.
     """
     artifact = read_artifact(folder, kind=Adapter.artifact_kind, version=Adapter.artifact_version)
-    with damage_named(folder, Adapter.artifact_kind):
-        expected, inside = _space_of(artifact), _kept_space(artifact)
-        parts = _parts(artifact)  # what is damaged is named before a model is opened
-    if expected is None:
-        if model is not None or space is not None:
+    with damage_named(folder, Adapter.artifact_kind):  # what is damaged is named before a model is opened
+        expected, parts, reads = _fingerprints(artifact), _parts(artifact), _reads(artifact)
+        inside = [_space_in(artifact, number) for number in range(len(expected))]
+    if not expected and (model is not None or space is not None):
+        raise InputError(
+            f"{folder} reads texts and needs no model. Leave the model out.", parameter="space" if space is not None else "model"
+        )
+    if space is not None:
+        given = [space] if isinstance(space, Space | str | os.PathLike) else list(space)
+        if len(given) != len(expected):
             raise InputError(
-                f"{folder} reads texts and needs no model. Leave the model out.", parameter="model" if space is None else "space"
+                f"{folder} reads {len(expected)} spaces, and {len(given)} are given. Give them all, in its order.", parameter="space"
             )
-        return Adapter(None, **parts)
-    if space is None and model is None and inside is not None:
-        space = inside
-    elif space is None:
-        space = reopen_space(expected, model=model, device=device, what=str(folder))
+        spaces = [Space.of(one) for one in given]
+        for found, one in zip(expected, spaces, strict=True):
+            found.require(one.fingerprint, what=str(folder))
     else:
-        space = Space.of(space)
-        expected.require(space.fingerprint, what=str(folder))
-    return Adapter(space, **parts)
+        places = _places(folder, model, expected)
+        spaces = [
+            kept if kept is not None and place is None else reopen_space(found, model=place, device=device, what=str(folder))
+            for found, kept, place in zip(expected, inside, places, strict=True)
+        ]
+    return Adapter._of_views([AdapterView(opened, *read) for opened, read in zip(spaces, reads, strict=True)], **parts)
 
 
-def _space_of(artifact: Artifact) -> SpaceFingerprint | None:
-    """The space that its points come from; None for an instrument that reads texts."""
-    if artifact.parameters.get("reads", "points") == "texts":
-        return None
+def _places(
+    folder: str | os.PathLike[str], model: str | Mapping[str, str] | None, expected: Sequence[SpaceFingerprint]
+) -> list[str | None]:
+    """Where each model is now; None where it was."""
+    names = [found.model for found in expected]
+    if isinstance(model, str) and len(names) == 1:
+        return [model]
+    if isinstance(model, str):
+        raise InputError(
+            f"{folder} reads {len(names)} models ({', '.join(names)}), and it is not said which is at {model}. Write NAME=PLACE.",
+            parameter="model",
+        )
+    unknown = [name for name in model or {} if name not in names]
+    if unknown:
+        raise InputError(f"{folder} reads no model {unknown[0]!r}; it reads {', '.join(names)}.", parameter="model")
+    return [(model or {}).get(name) for name in names]
+
+
+def _fingerprints(artifact: Artifact) -> list[SpaceFingerprint]:
+    """Of the spaces that it reads, in their order; none for an instrument that reads texts."""
+    if artifact.version > 1:
+        return [SpaceFingerprint.from_dict(view["space"]) for view in artifact.parameters["views"]]
     if artifact.provenance.space is None:
         raise KeyError("it does not say which space it belongs to")
-    return artifact.provenance.space
+    return [artifact.provenance.space]
 
 
-def _kept_space(artifact: Artifact) -> Space | None:
+def _space_in(artifact: Artifact, number: int) -> Space | None:
     """The space itself, where it lies in the adapter: one that was fitted on texts."""
-    if _SPACE not in artifact.parameters:
+    name = f"{_SPACE}_{number}"
+    if name not in artifact.parameters:
         return None
-    part = artifact.part(_SPACE)
+    part = artifact.part(name)
     opened = next((cls for cls in map(space_class, space_kinds()) if getattr(cls, "artifact_kind", None) == part.kind), None)
     if opened is None or not issubclass(opened, Persistent):
         raise KeyError(f"no space here is kept as {part.kind!s:.40}")
@@ -230,12 +293,15 @@ def _kept_space(artifact: Artifact) -> Space | None:
     return space
 
 
+def _reads(artifact: Artifact) -> list[tuple[Reading, dict[str, list[str]]]]:
+    """What is read of each space: the reading, and the label words whose scores stand in front."""
+    known = artifact.parameters["views"] if artifact.version > 1 else [artifact.parameters]
+    return [
+        (Reading.from_dict(view["reading"]), {str(label): [str(word) for word in words] for label, words in view["label_words"].items()})
+        for view in known
+    ]
+
+
 def _parts(artifact: Artifact) -> dict[str, Any]:
-    """Everything of an adapter but its space."""
-    known = artifact.parameters
-    return {
-        "instrument": instrument_of(artifact.part("instrument")),
-        "reading": Reading.from_dict(known["reading"]),
-        "label_words": {str(label): [str(word) for word in words] for label, words in known["label_words"].items()},
-        "facts": dict(known["facts"]),
-    }
+    """Everything of an adapter but what it reads."""
+    return {"instrument": instrument_of(artifact.part("instrument")), "facts": dict(artifact.parameters["facts"])}

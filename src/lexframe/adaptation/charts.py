@@ -216,8 +216,9 @@ def learning_curves(result: Any, *, model: str | None = None) -> "alt.LayerChart
 def shown_methods(result: Any, model: str, *, most: int = 10) -> list[tuple[str, str]]:
     """Methods to draw with their families: the best by mean accuracy, at most as many as colors can be told apart."""
     means = {
-        method: float(np.mean([cell.accuracy for cell in result.cells if cell.method == method and cell.model == model]))
+        method: float(np.mean(found))
         for method in result.methods
+        if (found := [cell.accuracy for cell in result.cells if cell.method == method and cell.model == model])
     }
     best = sorted(means, key=lambda method: -means[method])[:most]
     return [(method, result.families[method]) for method in result.methods if method in best]

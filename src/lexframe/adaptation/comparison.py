@@ -1,8 +1,7 @@
 """Every way to adapt a frozen model, on the same labels and the same test texts, from no label to all of them."""
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,22 +12,21 @@ from lexframe.adaptation.advice import NGRAMS, Advice, advise
 from lexframe.adaptation.cells import Cell, CellStore, Shots
 from lexframe.adaptation.draws import Draws, content_digest, cut_texts, shared_first_tokens, shots_order
 from lexframe.adaptation.methods.registry import make_methods
-from lexframe.adaptation.problem import TEXTS, Method
+from lexframe.adaptation.problem import TEXTS, Method, View
 from lexframe.adaptation.results import MethodsResult
-from lexframe.adaptation.task import Task, evaluate, no_method, reader_of, usable
+from lexframe.adaptation.task import Task, evaluate, no_method, reader_of
+from lexframe.adaptation.views import LabelWords, Model, methods_on, models_by_name, require_words, together, words_of_models
 from lexframe.data.in_memory import as_table
 from lexframe.exceptions import DataError, InputError
 from lexframe.intervals import Estimate, mean_over_draws, share_over_draws
-from lexframe.latents.text_reader import TextReader
 from lexframe.provenance import Provenance
 from lexframe.results import WithPage
-from lexframe.spaces.base import Progress, Space
-from lexframe.typing import ModelName
+from lexframe.spaces.base import Progress
 
 
 @dataclass(frozen=True, slots=True)
 class ComparisonResult(MethodsResult, WithPage):
-    """Cells of one set, for one model or several.
+    """Cells of one set, for one model or several; those of several that are read at once are a model of their own, ``a + b``.
 
     Attributes
     ----------
@@ -168,13 +166,13 @@ class ComparisonResult(MethodsResult, WithPage):
 
 
 def compare(
-    spaces: Mapping[str, Space | TextReader | ModelName] | Iterable[ModelName] | Space | TextReader | ModelName,
+    spaces: Mapping[str, Model] | Iterable[Model] | Model,
     train: Any,
     test: Any,
     *,
     methods: str | Iterable[str | Method] = "all",
     draws: Draws | None = None,
-    label_words: Mapping[str, Sequence[str]] | None = None,
+    label_words: LabelWords | Mapping[str, LabelWords] | None = None,
     folder: str | Path | None = None,
     progress: Progress = iter,
 ) -> ComparisonResult:
@@ -184,7 +182,8 @@ def compare(
     ----------
     spaces : mapping of str to Space, str or TextReader
         Frozen models by name; one alone goes by its own name, and a list of names is opened one by one. A reader says which layers
-        and poolings methods over points may use; a space alone is read a third, two thirds and all the way up.
+        and poolings methods over points may use; a space alone is read a third, two thirds and all the way up. Of several, methods
+        that can read all at once do that too, under the name ``a + b``.
     train, test : Table, DataFrame, tuple or list
         Labeled texts, in whatever holds them: see :func:`lexframe.data.as_table`. Methods see the labels that were drawn, the
         other training texts without labels, and no test label.
@@ -193,7 +192,7 @@ def compare(
     draws : Draws, optional
         How many labels, drawn how often, and how many test texts.
     label_words : mapping of str to sequence of str, optional
-        Default: each label's own name.
+        By label, or by model and label. Default: each label's own name.
     folder : str or Path, optional
         Where points and finished cells are kept: a comparison that was stopped goes on there.
     progress : callable
@@ -208,68 +207,44 @@ def compare(
     DataError
         If there is only one class, or a test label that training lacks.
     InputError
-        If labels share their words, or no method can work.
+        If labels share their words, a label has none in one of the models, or no method can work.
     """
     train = as_table(train)
     test = as_table(test, what="test")
     made, draws = make_methods(methods), draws or Draws()
-    task = Task.of(train, test, draws, label_words)
-    notes = [*task.notes]
-    cells: list[Cell] = []
-    references: list[Cell] = []
-    unasked = [method for method in make_methods(NGRAMS) if method.name not in {asked.name for asked in made}]
-    left_out: dict[str, str] = {}
-    store = CellStore(folder)
-    given_spaces, fingerprints = _by_name(spaces), []
-    for name, given in given_spaces.items():
-        reader = reader_of(given, folder, fit_on=task.train.texts)
-        fingerprints.append(reader.space.fingerprint)
-        notes += shared_first_tokens(reader.space, task.label_words)
-        able, reasons = usable(made, reader.space)
-        left_out |= reasons if len(given_spaces) == 1 else {f"{method} ({name})": why for method, why in reasons.items()}
-        encoded = task.encoded(reader)
-        notes += cut_texts(reader.space, encoded.texts)
-        basis = {
-            "space": reader.space.fingerprint.digest,
-            "data": content_digest(task.train, task.test),
-            "words": task.label_words,
-            "representations": list(encoded.block_names),
-        }
-        jobs = [(method, shots, seed) for shots, seed in draws.each() for method in able if shots_order(shots) >= method.least_shots]
-        known = list(references)
-        jobs += [(method, shots, seed) for shots, seed in draws.each() for method in unasked if shots_order(shots) >= method.least_shots]
-        for method, shots, seed in progress(jobs):
-            key = {**(basis if method.family != TEXTS else {"data": basis["data"]}), "method": method.key(), "shots": shots, "seed": seed}
-            cell = store.get(key)
-            if cell is None and method.family == TEXTS:  # no model makes a difference to it
-                cell = next((kept for kept in known if (kept.method, kept.shots, kept.seed) == (method.name, shots, seed)), None)
-            if cell is None:
-                try:
-                    cell = evaluate(method, task, task.problem(encoded, shots, seed), shots, model=name).cell
-                except (DataError, InputError) as why:  # such as more labels than it was given texts: the others go on
-                    left_out.setdefault(method.name if len(given_spaces) == 1 else f"{method.name} ({name})", str(why))
-                    continue
-                store.put(key, cell)
-            cell = replace(cell, model=name)  # the same model may have had another name when the cell was kept
-            if method not in unasked:
-                cells.append(cell)
-            if method.name in NGRAMS:
-                references.append(cell)
-    if not cells:
-        raise InputError(no_method(left_out))
+    given = models_by_name(spaces)
+    words = words_of_models(label_words, list(given))
+    task = Task.of(train, test, draws, next(iter(words.values())))
+    run = _Run(task, draws, CellStore(folder), many=len(given) > 1)
+    notes, views = [*task.notes], list[View]()
+    for name, one in given.items():
+        view = task.view(name, reader_of(one, folder, fit_on=task.train.texts), words[name])
+        notes += shared_first_tokens(view.encoded.space, dict(view.label_words))
+        able, reasons = methods_on(made, {name: view.encoded.space})
+        run.leave_out(name, reasons)
+        run.measure(name, (view,), able, progress=progress)
+        notes += cut_texts(view.encoded.space, view.encoded.texts)
+        views.append(view)
+    joint = [method for method in made if method.reads_views]
+    if len(views) > 1 and joint:
+        for view in views:
+            require_words(view.name, view.encoded.space, view.label_words)
+        run.measure(together(given), tuple(views), joint, progress=progress)
+    if not run.cells:
+        raise InputError(no_method(run.left_out))
     order = {method.name: number for number, method in enumerate(made)}
-    models = list(given_spaces)
-    cells.sort(key=lambda cell: (models.index(cell.model), order[cell.method], shots_order(cell.shots), cell.seed))
+    models = [*given, together(given)]
+    cells = sorted(run.cells, key=lambda cell: (models.index(cell.model), order[cell.method], shots_order(cell.shots), cell.seed))
     return ComparisonResult(
         labels=task.labels,
         truth=task.truth,
         majority=task.majority,
         about=tuple(made),
-        left_out=left_out,
-        notes=tuple(notes),
+        left_out=run.left_out,
+        notes=tuple(dict.fromkeys(notes)),
         counts={"train": len(task.train), "test": len(task.test), "rarest class": int(np.bincount(task.y).min())},
         provenance=Provenance(
-            space=fingerprints[0],
+            space=views[0].encoded.space.fingerprint,
             parameters={
                 "train": train.source,
                 "test": test.source,
@@ -279,23 +254,62 @@ def compare(
             },
         ),
         cells=tuple(cells),
-        references=tuple(references),
+        references=tuple(run.references),
     )
 
 
-def _by_name(given: Any) -> dict[str, Space | TextReader | ModelName]:
-    """Models by name, whichever way they are given."""
-    if isinstance(given, Mapping):
-        found = {str(name): space for name, space in given.items()}
-    else:
-        alone = isinstance(given, str | os.PathLike | Space | TextReader) or not isinstance(given, Iterable)
-        found = {_name(space): space for space in ([given] if alone else given)}
-    if not found:
-        raise InputError("No model is given. Name one or more, such as 'embedded'.")
-    return found
+@dataclass
+class _Run:
+    """Cells as they are computed, or found in the store."""
+
+    task: Task
+    draws: Draws
+    store: CellStore
+    many: bool
+    cells: list[Cell] = field(default_factory=list)
+    references: list[Cell] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def leave_out(self, model: str, reasons: Mapping[str, str]) -> None:
+        """Keep why methods are left out, the first reason of each."""
+        for method, why in reasons.items():
+            self.left_out.setdefault(f"{method} ({model})" if self.many else method, why)
+
+    def measure(self, model: str, views: Sequence[View], methods: Sequence[Method], *, progress: Progress) -> None:
+        """All draws of all methods in one model, or in several that are read at once; n-grams, which ask none, on every draw."""
+        task, asked = self.task, {method.name for method in methods}
+        unasked = [method for method in make_methods(NGRAMS) if method.name not in asked]
+        jobs = [(m, shots, seed) for shots, seed in self.draws.each() for m in (*methods, *unasked) if shots_order(shots) >= m.least_shots]
+        data = content_digest(task.train, task.test)
+        known = [cell for cell in self.references if cell.model != model]
+        for method, shots, seed in progress(jobs):
+            basis = {"data": data} if method.family == TEXTS else {**_basis(views), "data": data}
+            key = {**basis, "method": method.key(), "shots": shots, "seed": seed}
+            cell = self.store.get(key)
+            if cell is None and method.family == TEXTS:  # no model makes a difference to it
+                cell = next((kept for kept in known if (kept.method, kept.shots, kept.seed) == (method.name, shots, seed)), None)
+            if cell is None:
+                try:
+                    cell = evaluate(method, task, task.problem(views, shots, seed), shots, model=model).cell
+                except (DataError, InputError) as why:  # such as more labels than it was given texts: the others go on
+                    self.leave_out(model, {method.name: str(why)})
+                    continue
+                self.store.put(key, cell)
+            cell = replace(cell, model=model)  # the same model may have had another name when the cell was kept
+            if method not in unasked:
+                self.cells.append(cell)
+            if method.name in NGRAMS:
+                self.references.append(cell)
 
 
-def _name(space: Any) -> str:
-    if isinstance(space, TextReader):
-        space = space.space
-    return space.fingerprint.model if isinstance(space, Space) else str(space)
+def _basis(views: Sequence[View]) -> dict[str, Any]:
+    """What decides a cell, beside the data, the method and the draw."""
+    found = [
+        {
+            "space": view.encoded.space.fingerprint.digest,
+            "words": {label: list(words) for label, words in view.label_words.items()},
+            "representations": list(view.encoded.block_names),
+        }
+        for view in views
+    ]
+    return found[0] if len(found) == 1 else {"views": found}

@@ -96,6 +96,7 @@ def accuracy_table(result: Any, model: str) -> list[dict[str, Any]]:
             ],
         }
         for method in result.methods
+        if any(result.select(model, method, shots) for shots in result.shots)
     ]
 
 

@@ -6,7 +6,7 @@ label even by mistake. Points come from :class:`EncodedTexts`, which encodes eve
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -136,14 +136,36 @@ class EncodedTexts:
         return self._states
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """The texts of a task as one model sees them.
+
+    Attributes
+    ----------
+    name : str
+        What people call the model.
+    encoded : EncodedTexts
+    label_words : mapping of str to sequence of str
+        Words that stand for each label in this model.
+    """
+
+    name: str
+    encoded: EncodedTexts
+    label_words: Mapping[str, Sequence[str]]
+
+    def label_scores(self) -> Float[np.ndarray, "n_texts n_labels"]:
+        """Zero-shot log-probabilities of the labels, in the order of `label_words`; see :meth:`EncodedTexts.label_scores`."""
+        return self.encoded.label_scores(list(self.label_words.values()))
+
+
 @dataclass(frozen=True)
 class Problem:
-    """Labeled texts, unlabeled texts, and the frozen model.
+    """Labeled texts, unlabeled texts, and the frozen model, or several.
 
     Attributes
     ----------
     encoded : EncodedTexts
-        All texts, addressed by row.
+        All texts, addressed by row; as the first model sees them.
     labels : tuple of str
         Sorted; class numbers index it.
     label_words : mapping of str to sequence of str
@@ -158,6 +180,10 @@ class Problem:
         Of everything random inside a method.
     readout : {"invariant", "cosine"}
         Of the vocabulary frame.
+    name : str
+        What people call the first model.
+    others : tuple of View
+        The same texts as further models see them; only methods with `Method.reads_views` look at these.
     """
 
     encoded: EncodedTexts
@@ -168,6 +194,21 @@ class Problem:
     unlabeled: Int[np.ndarray, " n_unlabeled"] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     seed: int = 0
     readout: str = "invariant"
+    name: str = ""
+    others: tuple[View, ...] = ()
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """The texts as each model sees them, the first one first; label words in the order of `labels`."""
+        words = {label: self.label_words[label] for label in self.labels}
+        return (View(self.name, self.encoded, words), *self.others)
+
+    def of_view(self, number: int) -> "Problem":
+        """The same labels, seen by one of the models alone."""
+        if not self.others:
+            return self
+        view = self.views[number]
+        return replace(self, encoded=view.encoded, label_words=view.label_words, name=view.name, others=())
 
     @property
     def space(self) -> Space:
@@ -292,33 +333,6 @@ class Classifier(Protocol):
         """Probability of each label for rows of the problem's encoded texts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """What can be kept of a classifier: an instrument and what it reads.
-
-    Attributes
-    ----------
-    instrument
-        Fitted on the names of the labels.
-    reading : Reading or None
-        The points that it reads; None for one that reads texts.
-    label_words : mapping of str to sequence of str
-        Words whose zero-shot scores it reads in front of the points; none for one that reads points alone.
-    """
-
-    instrument: Any
-    reading: Reading | None
-    label_words: Mapping[str, Sequence[str]] = field(default_factory=dict)
-
-
-@runtime_checkable
-class SavableClassifier(Classifier, Protocol):
-    """A classifier that can be kept and used on texts outside the problem."""
-
-    def fitted(self) -> Fitted:
-        """Its instrument, with what it reads."""
-
-
 class Method(ABC):
     """One way to adapt a frozen model to labeled texts.
 
@@ -342,7 +356,9 @@ class Method(ABC):
     control : bool
         Whether it is a plain control, which others are held against.
     savable : bool
-        Whether its classifiers are :class:`SavableClassifier`.
+        Whether its classifiers are :class:`~lexframe.adaptation.fitted.SavableClassifier`.
+    reads_views : bool
+        Whether it reads all views of a problem at once; of several models others see one each.
     """
 
     name: str
@@ -353,6 +369,7 @@ class Method(ABC):
     variant: bool = False
     control: bool = False
     savable: bool = False
+    reads_views: bool = False
 
     @property
     def learns(self) -> bool:
@@ -367,6 +384,10 @@ class Method(ABC):
     def key(self) -> dict[str, Any]:
         """Name and parameters: what tells its cells from those of any other method."""
         return {"name": self.name, **{name: value for name, value in sorted(vars(self).items()) if not name.startswith("_")}}
+
+    def seen(self, problem: Problem) -> Problem:
+        """What it is given of a problem: of several models the first, unless it reads all of them."""
+        return problem if self.reads_views else problem.of_view(0)
 
     def obstacle(self, space: Space) -> str | None:
         """Why this method cannot work in `space`, in a sentence that says what to do; None if it can."""

@@ -14,8 +14,10 @@ from lexframe.adaptation.advice import few_tests
 from lexframe.adaptation.cells import Cell, Shots, measured
 from lexframe.adaptation.cost import peak_memory
 from lexframe.adaptation.draws import Draws, draw_labels, label_numbers, part_of_table, require_distinct, short_classes, without_duplicates
-from lexframe.adaptation.problem import TEXTS, Classifier, EncodedTexts, Method, Probabilities, Problem, Rows
+from lexframe.adaptation.problem import TEXTS, Classifier, EncodedTexts, Method, Probabilities, Problem, Rows, View
+from lexframe.adaptation.views import LabelWords
 from lexframe.data.readers import Table
+from lexframe.exceptions import InputError
 from lexframe.latents.text_reader import Reading, TextReader
 from lexframe.spaces.base import Progress, Space
 from lexframe.typing import ModelName
@@ -88,6 +90,31 @@ class Task:
         """All texts with their points, those of training first."""
         return EncodedTexts(reader, [*self.train.texts, *self.test.texts], progress=progress)
 
+    def view(self, name: str, reader: TextReader, words: LabelWords | None = None, *, progress: Progress = iter) -> View:
+        """All texts as one model sees them.
+
+        Parameters
+        ----------
+        name : str
+            What people call the model.
+        reader : TextReader
+        words : mapping of str to sequence of str, optional
+            For the labels in this model. Default: those of the task.
+        progress : callable
+            Wraps the iteration over batches.
+
+        Raises
+        ------
+        InputError
+            If a label has no word there.
+        """
+        lacking = [label for label in self.labels if not (words or self.label_words).get(label)]
+        if lacking:
+            raise InputError(f"The label {lacking[0]!r} has no words in {name}. Give one or more.", parameter="label_words")
+        chosen = {label: list((words or self.label_words)[label]) for label in self.labels}
+        require_distinct(chosen)
+        return View(name, self.encoded(reader, progress=progress), chosen)
+
     @property
     def majority(self) -> int:
         """Class number of the most frequent label in training."""
@@ -98,13 +125,13 @@ class Task:
         """Where the test texts stand among the encoded ones."""
         return np.arange(len(self.train), len(self.train) + len(self.test))
 
-    def problem(self, encoded: EncodedTexts, shots: Shots, seed: int, *, readout: str = "invariant") -> Problem:
+    def problem(self, seen: EncodedTexts | Sequence[View], shots: Shots, seed: int, *, readout: str = "invariant") -> Problem:
         """One draw of labels.
 
         Parameters
         ----------
-        encoded : EncodedTexts
-            From :meth:`encoded`.
+        seen : EncodedTexts or sequence of View
+            From :meth:`encoded`, or what several models see, from :meth:`view`.
         shots : int or "all"
             Labels a class.
         seed : int
@@ -114,7 +141,19 @@ class Task:
         """
         rows = draw_labels(self.y, shots, seed)
         unlabeled = np.setdiff1d(np.arange(len(self.y)), rows)
-        return Problem(encoded, self.labels, self.label_words, rows, self.y[rows], unlabeled, seed, readout)
+        first, *others = [View("", seen, self.label_words)] if isinstance(seen, EncodedTexts) else seen
+        return Problem(
+            first.encoded,
+            self.labels,
+            first.label_words,
+            rows,
+            self.y[rows],
+            unlabeled,
+            seed,
+            readout,
+            name=first.name,
+            others=tuple(others),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,11 +206,13 @@ def evaluate(method: Method, task: Task, problem: Problem, shots: Shots, *, mode
     model : str
         Name of the space, for the cell.
     """
-    if method.family == TEXTS:  # neither reading texts nor the zero-shot scores are part of any method's time
+    problem = method.seen(problem)
+    views = () if method.family == TEXTS else problem.views
+    for view in views:  # neither reading texts nor the zero-shot scores are part of any method's time
+        view.encoded.blocks()
+        view.label_scores()
+    if not views:
         _ = problem.encoded.ngrams
-    else:
-        problem.encoded.blocks()
-        problem.encoded.label_scores(problem.words())
     with peak_memory() as memory:
         started = time.perf_counter()
         with rare_classes_known():
@@ -188,7 +229,7 @@ def evaluate(method: Method, task: Task, problem: Problem, shots: Shots, *, mode
         n_labels=len(problem.rows),
         fit_seconds=fit_seconds,
         predict_seconds=predict_seconds,
-        encode_seconds=0.0 if method.family == TEXTS else problem.encoded.encode_seconds,
+        encode_seconds=sum((view.encoded.encode_seconds for view in views), 0.0),
         n_parameters=classifier.n_parameters,
         peak_memory_mb=memory[0],
         choices=classifier.choices,
@@ -222,12 +263,6 @@ def reader_of(
         return reader
     place = Path(folder) / f"points-{reader.reading.digest(reader.space)}"
     return TextReader(reader.space, reader.reading, folder=place, batch_size=reader.batch_size)
-
-
-def usable(methods: Sequence[Method], space: Space) -> tuple[list[Method], dict[str, str]]:
-    """Methods that can work in a space, and by name why the others cannot."""
-    reasons = {method.name: why for method in methods if (why := method.obstacle(space)) is not None}
-    return [method for method in methods if method.name not in reasons], reasons
 
 
 def no_method(left_out: Mapping[str, str]) -> str:

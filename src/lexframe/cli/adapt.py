@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from lexframe.cli import options, printing, table_options
-from lexframe.cli.model_options import DEFAULT_TEMPLATE, Reading
+from lexframe.cli.bundles import FieldsOf
+from lexframe.cli.model_options import ModelOptions, Models, open_models
 from lexframe.text_forms import counted
 
 
@@ -21,7 +22,8 @@ def adapt(
     label_words: options.LabelWords = None,
     files: table_options.Labeled,
     methods: Annotated[str, typer.Option(metavar="NAMES", help="Comma-separated names, or 'default', 'quick', 'all'.")] = "default",
-    model: Reading,
+    models: Models = None,
+    reading: Annotated[ModelOptions, FieldsOf(ModelOptions, without=("model",))],
     readout: options.Readout = "invariant",
     seed: Annotated[int, typer.Option(min=0, help="Of splits, calibration and intervals.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for the adapter: safetensors and JSON.")] = None,
@@ -34,10 +36,10 @@ def adapt(
     tables = [files.read(path, text=text, pair=pair, label=label) for path in (train, test) if path is not None]
     words = label_words_from(label_words or [], tables[0].labels or ())
     made = methods_for(methods, out)
-    space = model.open_fast(tables[0].texts, prompt=DEFAULT_TEMPLATE)
-    settings: dict[str, Any] = {"readout": readout, "seed": seed, "batch_size": model.batch_size}
+    spaces = open_models(models, reading, tables[0].texts)
+    settings: dict[str, Any] = {"readout": readout, "seed": seed, "batch_size": reading.batch_size}
     columns = {"text": text, "pair": pair, "label": label}
-    adapt_and_show(space, tables, words, made, out=out, report=report, as_json=as_json, columns=columns, **settings)
+    adapt_and_show(spaces, tables, words, made, out=out, report=report, as_json=as_json, columns=columns, **settings)
 
 
 def methods_for(names: str, out: Path | None) -> list[Any]:
@@ -51,7 +53,7 @@ def methods_for(names: str, out: Path | None) -> list[Any]:
 
 
 def adapt_and_show(
-    space: Any,
+    spaces: dict[str, Any],
     tables: list[Any],
     words: dict[str, list[str]],
     methods: list[Any],
@@ -67,8 +69,8 @@ def adapt_and_show(
     from lexframe.adaptation import adapt as fit_all
     from lexframe.latents import Reading, TextReader
 
-    reader = TextReader(space, Reading.thirds(space), batch_size=batch_size)
-    result, adapter = fit_all(reader, *tables, label_words=words, methods=methods, progress=printing.progress("adapting"), **settings)
+    readers = {name: TextReader(space, Reading.thirds(space), batch_size=batch_size) for name, space in spaces.items()}
+    result, adapter = fit_all(readers, *tables, label_words=words, methods=methods, progress=printing.progress("adapting"), **settings)
     if out is not None and adapter is not None:
         replace(adapter, facts={**adapter.facts, "result": result.to_dict(), "columns": columns or {}}).save(out)
     if report is not None:

@@ -1,6 +1,5 @@
 """``lexframe compare``: which method, and how many labels."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,7 +7,7 @@ import typer
 
 from lexframe.cli import options, printing, table_options
 from lexframe.cli.bundles import FieldsOf
-from lexframe.cli.model_options import DEFAULT_TEMPLATE, ModelOptions
+from lexframe.cli.model_options import ModelOptions, Models, open_models
 from lexframe.exceptions import InputError
 
 
@@ -27,9 +26,7 @@ def compare(
     shots: Annotated[str, typer.Option(help="Labels a class, comma-separated; 0 for none, 'all' for all.")] = "0,4,16",
     draws: Annotated[int, typer.Option(min=1, help="Draws of labels: the more, the narrower the intervals.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="Of the first draw; the others follow it.")] = 0,
-    models: Annotated[
-        list[str] | None, typer.Option("--model", "-m", help="'embedded', a folder or a hub id; repeat to compare models.")
-    ] = None,
+    models: Models = None,
     reading: Annotated[ModelOptions, FieldsOf(ModelOptions, without=("model",))],
     representations: Annotated[
         str | None,
@@ -56,7 +53,7 @@ def compare(
     words = label_words_from(label_words or [], tables[0].labels or ())
     chosen = make_methods(methods)
     wanted = tuple(Representation.parse(part) for part in representations.split(",")) if representations else None
-    spaces = {name: replace(reading, model=name).open_fast(train_table.texts, prompt=DEFAULT_TEMPLATE) for name in models or ["embedded"]}
+    spaces = open_models(models, reading, train_table.texts)
     readings = {name: Reading.thirds(space) if wanted is None else Reading(wanted) for name, space in spaces.items()}
     result = run(
         {name: TextReader(space, readings[name], batch_size=reading.batch_size) for name, space in spaces.items()},
@@ -106,6 +103,8 @@ def _print(result: Any) -> None:
         picked = {n: result.recommendation(model, n).recommended for n in result.shots}
         rows = []
         for method in result.methods:
+            if not any(result.select(model, method, n) for n in result.shots):
+                continue
             found = [result.accuracy(model, method, n) if result.select(model, method, n) else None for n in result.shots]
             seconds = [result.fit_seconds(model, method, n) for n in result.shots if result.select(model, method, n)]
             cells = [

@@ -22,6 +22,8 @@ def demo(
     tables = [desk("train"), desk("test")]
     words = {label: [label] for label in sorted(set(tables[0].labels or ()))}
     space = ModelOptions().open(prompt=DEFAULT_TEMPLATE)
-    adapt_and_show(space, tables, words, methods_for("default", out), out=out / "adapter", report=out / "report.html", as_json=as_json)
+    adapt_and_show(
+        {"embedded": space}, tables, words, methods_for("default", out), out=out / "adapter", report=out / "report.html", as_json=as_json
+    )
     if not as_json:
         printing.note("\nNow yours: lexframe adapt train.jsonl --test test.jsonl --model gpt2 --out adapter/ --report report.html")

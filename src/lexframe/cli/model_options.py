@@ -160,3 +160,47 @@ Weights = Annotated[ModelOptions, FieldsOf(ModelOptions, without=READING)]
 
 Prompted = Annotated[ModelOptions, FieldsOf(ModelOptions, without=tuple(name for name in READING if name != "chat"))]
 """A model that reads prompts as they stand, or as what a user says."""
+
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model", "-m", metavar="MODEL", help="As elsewhere, and 'tfidf' for none; repeat: each alone, and all at once. Default: embedded."
+    ),
+]
+"""One model or several, for verbs that read labels."""
+
+
+def open_models(names: list[str] | None, reading: ModelOptions, texts: Sequence[str]) -> dict[str, Any]:
+    """Spaces by name, of one model or several that read the same texts; without a name, the embedded one.
+
+    Of several each gets the options that it takes, so that a layer of a language model is no fault of a sentence encoder beside it.
+
+    Parameters
+    ----------
+    names : list of str, or None
+    reading : ModelOptions
+        For all of them.
+    texts : sequence of str
+        See :meth:`ModelOptions.open_fast`.
+
+    Raises
+    ------
+    InputError
+        If a name stands twice, or none of them takes an option.
+    """
+    from lexframe.spaces.registry import recognized_kind, space_class
+
+    names = names or ["embedded"]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"The model {twice} is named twice. Name each once.", parameter="model")
+    known = {name: space_class(recognized_kind(name)).options() for name in names} if len(names) > 1 else {}
+    spaces = {}
+    for name in names:
+        options = replace(reading, model=name)
+        others = {option for other in known.values() for option in other}
+        plain: dict[str, Any] = {field.name: field.default for field in fields(options)}
+        elsewhere = [option for option in reading.given() if known and option not in known[name] and option in others]
+        options = replace(options, **{option: plain[option] for option in elsewhere})
+        spaces[name] = options.open_fast(texts, prompt=DEFAULT_TEMPLATE)
+    return spaces

@@ -19,7 +19,12 @@ def predict(
     ] = None,
     *,
     files: table_options.Texts,
-    model: options.ModelNow = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model", "-m", metavar="MODEL", help="Where the model is now, or of several NAME=PLACE; repeat. Default: where they were."
+        ),
+    ] = None,
     device: options.Device = None,
     batch_size: options.BatchSize = None,
     out: Annotated[
@@ -40,7 +45,7 @@ def predict(
         require_form(out, "out")
     table = _read(files, texts, text, pair, _columns(adapter))
     printing.quiet_libraries()
-    predictions = load_adapter(adapter, model=model, device=device).predict(
+    predictions = load_adapter(adapter, model=_places(model), device=device).predict(
         table.texts, batch_size=batch_size, progress=printing.progress("encoding")
     )
     if predictions.verdict is not None and predictions.verdict.worth != "holds":
@@ -60,6 +65,18 @@ def predict(
     else:
         write_columns(out, columns)
         printing.note(f"{counted(len(table), 'prediction')}: {out}")
+
+
+def _places(models: list[str] | None) -> str | dict[str, str] | None:
+    """Where models are now: one place, or places by name."""
+    from lexframe.exceptions import InputError
+
+    if not models or (len(models) == 1 and "=" not in models[0]):
+        return models[0] if models else None
+    unnamed = next((text for text in models if "=" not in text), None)
+    if unnamed is not None:
+        raise InputError(f"{unnamed} does not say which model it is. Of several write NAME=PLACE for each.", parameter="model")
+    return {name: place for name, _, place in (text.partition("=") for text in models)}
 
 
 def _columns(adapter: Path) -> dict[str, str | None]:

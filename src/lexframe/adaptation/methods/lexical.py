@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from lexframe.adaptation.problem import TEXTS, Classifier, Fitted, Method, Probabilities, Problem, Rows
+from lexframe.adaptation.fitted import Fitted
+from lexframe.adaptation.problem import TEXTS, Classifier, Method, Probabilities, Problem, Rows
 from lexframe.instruments.classifiers.ngram_classifiers import LexicalNB, NGramClassifier, TfidfClassifier
 
 
@@ -63,4 +64,4 @@ class TextsClassifier:
 
     def fitted(self) -> Fitted:
         """The estimator, which reads texts and no points."""
-        return Fitted(self.estimator, None)
+        return Fitted(self.estimator)

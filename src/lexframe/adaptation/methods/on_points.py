@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from lexframe.adaptation.problem import Fitted, Probabilities, Problem, Rows
+from lexframe.adaptation.fitted import Fitted
+from lexframe.adaptation.problem import Probabilities, Problem, Rows
 from lexframe.exceptions import DataError
 from lexframe.linalg import folds_by_class, rows_by_class
 from lexframe.typing import Points
@@ -52,7 +53,7 @@ class PointsClassifier:
     def fitted(self) -> Fitted:
         """The estimator, and what it reads."""
         reading = self.problem.encoded.reading
-        return Fitted(self.estimator, reading if self.block is None else reading.only(self.block, self.problem.space))
+        return Fitted.of_one(self.estimator, reading if self.block is None else reading.only(self.block, self.problem.space))
 
 
 def _points(problem: Problem, block: int | None, rows: Rows) -> Points:

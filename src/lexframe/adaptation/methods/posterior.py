@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from lexframe.adaptation.problem import Classifier, Fitted, Method, Probabilities, Problem, Rows
+from lexframe.adaptation.fitted import Fitted, ReadView
+from lexframe.adaptation.problem import Classifier, Method, Probabilities, Problem, Rows, View
 from lexframe.instruments.classifiers.posterior_calibration import MOST_ROWS_TO_SMOOTH, PHRASES, WORDS, PosteriorCalibration
 from lexframe.latents.text_reader import Reading
 from lexframe.spaces.base import VocabularySpace
@@ -31,6 +32,7 @@ class PosteriorMethod(Method):
     least_shots = 0
     uses_unlabeled = True
     savable = True
+    reads_views = True
 
     def __init__(self, *, prior: bool = True, unlabeled: bool = True, representations: str = "all"):
         self.prior, self.unlabeled, self.representations = prior, unlabeled, representations
@@ -52,18 +54,29 @@ class PosteriorMethod(Method):
         return self.name != "posterior"
 
     def fit(self, problem: Problem) -> Classifier:
-        """One convex fit, after λ is chosen."""
-        blocks = problem.encoded.blocks() if self.representations == "all" else [problem.encoded.points]
-        columns = [problem.encoded.label_scores(problem.words())] if self.prior else []
+        """Weigh the zero-shot scores, fit every block of every view, and pool them."""
+        views = problem.views
+        whole = self.representations == "all"
+        blocks = [view.encoded.blocks() if whole else [view.encoded.points] for view in views]
+        priors = [prior_kind(view, beside=len(views) > 1) if self.prior else None for view in views]
         estimator = PosteriorCalibration(
-            prior_labels=list(problem.labels) if self.prior else None,
-            views=[[block.shape[1] for block in blocks]],
-            priors=[WORDS if isinstance(problem.space, VocabularySpace) else PHRASES],
+            prior_labels=list(problem.labels) if any(priors) else None,
+            views=[[block.shape[1] for block in listed] for listed in blocks],
+            priors=priors,
             random_state=problem.seed,
         )
-        words = {label: list(problem.label_words[label]) for label in problem.labels} if self.prior else {}
-        reading = problem.encoded.reading if self.representations == "all" else Reading.own()
-        classifier = ColumnsClassifier(problem.labels, [*columns, *blocks], Fitted(estimator, reading, words))
+        read = tuple(
+            ReadView(
+                number,
+                view.encoded.reading if whole else Reading.own(),
+                {label: list(words) for label, words in view.label_words.items()} if priors[number] is not None else {},
+            )
+            for number, view in enumerate(views)
+        )
+        scores = [view.label_scores() for view, kind in zip(views, priors, strict=True) if kind is not None]
+        classifier = ColumnsClassifier(
+            problem.labels, [*scores, *(block for listed in blocks for block in listed)], Fitted(estimator, read)
+        )
         unlabeled = classifier.columns(self._unlabeled(problem)) if self.uses_unlabeled else None
         estimator.fit(classifier.columns(problem.rows), problem.names(), unlabeled)
         classifier.n_parameters = estimator.n_parameters_
@@ -72,11 +85,29 @@ class PosteriorMethod(Method):
             "prior_probability": [round(float(probability), 4) for probability in estimator.prior_probability_],
             "weights": [round(float(weight), 4) for weight in estimator.weights_],
         }
+        if len(views) > 1:
+            shares = zip(views, estimator.view_shares_, strict=True)
+            classifier.choices["views"] = {view.name: round(float(share), 3) for view, share in shares}
         return classifier
 
     def _unlabeled(self, problem: Problem) -> Rows:
         """As many as are looked at, so that no larger table is put together."""
         return np.random.default_rng(problem.seed).permutation(problem.unlabeled)[:MOST_ROWS_TO_SMOOTH]
+
+
+def prior_kind(view: View, *, beside: bool) -> str | None:
+    """What the zero-shot scores of a view are: of words of a vocabulary, of phrases, or none.
+
+    Parameters
+    ----------
+    view : View
+    beside : bool
+        Whether there are further views: n-grams, which know a label's name only where it stands in the text, then give none.
+    """
+    space = view.encoded.space
+    if isinstance(space, VocabularySpace):
+        return WORDS
+    return None if beside and getattr(space, "kind", "") == "tfidf" else PHRASES
 
 
 @dataclass
