@@ -1,5 +1,6 @@
 """Moving states: equal to moving them by hand, in every family and wherever a text ends in its batch."""
 
+import copy
 from itertools import product
 
 import numpy as np
@@ -7,8 +8,9 @@ import pytest
 import torch
 
 from lexframe.exceptions import InputError
-from lexframe.spaces import Intervention
-from tests.tiny_models import CAUSAL, FAMILIES, FEW_FAMILIES, TEXTS, tiny_space
+from lexframe.spaces import Intervention, LanguageModelSpace
+from lexframe.spaces.language_model.output_head import OutputHead
+from tests.tiny_models import CAUSAL, FAMILIES, FEW_FAMILIES, TEXTS, tiny_model, tiny_space, tiny_tokenizer
 
 WORDS = [text for text in TEXTS if text.strip()]
 
@@ -155,6 +157,18 @@ def test_a_coarse_lens_differs_by_little_even_where_all_logits_are_large(rng):
     assert 0 < np.abs(exact - coarse).max() < 0.03 * spread
     with pytest.raises(InputError, match="float32 or bfloat16"):
         space.lens.logits(inputs, precision="int8")
+
+
+def test_a_coarse_lens_of_a_model_in_bfloat16_is_one_product_in_it(rng, monkeypatch):
+    model = copy.deepcopy(tiny_model("llama")).bfloat16()
+    space = LanguageModelSpace(model, tokenizer=tiny_tokenizer())
+    inputs = rng.normal(size=(6, 32)).astype(np.float32)
+    gradient = rng.normal(size=(6, space.n_vocab)).astype(np.float32)
+    exact, back = space.lens.logits(inputs), space.lens.pullback(inputs, gradient)
+    monkeypatch.setattr(OutputHead, "logits", lambda *given: pytest.fail("the head was multiplied in float32"))
+    coarse, coarse_back = space.lens.logits(inputs, precision="bfloat16"), space.lens.pullback(inputs, gradient, precision="bfloat16")
+    assert 0 < np.abs(exact - coarse).max() < 0.03 * exact.std()
+    assert np.abs(back - coarse_back).max() < 0.03 * back.std()
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -3,7 +3,6 @@
 from functools import cached_property
 
 import numpy as np
-import torch
 from jaxtyping import Float
 
 from lexframe.exceptions import InputError
@@ -48,8 +47,7 @@ class LanguageModelLens(LensHead):
     def _head_in(self, precision: str) -> OutputHead | CoarseHead:
         if precision not in ("float32", "bfloat16"):
             raise InputError(f"precision is {precision!r}; expected float32 or bfloat16.")
-        head = self._reader.head
-        return self._coarse_head if precision == "bfloat16" and head.weight.dtype == torch.float32 else head
+        return self._coarse_head if precision == "bfloat16" else self._reader.head
 
     @cached_property
     def _coarse_head(self) -> CoarseHead:

@@ -87,22 +87,22 @@ class CoarseHead:
 
     @classmethod
     def of(cls, head: OutputHead) -> "CoarseHead":
-        """From a head in float32."""
-        weight = head.weight.detach()
+        """From a head in any precision."""
+        weight = head.weight.detach().float()
         mean_row = weight.mean(dim=0)
         return cls(head, mean_row, (weight - mean_row).bfloat16())
 
     def logits(self, head_input: Tensor) -> Tensor:
         """Logits of what :meth:`OutputHead.head_input` gives, in float32."""
         products = nn.functional.linear(head_input.bfloat16(), self.rows).float()
-        return self.head.finish(products.add_((head_input @ self.mean_row).unsqueeze(-1)))
+        return self.head.finish(products.add_((head_input.float() @ self.mean_row).unsqueeze(-1)))
 
     def pullback(self, head_input: Tensor, gradient: Tensor) -> Tensor:
         """See :meth:`OutputHead.pullback`."""
         rows = self.rows[: gradient.shape[1]]
         if self.head.soft_cap:
             gradient = gradient * (1 - (self.logits(head_input)[:, : gradient.shape[1]] / self.head.soft_cap) ** 2)
-        common = gradient.sum(dim=1, keepdim=True) * self.mean_row
+        common = gradient.float().sum(dim=1, keepdim=True) * self.mean_row
         return self.head.scale * ((gradient.bfloat16() @ rows).float() + common)
 
 
