@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from lexframe.exceptions import InputError
 from lexframe.instruments import LexicalNB, TfidfClassifier, load_instrument
 from lexframe.instruments.classifiers.ngram_classifiers import log_ratio
+from lexframe.ngrams import tfidf
 
 EACH = pytest.mark.parametrize("estimator", [TfidfClassifier(), LexicalNB()], ids=["tfidf", "lexical-nb"])
 
@@ -101,3 +102,21 @@ def test_how_often_an_n_gram_stands_in_a_text_makes_no_difference_to_naive_bayes
     once, twice = fitted.vocabulary_.counts(["coldish"]), fitted.vocabulary_.counts(["coldish"])
     twice.data = twice.data * 2
     np.testing.assert_array_equal(fitted.counts_proba(once), fitted.counts_proba(twice))
+
+
+def test_the_fit_of_many_n_grams_is_at_its_minimum():
+    texts, y = planted(240, 0)
+    fitted = TfidfClassifier(strengths=(10.0,)).fit(texts, y)
+    features = tfidf(fitted.vocabulary_.counts(texts), fitted.rarity_, len(fitted.vocabulary_.words))
+    oracle = LogisticRegression(C=10.0, max_iter=5000, tol=1e-9).fit(features, y)
+    others = tfidf(fitted.vocabulary_.counts(planted(60, 1)[0]), fitted.rarity_, len(fitted.vocabulary_.words))
+    np.testing.assert_allclose(fitted.counts_proba(fitted.vocabulary_.counts(planted(60, 1)[0])), oracle.predict_proba(others), atol=0.02)
+
+
+def test_penalties_are_tried_on_rows_with_the_same_products():
+    texts, y = planted(90, 0)
+    fitted = TfidfClassifier().fit([*texts, *texts[:5]], [*y, *y[:5]])  # some stand twice
+    counts = fitted.vocabulary_.counts(texts)
+    features, rows = fitted._features(counts), fitted._rows(counts)
+    assert rows.shape == (90, 90)
+    np.testing.assert_allclose(rows @ rows.T, (features @ features.T).toarray(), atol=1e-4)
