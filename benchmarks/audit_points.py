@@ -62,11 +62,13 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="the embedded model and n-grams, 500 items of two sets, one draw")
     parser.add_argument("--model", default=default_model())
     parser.add_argument("--out", type=Path, default=Path("runs/audit_points"), help="where points and finished cells are kept")
+    parser.add_argument("--sets", default=",".join(one.name for one in SETS), help="comma-separated")
     options = parser.parse_args()
     warnings.filterwarnings("ignore", module="sklearn|cleanlab|datasets")
     model = "embedded" if options.quick else options.model
     points = PointsOf(model, options.out, quick=options.quick)
-    rows = [row for one in (SETS[:2] if options.quick else SETS) for row in cells(points, one)]
+    asked = [one for one in SETS if one.name in options.sets.split(",")]
+    rows = [row for one in (asked[:2] if options.quick else asked) for row in cells(points, one)]
     table = pd.DataFrame(rows)
     mean = table.groupby(["set", "kind", "points", "method"], sort=False)[["ap", "first"]].mean().round(4).reset_index()
     print(mean.pivot(index=["points", "method"], columns=["set", "kind"], values="ap").round(3).to_string())
