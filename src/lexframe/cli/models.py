@@ -9,6 +9,7 @@ from lexframe.cli import options, printing
 from lexframe.text_forms import counted, printable
 
 ELSEWHERE = {
+    "tfidf": "No model: TF-IDF of words and characters, fitted on the texts at hand, to hold models against or to read beside them.",
     "FOLDER": "A language model of transformers (config.json, safetensors), a sentence encoder (modules.json) or a text VAE (vae.json).",
     "FILE.gguf": "A model of llama.cpp, or a folder with one: read once, kept in the cache, then opened like a folder.",
     "HUB ID": "A model of the Hugging Face hub, such as gpt2 or meta-llama/Llama-3.2-1B; people/model:file.gguf for one of its GGUF files.",
