@@ -17,7 +17,7 @@ from lexframe.instruments import PatchResult, Task, task_vectors
 from lexframe.instruments.patching.answer_scores import first_tokens
 from lexframe.instruments.patching.task import split_pairs
 from lexframe.instruments.patching.task_vector import patched_scores
-from lexframe.intervals import t_interval
+from lexframe.intervals import Estimate, t_interval
 from lexframe.spaces import Intervention
 from lexframe.studies import StudySize, task_vector_study
 from real_model import opened, results_name, short_name
@@ -29,7 +29,7 @@ MEAN = "mean of the other tasks"
 
 
 def larger_claims(name: str, seeds: Sequence[int], folder: Path) -> list[Statement]:
-    """Every seed draws its own split and demonstrations of all tasks."""
+    """Every seed draws its own split and demonstrations of all tasks; intervals are over tasks, each the mean of its seeds."""
     cells = [cell_of(name, seed, folder) for seed in seeds]
     model = short_name(name)
     by_task = pd.DataFrame([row for cell in cells for row in cell["tasks"]])
@@ -40,47 +40,50 @@ def larger_claims(name: str, seeds: Sequence[int], folder: Path) -> list[Stateme
     print(table.unstack("condition").round(3).to_string())
     print(by_layer.groupby(["layer", "vector"], sort=False).accuracy.mean().unstack().round(3).to_string())
     print("; ".join(f"{task}: {' '.join(map(repr, words))}" for task, words in cells[0]["words"].items()))
-    everything = by_task[by_task.task == "all tasks"].set_index(["condition", "seed"])
+    single = table.drop(index="all tasks", level="task")
 
     def of(condition: str, column: str = "accuracy") -> np.ndarray:
-        return everything.loc[condition][column].to_numpy()
+        return single.xs(condition, level="condition")[column].dropna().to_numpy()
 
     random, zero, few, patched = of("random vector"), of("zero-shot"), of("few-shot"), of("patched")
-    claims: list[Statement] = [Figure(f"{model}: few-shot accuracy", t_interval(few, unit="seeds"))]
+    drawn = f"mean of {len(seeds)} draws"
+    claims: list[Statement] = [
+        Figure(f"{model}: {condition}, accuracy, {drawn}", over_tasks(of(condition)))
+        for condition in ("few-shot", "zero-shot", "patched", "added", "shuffled labels")
+    ]
     pairs = [("few-shot", "zero-shot"), *(("patched", one) for one in ("zero-shot", "random vector", "shuffled labels", "other task"))]
     for one, base in pairs:
         less = of(base)
-        control = Control("a random vector", t_interval(random - less, unit="seeds"))
+        control = Control("a random vector", over_tasks(random - less))
         if base == "random vector":
-            control = Control("no vector", t_interval(zero - less, unit="seeds"))
-        claims += judged(f"{model}: {one} less {base}, accuracy", t_interval(of(one) - less, unit="seeds"), Goal(above=0), control)
-    share = Control("a random vector", t_interval(random / few, unit="seeds"))
-    claims += judged(
-        f"{model}: patched, share of the few-shot accuracy", t_interval(patched / few, unit="seeds"), Goal(at_least=0.5), share
-    )
+            control = Control("no vector", over_tasks(zero - less))
+        claims += judged(f"{model}: {one} less {base}, accuracy, {drawn}", over_tasks(of(one) - less), Goal(above=0), control)
+    share = Control("a random vector", over_tasks(random / few))
+    claims += judged(f"{model}: patched, share of the few-shot accuracy, {drawn}", over_tasks(patched / few), Goal(at_least=0.5), share)
     for condition in ("other task", "overridden"):
-        turned = t_interval(of(condition, "other_accuracy"), unit="seeds")
-        own = Control("the own task's vector", t_interval(of("patched", "other_accuracy"), unit="seeds"))
-        claims += judged(f"{model}: {condition}, answers of the other task", turned, Goal(above=0), own)
-    for task, rows in by_task[by_task.condition == "patched"].groupby("task", sort=False):
-        if task != "all tasks":
-            claims.append(Figure(f"{model}: {task}, patched, accuracy", t_interval(rows.accuracy.to_numpy(), unit="seeds")))
+        own = Control("the own task's vector", over_tasks(of("patched", "other_accuracy")))
+        title = f"{model}: {condition}, answers of the other task, {drawn}"
+        claims += judged(title, over_tasks(of(condition, "other_accuracy")), Goal(above=0), own)
     return claims + layer_claims(model, by_layer)
+
+
+def over_tasks(values: np.ndarray) -> Estimate:
+    return t_interval(values, unit="tasks")
 
 
 def layer_claims(model: str, table: pd.DataFrame) -> list[Statement]:
     """At the layer that is best on the other seeds: the own vector less the mean of the others, and less a question read from its word."""
     mean = table.groupby(["seed", "layer", "vector"]).accuracy.mean().unstack()
-    rows = []
+    parts = []
     for seed in table.seed.unique():
         best = mean["own"].drop(seed, level="seed").groupby("layer").mean().idxmax()
-        rows.append(mean.loc[(seed, best)])
-    at = pd.DataFrame(rows)
+        parts.append(table[(table.seed == seed) & (table.layer == best)])
+    at = pd.concat(parts).groupby(["task", "vector"], sort=False).accuracy.mean().unstack()
     claims: list[Statement] = []
     for which in (MEAN, READ_FIRST):
-        control = Control("a random vector", t_interval((at["random"] - at[which]).to_numpy(), unit="seeds"))
-        title = f"{model}: patched at the layer that is best on other seeds, less {which}, accuracy"
-        claims += judged(title, t_interval((at["own"] - at[which]).to_numpy(), unit="seeds"), Goal(above=0), control)
+        control = Control("a random vector", over_tasks((at["random"] - at[which]).to_numpy()))
+        title = f"{model}: patched at the layer that is best on other draws, less {which}, accuracy"
+        claims += judged(title, over_tasks((at["own"] - at[which]).to_numpy()), Goal(above=0), control)
     return claims
 
 
