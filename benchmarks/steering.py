@@ -26,7 +26,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +40,11 @@ from lexframe.instruments import Direction, TargetTexts, frame_direction, random
 from lexframe.instruments.directions.concept_direction import concept_direction
 from lexframe.instruments.directions.neutral_texts import NEUTRAL_PROMPTS, NEUTRAL_TEXTS
 from lexframe.instruments.directions.side_effects import NeutralReading, continuation_log_loss, distinct_share
-from lexframe.intervals import Estimate, mean_over_seeds, t_interval
+from lexframe.intervals import t_interval
 from lexframe.spaces.base import Representation
 from real_model import default_model, minilm, opened, results_name
 from steering_concepts import CONCEPTS, Concept, caption_beginnings, natural_formality, pole_texts, trained_judge
+from steering_outcomes import Outcomes
 
 METHODS = ("mean_difference", "whitened", "pca", "probe", "frame")
 RECIPE = "repeng's recipe"
@@ -78,35 +79,6 @@ LARGER = Size(("mean_difference", "frame"), 3, 24, 64, 6, 16, 8, 160, one_layer=
 QUICK = Size(("mean_difference", "frame"), 1, 8, 20, 4, 12, 4, 120, one_layer=True)
 
 
-@dataclass
-class Outcomes:
-    """What the judge says of every text, by contender: rows are draws, columns prompts."""
-
-    probability: dict[str, list[np.ndarray]] = field(default_factory=dict)
-    loss: dict[str, list[np.ndarray]] = field(default_factory=dict)
-    distinct: dict[str, list[float]] = field(default_factory=dict)
-    settings: dict[str, list[str]] = field(default_factory=dict)
-
-    def add(self, cell: dict[str, Any]) -> None:
-        for name, found in cell.items():
-            self.probability.setdefault(name, []).append(np.array(found["probability"]))
-            self.loss.setdefault(name, []).append(np.array(found["loss"], dtype=float))
-            self.distinct.setdefault(name, []).append(found["distinct"])
-            self.settings.setdefault(name, []).append(found["setting"])
-
-    def gain(self, name: str, base: str) -> Estimate:
-        """Mean difference in probability, paired over prompts; the interval is over draws and prompts."""
-        return mean_over_seeds(self.table(name) - self.table(base), units=("draws", "prompts"))
-
-    def table(self, name: str) -> np.ndarray:
-        return np.stack(self.probability[name]).astype(np.float64)
-
-    def perplexity_ratio(self, name: str) -> Estimate:
-        """Over draws."""
-        losses = [float(np.nanmean(one) - np.nanmean(base)) for one, base in zip(self.loss[name], self.loss["unsteered"], strict=True)]
-        return t_interval(losses, unit="draws").mapped(np.exp)
-
-
 @dataclass(frozen=True)
 class Setting:
     """Moves to make, as (direction, layer, strength)."""
@@ -127,6 +99,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/steering"), help="where finished cells are kept")
     parser.add_argument("--concepts", default=",".join(concept.name for concept in CONCEPTS), help="comma-separated")
     parser.add_argument("--draws", type=int, default=3, help="fewer draws than three")
+    parser.add_argument("--kept", action="store_true", help="read finished cells alone, and compute none")
     options = parser.parse_args()
     judge_space = minilm()
     if judge_space is None or not (SHARED / "data").is_dir():
@@ -143,16 +116,20 @@ def main() -> None:
         outcomes, layers = Outcomes(), candidate_layers(space)
         for seed in range(size.n_draws):
             path = options.out / f"{results_name('cell', options.model)}-{concept.name}-{seed}.json"
-            if options.quick or not path.is_file():
+            if path.is_file() and not options.quick:
+                cell = json.loads(path.read_text())
+            elif options.kept:
+                continue
+            else:
                 cell = one_draw(space, concept, judge, prompts, layers, size, seed)
                 if not options.quick:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     write_text(path, json.dumps(cell))
-            else:
-                cell = json.loads(path.read_text())
             outcomes.add(cell)
             if size.one_layer:
                 layers = (int(cell["mean_difference"]["setting"].split(":")[0]),)
+        if not outcomes.probability:
+            continue
         show(outcomes)
         claims += steering_claims(concept, outcomes, right, size.methods)
         if not concept.dataset:
@@ -161,7 +138,7 @@ def main() -> None:
             claims.append(Figure(f"{concept.name}: what the judge gives to messages about feelings", plain))
     if options.quick or options.model == "embedded":
         claims += cost_claims(space, rounds=3 if options.quick else 15)
-    finish(claims, keep_as=None if options.quick or len(asked) < len(CONCEPTS) else results_name("steering", options.model))
+    finish(claims, keep_as=None if options.quick else results_name("steering", options.model))
 
 
 def candidate_layers(space: LanguageModelSpace) -> tuple[int, ...]:
@@ -309,6 +286,9 @@ def steering_claims(concept: Concept, outcomes: Outcomes, right: np.ndarray, met
     for base in ("unsteered", "random, same length", "random, same cost", SHUFFLED, ASKED):
         other = "random, same length" if base == "random, same cost" else "random, same cost"
         title = f"{concept.name}: P(positive pole), mean difference minus {base}"
+        if len(outcomes.settings["unsteered"]) == 1:  # says nothing of other texts to find a direction in
+            claims.append(Figure(f"{title}, one draw", outcomes.gain("mean_difference", base)))
+            continue
         claims += judged(title, outcomes.gain("mean_difference", base), Goal(above=0), Control(other, outcomes.gain(other, base)))
     for name in (ASKED, SHUFFLED, "random, same cost"):
         claims.append(Figure(f"{concept.name}: P(positive pole), {name} minus unsteered", outcomes.gain(name, "unsteered")))
@@ -322,8 +302,8 @@ def steering_claims(concept: Concept, outcomes: Outcomes, right: np.ndarray, met
             claims.append(Figure(title, gain))
     control = Control(TOO_STRONG, outcomes.perplexity_ratio(TOO_STRONG))
     for method in methods:
-        title = f"{concept.name}: perplexity of generations, {method} over unsteered"
-        claims += judged(title, outcomes.perplexity_ratio(method), Goal(at_most=1.5), control)
+        title, ratio = f"{concept.name}: perplexity of generations, {method} over unsteered", outcomes.perplexity_ratio(method)
+        claims += [Figure(title, ratio.value)] if ratio.interval is None else judged(title, ratio, Goal(at_most=1.5), control)
         varied = float(np.mean(outcomes.distinct[method]) / np.mean(outcomes.distinct["unsteered"]))
         claims.append(Figure(f"{concept.name}: share of different word pairs in generations, {method} over unsteered", varied))
     return claims
