@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lexframe.adaptation import Adapter, Draws, adapt, compare, load_adapter, make_methods
+from lexframe.adaptation.adaptation import best_in_training, without_parts
 from lexframe.adaptation.page import adaptation_report, comparison_report
 from lexframe.adaptation.views import OnView, methods_on, models_by_name, together, words_of_models
 from lexframe.exceptions import FingerprintMismatch, InputError
@@ -49,6 +50,16 @@ def test_every_method_reads_each_model_and_some_read_all(two):
     view = OnView(make_methods("posterior")[0], 1, "words")
     assert (view.savable, view.is_quick, view.learns, view.least_shots, view.control) == (True, True, True, 0, False)
     assert view.key() != OnView(make_methods("posterior")[0], 0, "words (2)").key()
+
+
+def test_all_at_once_is_chosen_unless_another_is_clearly_better(two):
+    able, _ = methods_on(make_methods("tfidf,lda,posterior"), dict(two))
+    rivals = without_parts(able)
+    assert [method.name for method in rivals] == ["tfidf", "lda (good)", "lda (poor)", "posterior"]
+    assert best_in_training({"lda (good)": 0.80, "posterior": 0.77}, rivals, 100) == "posterior"
+    assert best_in_training({"lda (good)": 0.80, "posterior": 0.75}, rivals, 100) == "lda (good)"
+    assert best_in_training({"lda (good)": 0.80, "posterior": 0.79}, rivals, 10_000) == "lda (good)"
+    assert best_in_training({"lda": 0.80, "posterior": 0.79}, make_methods("lda,posterior"), 100) == "lda"  # one model: the best
 
 
 def test_a_model_alone_gives_what_it_gives_when_it_is_alone(two, both):

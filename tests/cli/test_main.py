@@ -175,7 +175,7 @@ def test_the_demo_runs_the_main_job_on_what_comes_along(tmp_path, monkeypatch):
 
     called = {}
     monkeypatch.setattr(demo, "adapt_and_show", lambda *given, **options: called.update(given=given, **options))
-    demo.demo(out=tmp_path, as_json=True)
+    demo.demo(out=tmp_path, models=["embedded"], as_json=True)
     spaces, (train, test), words, methods = called["given"]
     assert spaces["embedded"].fingerprint.model == "embedded"
     assert (train.source, test.source) == (desk("train").source, desk("test").source)

@@ -17,7 +17,7 @@ from lexframe.adaptation.metrics import macro_f1_estimate
 from lexframe.adaptation.problem import Method, Problem, View
 from lexframe.adaptation.results import MOVES
 from lexframe.adaptation.task import Evaluation, Task, evaluate, no_method, rare_classes_known, reader_of
-from lexframe.adaptation.views import LabelWords, Model, methods_on, models_by_name, require_words, words_of_models
+from lexframe.adaptation.views import LabelWords, Model, OnView, methods_on, models_by_name, require_words, words_of_models
 from lexframe.data.in_memory import as_table
 from lexframe.exceptions import DataError, InputError
 from lexframe.instruments.frame.vocabulary_frame import LabelBases
@@ -111,9 +111,9 @@ def adapt(
         **{method.name: evaluate(method, task, problem, ALL) for method in make_methods(NGRAMS) if method.name not in found},
     }
     compared = _method_results(able, references, task.truth, seed)
-    rivals = competing(able)
+    rivals = without_parts(competing(able))
     scores = {method.name: held_out_accuracy(method, problem) for method in rivals if method.learns}
-    chosen = max(scores, key=scores.__getitem__) if scores else rivals[0].name
+    chosen = best_in_training(scores, rivals, len(problem.rows)) if scores else rivals[0].name
     points = encoded.points[task.test_rows]
     moves = found[MOVES].classifier if MOVES in found else None
     moved = moves.fitted().instrument.transform(points) if isinstance(moves, SavableClassifier) else points
@@ -156,6 +156,36 @@ def adapt(
     if not isinstance(classifier, SavableClassifier):
         return result, None
     return result, replace(Adapter.of(spaces, classifier.fitted()), facts={"verdict": result.verdict.to_dict()})
+
+
+def without_parts(methods: Sequence[Method]) -> list[Method]:
+    """Without those that read one of the models that the same method reads at once: it has weighed them already.
+
+    Parameters
+    ----------
+    methods : sequence of Method
+    """
+    joint = {method.name for method in methods if method.reads_views}
+    return [method for method in methods if not (isinstance(method, OnView) and method.method.name in joint)]
+
+
+def best_in_training(scores: Mapping[str, float], methods: Sequence[Method], n_labels: int) -> str:
+    """The best on held-out labels; one that reads all models where no other is better by more than a standard error.
+
+    Parameters
+    ----------
+    scores : mapping of str to float
+        Accuracy by method.
+    methods : sequence of Method
+    n_labels : int
+        That were held out in turn.
+    """
+    best = max(scores, key=scores.__getitem__)
+    if not any(isinstance(method, OnView) for method in methods):
+        return best
+    error = np.sqrt(scores[best] * (1 - scores[best]) / n_labels)
+    joint = [method.name for method in methods if method.reads_views and method.name in scores]
+    return next((name for name in joint if scores[name] >= scores[best] - error), best)
 
 
 def held_out_accuracy(method: Method, problem: Problem) -> float:

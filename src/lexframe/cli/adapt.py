@@ -63,13 +63,17 @@ def adapt_and_show(
     as_json: bool,
     columns: dict[str, str | None] | None = None,
     batch_size: int | None = None,
+    points: Path | None = None,
     **settings: Any,
 ) -> None:
-    """Fit and compare the methods, save the best, write the report, print."""
+    """Fit and compare the methods, save the best, write the report, print; with `points` a second run reads no text again."""
     from lexframe.adaptation import adapt as fit_all
+    from lexframe.adaptation.task import reader_of
     from lexframe.latents import Reading, TextReader
 
     readers = {name: TextReader(space, Reading.thirds(space), batch_size=batch_size) for name, space in spaces.items()}
+    if points is not None:
+        readers = {name: reader_of(reader, points, fit_on=tables[0].texts) for name, reader in readers.items()}
     result, adapter = fit_all(readers, *tables, label_words=words, methods=methods, progress=printing.progress("adapting"), **settings)
     if out is not None and adapter is not None:
         replace(adapter, facts={**adapter.facts, "result": result.to_dict(), "columns": columns or {}}).save(out)
