@@ -24,7 +24,7 @@ from lexframe.instruments.traces.lens_fitting import STAGES, fit_tuned_lens
 from lexframe.instruments.traces.tuned_lens import TunedLens
 from lexframe.intervals import t_interval
 from lexframe.linalg import softmax
-from lexframe.spaces.base import LensSpace
+from lexframe.spaces.base import LensSpace, resolve_layer
 from lexframe.spaces.precision import fastest_precision
 from lexframe.training.language_model.corpus import read_documents
 
@@ -42,7 +42,9 @@ class ConstantLens(Lens):
     def logits(
         self, space: LensSpace, inputs: Float[np.ndarray, "n n_dims"], *, layer: int, precision: str = "float32"
     ) -> Float[np.ndarray, "n n_vocab"]:
-        return np.broadcast_to(self._logits, (len(inputs), len(self._logits)))
+        if resolve_layer(layer, space.n_layers) == space.n_layers:  # there every lens is the model
+            return space.lens.logits(inputs)
+        return np.tile(self._logits, (len(inputs), 1))
 
 
 def main() -> None:
