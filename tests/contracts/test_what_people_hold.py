@@ -110,7 +110,7 @@ def test_adapt_and_compare_take_names(names):
     assert adapt("planted", given, given, methods="lda,logistic")[0].chosen
     draws = Draws((4,), (0,))
     assert compare("planted", given, given, methods="lda", draws=draws).models == ("planted",)
-    assert compare(["planted", "planted"], given, given, methods="lda", draws=draws).models == ("planted",)
+    assert compare(["planted", "planted"], given, given, methods="lda", draws=draws).models == ("planted", "planted (2)")
     assert compare({"one": "planted", "two": planted_space()}, given, given, methods="lda", draws=draws).models == ("one", "two")
     with pytest.raises(InputError, match="No model is given"):
         compare({}, given, given)
