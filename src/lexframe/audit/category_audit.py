@@ -18,8 +18,9 @@ from lexframe.audit.discriminant import point_sums
 from lexframe.audit.memberships.memberships import Memberships, single_label
 from lexframe.audit.near_duplicates import find_duplicates
 from lexframe.audit.neighbor_votes import choose_neighborhood, cosines
+from lexframe.audit.ngram_control import NO_WORDS, are_ngrams, check_beside_ngrams
 from lexframe.audit.outliers import conformal_p_values, outlier_p_values, pooled_p_values
-from lexframe.audit.planting import planted_check
+from lexframe.audit.planting import View, planted_check
 from lexframe.audit.relations import CategoryRelation, expected_counts, find_overlaps
 from lexframe.audit.result import NOTHING_KNOWN, AuditResult
 from lexframe.audit.review.decisions import Decisions
@@ -53,7 +54,8 @@ class CategoryAudit(BaseEstimator):
     relations : bool
         Look for categories that overlap, that should be merged, and that should be split, on at most 20,000 items.
     check : bool
-        Plant wrong labels and look for them, which is what the verdict rests on; about doubles the time.
+        Plant wrong labels and look for them, which is what the verdict rests on; about doubles the time. With texts, n-grams of
+        1,500 items at most are held against the points.
     random_state : int
         Of draws where not all items are looked at.
 
@@ -96,13 +98,13 @@ class CategoryAudit(BaseEstimator):
         y : sequence, array or pandas Series of length n_items
             The category of each item, as text or as anything that can be written as text; 3, 3.0 and "3" are one category.
         texts : sequence of str, length n_items, optional
-            For exact duplicates, and for people to read.
+            For exact duplicates, for people to read, and for the check to say what n-grams alone would find.
         tree : CategoryTree, optional
             Parents of the categories: means of small categories lean on their siblings.
         decisions : Decisions, optional
             What people have decided on these items so far; rows count from 0. Later ones replace earlier ones on the same row.
         space : SpaceFingerprint, optional
-            Where the points come from, for the record.
+            Where the points come from, for the record. Where they are n-grams, they are not held against themselves.
 
         Returns
         -------
@@ -140,7 +142,11 @@ class CategoryAudit(BaseEstimator):
         check = None
         if self.check:
             with watch("check"):
-                check = planted_check(points, given, neighborhood, found, **common)
+                if texts is None or are_ngrams(space):
+                    check = planted_check(points, given, neighborhood, found, **common)
+                else:
+                    check = check_beside_ngrams(View(points, neighborhood, found), given, texts, **common)
+                    notes += [] if check.control is not None or not check.n_planted else [NO_WORDS]
         with watch("outliers"):
             probability, suggested, suggestion = _reconsider(found, given, settled, len(categories))
             outlier_p, out_of_category_p = _p_values(found, given, settled)

@@ -29,6 +29,70 @@ RATE, ENOUGH, MOST_DRAWS = 0.05, 100, 10
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """One set of points of the items, what lies near in it, and what it makes of the labels as they are.
+
+    Attributes
+    ----------
+    points : ndarray of shape (n_items, n_dims), float32
+    neighborhood : Neighborhood
+    found : CategoryPosterior
+    """
+
+    points: Points
+    neighborhood: Neighborhood
+    found: CategoryPosterior
+
+
+@dataclass(frozen=True, slots=True)
+class PlantedControl:
+    """What n-grams of the texts find of the same planted labels.
+
+    Attributes
+    ----------
+    n_items : int
+        Items that both were looked at on.
+    n_planted : int
+        Wrong labels on items that n-grams did not suspect before either; the audit suspected none of them.
+    recall, ngrams : float
+        Share of these that stand among as many first items: of the audit's ranking, and of that by n-grams. NaN where there are none.
+    gain : Estimate
+        The first minus the second, with its interval over the items whose labels were moved.
+    """
+
+    n_items: int
+    n_planted: int
+    recall: float
+    ngrams: float
+    gain: Estimate
+
+    @property
+    def reason(self) -> str:
+        """Both shares, and what follows, in a sentence."""
+        if not self.n_planted:
+            return "What n-grams alone find could not be measured: they suspect every item whose label was moved."
+        labels = counted(self.n_planted, "planted label", "planted labels")
+        both = f"Of {labels} on items that neither suspected before, it finds {self.recall:.0%}, n-grams alone {self.ngrams:.0%}"
+        ends = self.gain.interval
+        if ends is not None and ends[1] < 0:
+            return f"{both}, more by {-self.gain.value:.0%} [{-ends[1]:.0%}, {-ends[0]:.0%}]: audit with --model tfidf instead."
+        if ends is not None and ends[0] > 0:
+            return f"{both}, fewer by {self.gain.value:.0%} [{ends[0]:.0%}, {ends[1]:.0%}]."
+        return f"{both}; a difference is not shown."
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain types, for JSON."""
+        return {
+            "n_items": self.n_items,
+            "n_planted": self.n_planted,
+            "recall": plain(self.recall),
+            "ngrams": plain(self.ngrams),
+            "gain": self.gain.to_dict(),
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class PlantedCheck(Result):
     """What the audit finds of wrong labels that were planted.
 
@@ -46,6 +110,8 @@ class PlantedCheck(Result):
     gain : Estimate
         Their difference, with its interval over the items whose labels were moved. NaN where nothing was planted.
     provenance : Provenance
+    control : PlantedControl or None
+        What n-grams find of the same labels, where that was measured.
     """
 
     n_planted: int
@@ -56,6 +122,7 @@ class PlantedCheck(Result):
     chance: float
     gain: Estimate
     provenance: Provenance = field(default_factory=Provenance)
+    control: PlantedControl | None = None
 
     @property
     def reason(self) -> str:
@@ -76,7 +143,12 @@ class PlantedCheck(Result):
         """Whether planted labels are found more often than by chance."""
         if not self.n_planted:
             return Verdict(Worth.UNSURE, "No wrong label could be planted, so nothing is known of how many are found.")
-        return judged(self.gain, self.reason)
+        return judged(self.gain, self.reason + self.beside)
+
+    @property
+    def beside(self) -> str:
+        """What n-grams find, as a sentence that follows another one; empty where that was not measured."""
+        return "" if self.control is None else f" {self.control.reason}"
 
     def to_dict(self) -> dict[str, Any]:
         """As plain types, for JSON."""
@@ -88,6 +160,7 @@ class PlantedCheck(Result):
             "recall": plain(self.recall),
             "chance": plain(self.chance),
             "gain": self.gain.to_dict(),
+            "control": None if self.control is None else self.control.to_dict(),
             "verdict": self.verdict().to_dict(),
             "provenance": self.provenance.to_dict(),
         }
@@ -109,6 +182,7 @@ def planted_check(
     settled: Int[np.ndarray, " n_items"] | None = None,
     rate: float = RATE,
     seed: int = 0,
+    control: View | None = None,
 ) -> PlantedCheck:
     """Plant wrong labels and look for them.
 
@@ -126,39 +200,63 @@ def planted_check(
         Share of the items to move at a time; one item at least.
     seed : int
         Draws the items and where they go.
+    control : View, optional
+        N-grams of the same items, in which the same labels are looked for.
     """
-    doubtful = 1 - found.informed[:, 0].astype(np.float64)
+    views = [View(points, neighborhood, found), *([] if control is None else [control])]
     open_items = np.ones(len(given), bool) if settled is None else settled == OPEN
+    trusted = [open_items & (1 - view.found.informed[:, 0].astype(np.float64) < 0.5) for view in views]
     counts = np.bincount(given, minlength=len(found.prior))
-    movable = np.flatnonzero(open_items & (doubtful < 0.5) & (counts[given] >= 2))  # one that is wrong already might be put right
+    movable = np.flatnonzero(trusted[0] & (counts[given] >= 2))  # one that is wrong already might be put right
     each = min(max(round(rate * len(given)), 1), len(movable))
     n_draws = 0 if not each else min(max(-(-ENOUGH // each), 1), MOST_DRAWS)
     hits, times, chances, curves = np.zeros(len(given)), np.zeros(len(given)), [], []
+    shared_hits, shared_times = np.zeros((len(views), len(given))), np.zeros(len(given))
     reviews = np.unique(np.geomspace(1, len(given), 40).astype(np.int64))
     for draw in range(n_draws):
         rng = np.random.default_rng([seed, draw, 1])  # other draws than those of anybody who plants with the same seed
         moved = rng.permutation(movable)[:each]
         planted = given.copy()
         planted[moved] = found.noise.draw(given[moved], rng)
-        again = fit_posterior(
-            points, planted, len(found.prior), neighborhood, groups=groups, settled=settled, seed=seed,
-            settings=(found.shrinkage, found.kappa),
-        )  # fmt: skip
         is_moved = np.zeros(len(given), bool)
         is_moved[moved] = True
         # By chance where all are alike: an order by rows would find what happens to stand first.
-        order = np.lexsort((rng.random(len(given)), again.informed[:, 0]))
-        order = order[is_moved[order] | (open_items & (doubtful < 0.5))[order]]  # what was suspect before would stand in the way
+        ties = rng.random(len(given))
+        shared = is_moved & np.all(trusted, axis=0)  # what a view suspected before, it has not to find
+        for view, sure, found_here in zip(views, trusted, shared_hits, strict=True):
+            again = fit_posterior(
+                view.points, planted, len(found.prior), view.neighborhood, groups=groups, settled=settled, seed=seed,
+                settings=(view.found.shrinkage, view.found.kappa),
+            )  # fmt: skip
+            ranked = np.lexsort((ties, again.informed[:, 0]))
+            first = ranked[np.where(is_moved, shared, sure)[ranked]][: shared.sum()]
+            found_here[first] += shared[first]
+            if view is views[0]:
+                order = ranked[is_moved[ranked] | sure[ranked]]  # what was suspect before would stand in the way
+        shared_times += shared
         hits[order[:each]] += is_moved[order[:each]]
         times[moved] += 1
         chances.append(each / len(order))
         curves.append(np.cumsum(is_moved[order])[np.minimum(reviews, len(order)) - 1] / each)
     n_planted, chance = each * n_draws, float(np.mean(chances)) if chances else float("nan")
-    once = np.flatnonzero(times)
     recall = float(hits.sum() / n_planted) if n_planted else float("nan")
-    gain = Estimate(recall - chance, float("nan"), float("nan"))
-    if len(once) > 1:
-        gain = ratio_estimate(hits[once] - chance * times[once], times[once], seed=seed)
+    gain = _over_items(hits - chance * times, times, seed)
     curve = np.mean(curves, axis=0) if curves else np.zeros(len(reviews))
+    beside = None if control is None or not n_planted else _compared(shared_hits, shared_times, seed)
     provenance = Provenance(seed=seed, parameters={"n_items": len(given), "n_categories": len(found.prior), "rate": rate})
-    return PlantedCheck(n_planted, n_draws, reviews, curve, recall, chance, gain, provenance)
+    return PlantedCheck(n_planted, n_draws, reviews, curve, recall, chance, gain, provenance, beside)
+
+
+def _compared(hits: Float[np.ndarray, "2 n_items"], times: Float[np.ndarray, " n_items"], seed: int) -> PlantedControl:
+    """The shares that the audit and its control find of the labels planted on items, which are looked for so many times."""
+    n_planted = int(times.sum())
+    shares = hits.sum(axis=1) / n_planted if n_planted else np.full(2, np.nan)
+    return PlantedControl(len(times), n_planted, float(shares[0]), float(shares[1]), _over_items(hits[0] - hits[1], times, seed))
+
+
+def _over_items(gained: Float[np.ndarray, " n_items"], times: Float[np.ndarray, " n_items"], seed: int) -> Estimate:
+    """What is gained a planted label; NaN where there is none, without an interval where there is one item."""
+    once = np.flatnonzero(times)
+    if len(once) > 1:
+        return ratio_estimate(gained[once], times[once], seed=seed)
+    return Estimate(float(gained.sum() / times.sum()) if len(once) else float("nan"), float("nan"), float("nan"))

@@ -194,7 +194,7 @@ class AuditResult(Result, Persistent, WithPage):
     def verdict(self) -> Verdict:
         """Whether the ranking finds wrong labels here, by those that were planted and looked for."""
         if not self.posterior.informative:
-            return Verdict(Worth.WORTHLESS, NOTHING_KNOWN)
+            return Verdict(Worth.WORTHLESS, NOTHING_KNOWN + ("" if self.check is None else self.check.beside))
         if self.check is None:
             return Verdict(Worth.UNSURE, "No wrong labels were planted, so nothing tells how many are found here.")
         found = self.check.verdict()

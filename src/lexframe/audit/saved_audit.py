@@ -11,8 +11,9 @@ from lexframe.audit.category_posterior import CategoryPosterior
 from lexframe.audit.discriminant import Discriminant
 from lexframe.audit.near_duplicates import DuplicateGroups
 from lexframe.audit.neighbor_votes import Neighborhood
+from lexframe.audit.ngram_control import are_ngrams
 from lexframe.audit.noise_model import NoiseModel
-from lexframe.audit.planting import PlantedCheck
+from lexframe.audit.planting import PlantedCheck, PlantedControl
 from lexframe.audit.relations import CategoryRelation
 from lexframe.intervals import Estimate
 from lexframe.provenance import Provenance
@@ -24,9 +25,11 @@ _PARTS: dict[str, Any] = {
     "neighborhood": Neighborhood,
     "duplicates": DuplicateGroups,
     "check": PlantedCheck,
+    "control": PlantedControl,
     "gain": Estimate,
 }
 """Fields that hold a result of their own."""
+NOT_MEASURED = "What n-grams alone find was not measured: the audit was kept before that was done. Audit the items again to know it."
 
 
 def audit_artifact(result: Any, kind: str, version: int) -> Artifact:
@@ -58,7 +61,10 @@ def audit_fields(cls: Any, artifact: Artifact) -> dict[str, Any]:
     known = artifact.parameters
     relations = tuple(CategoryRelation(**found | {"categories": tuple(found["categories"])}) for found in known["relations"])
     others = [field for field in fields(cls) if field.name not in ("relations", "provenance")]
-    return {**_together(others, known, artifact.arrays, ""), "relations": relations, "provenance": artifact.provenance}
+    found = {**_together(others, known, artifact.arrays, ""), "relations": relations, "provenance": artifact.provenance}
+    if found["check"] is not None and "control" not in known["check"] and found["texts"] and not are_ngrams(artifact.provenance.space):
+        found["notes"] += (NOT_MEASURED,)
+    return found
 
 
 def _apart(result: Any, prefix: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -87,6 +93,8 @@ def _together(wanted: Any, parameters: dict[str, Any], arrays: dict[str, np.ndar
             found[field.name] = arrays[name]
         elif field.name == "provenance":
             found[field.name] = Provenance.from_dict(parameters[field.name])
+        elif field.name not in parameters and field.default is None:
+            found[field.name] = None  # kept before the field was there
         elif isinstance(parameters[field.name], dict) and field.name in _PARTS:
             part = _PARTS[field.name]
             found[field.name] = part(**_together(fields(part), parameters[field.name], arrays, f"{name}/"))

@@ -62,16 +62,17 @@ def audit(
         _only_single({"--parent": parent, "--tree": tree, "--decisions": decisions, "--reviews": reviews, "--csv": csv,
                       "--report": report, "--out": out, "--check": check or None})  # fmt: skip
     table = _read(items, files, (text, label, parent), column, may_be_blank=separator is not None)
-    points, encoder = table["points"], None
+    points, encoder, fingerprint = table["points"], None, table.get("space")
     parents = _tree(table, tree)
     if vectors is not None:
-        points = _vectors(vectors, len(table["labels"]))
+        points, fingerprint = _vectors(vectors, len(table["labels"])), None
     if points is None:
         # no template: an audit asks what a text says, and not which word would follow
         from lexframe.spaces.base import fitted_space
 
         space = model.open() if table["texts"] is None else fitted_space(model.open(), table["texts"])
         points, encoder = _encode(space, table["texts"], model.batch_size, quiet=as_json)
+        fingerprint = encoder.space.fingerprint
     digest = data_digest(table["texts"] if table["texts"] is not None else points)
     if separator is not None:
         found = audit_memberships(points, table["labels"], separator=separator, texts=table["texts"], seed=seed)
@@ -80,11 +81,13 @@ def audit(
         else:
             _print_memberships(found, limit or ITEMS_SHOWN)
         return
+    from lexframe.audit.ngram_control import are_ngrams
+
     decided = _decisions(decisions or [], reviews, table["labels"], digest)
     if not as_json:
-        printing.note(_cost(len(points), points.shape[1], len(set(table["labels"])), check=check is not False))
+        beside = check is not False and table["texts"] is not None and not are_ngrams(fingerprint)
+        printing.note(_cost(len(points), points.shape[1], len(set(table["labels"])), check=check is not False, ngrams=beside))
     estimator = CategoryAudit(check=check is not False, random_state=seed)
-    fingerprint = None if encoder is None else encoder.space.fingerprint
     result = estimator.fit(points, table["labels"], texts=table["texts"], tree=parents, decisions=decided, space=fingerprint).result_
     if out is not None:
         result.save(out)
@@ -182,6 +185,7 @@ def _read_store(
         "labels": [labels[row] for row in kept],
         "parents": [label_of(rows[parent][row]) or None for row in kept] if parent else None,
         "points": store.points(column)[kept],
+        "space": store.vectors[column or next(iter(store.vectors))].fingerprint,
     }
 
 
@@ -225,10 +229,10 @@ def _encode(space: Any, texts: Any, batch_size: int | None, *, quiet: bool) -> A
     return audit_points(space, texts, batch_size=batch_size, progress=printing.progress("encoding"))
 
 
-def _cost(n_items: int, n_dims: int, n_categories: int, *, check: bool) -> str:
+def _cost(n_items: int, n_dims: int, n_categories: int, *, check: bool, ngrams: bool) -> str:
     from lexframe.audit import audit_cost
 
-    seconds, megabytes = audit_cost(n_items, n_dims, n_categories, check=check)
+    seconds, megabytes = audit_cost(n_items, n_dims, n_categories, check=check, ngrams=ngrams)
     told = f"{counted(n_items, 'item')} in {counted(n_categories, 'category')}"
     return f"Auditing {told} takes about {_duration(seconds)} and {megabytes:,.0f} MB.\n"
 
