@@ -54,10 +54,10 @@ def test_where_words_tell_and_points_do_not_ngrams_are_advised(words_tell, tmp_p
     assert control.ngrams > 0.9
     assert control.recall < 0.3
     assert control.gain.high < -0.5
-    assert "audit with --model tfidf instead" in words_tell.summary()
+    assert "audit their points, those of the model tfidf, instead" in words_tell.summary()
     assert f"n-grams alone {control.ngrams:.0%}" in words_tell.summary()
     assert words_tell.verdict().worth is not Worth.HOLDS
-    assert "audit with --model tfidf instead" in audit_report(words_tell, tmp_path / "page.html").read_text()
+    assert "audit their points, those of the model tfidf, instead" in audit_report(words_tell, tmp_path / "page.html").read_text()
 
 
 def test_where_points_tell_and_words_do_not_nobody_is_sent_to_ngrams(points_tell):

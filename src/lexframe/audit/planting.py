@@ -75,7 +75,8 @@ class PlantedControl:
         both = f"Of {labels} on items that neither suspected before, it finds {self.recall:.0%}, n-grams alone {self.ngrams:.0%}"
         ends = self.gain.interval
         if ends is not None and ends[1] < 0:
-            return f"{both}, more by {-self.gain.value:.0%} [{-ends[1]:.0%}, {-ends[0]:.0%}]: audit with --model tfidf instead."
+            more = f"more by {-self.gain.value:.0%} [{-ends[1]:.0%}, {-ends[0]:.0%}]"
+            return f"{both}, {more}: audit their points, those of the model tfidf, instead."
         if ends is not None and ends[0] > 0:
             return f"{both}, fewer by {self.gain.value:.0%} [{ends[0]:.0%}, {ends[1]:.0%}]."
         return f"{both}; a difference is not shown."
