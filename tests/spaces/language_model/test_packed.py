@@ -170,6 +170,15 @@ def test_a_hook_or_another_forward_or_a_long_text_goes_the_model_s_own_way():
         every.remove()
 
 
+def test_a_model_that_was_asked_for_its_states_before_is_packed_as_well():
+    """transformers leaves hooks on it that do nothing."""
+    model, texts = built("llama"), texts_of((6, 3))
+    before = packed_reader(model, texts).states(Row.of(texts), [3])[3]
+    model(torch.tensor([[3, 4]]), output_hidden_states=True)
+    assert any(module._forward_hooks for module in model.modules())
+    torch.testing.assert_close(packed_reader(model, texts).states(Row.of(texts), [3])[3], before, atol=0, rtol=0)
+
+
 class Llama2Model(tf.LlamaModel):
     """Somebody's own."""
 

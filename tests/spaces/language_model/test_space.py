@@ -83,10 +83,11 @@ def test_the_head_is_not_computed_and_later_blocks_are_not_run(monkeypatch):
     def fail(*args, **kwargs):
         raise AssertionError("computed although nobody asked")
 
-    monkeypatch.setattr(model.lm_head, "forward", fail)
+    # As an entry of the instance, so that nothing of it is left on the model that all tests share.
+    monkeypatch.setitem(model.lm_head.__dict__, "forward", fail)
     tiny_space("llama").encode(TEXTS)
-    monkeypatch.setattr(model.model.layers[1], "forward", fail)
-    monkeypatch.setattr(model.model.norm, "forward", fail)
+    monkeypatch.setitem(model.model.layers[1].__dict__, "forward", fail)
+    monkeypatch.setitem(model.model.norm.__dict__, "forward", fail)
     tiny_space("llama", layer=1).encode(TEXTS)
     with pytest.raises(ModelError, match="computed although nobody asked"):
         tiny_space("llama", layer=2).encode(TEXTS)
@@ -203,7 +204,7 @@ def test_an_attribute_on_the_logits_that_changes_nothing_is_no_reason_to_refuse(
 def test_a_head_whose_maths_is_not_understood_is_refused_with_what_the_configuration_says(monkeypatch):
     model = tiny_model("llama")
     forward = model.lm_head.forward
-    monkeypatch.setattr(model.lm_head, "forward", lambda states: forward(states).abs())
+    monkeypatch.setitem(model.lm_head.__dict__, "forward", lambda states: forward(states).abs())
     monkeypatch.setattr(model.config, "lm_head_multiplier", 0.25, raising=False)
     with pytest.raises(ModelError, match=r"not understood.*lm_head_multiplier=0\.25"):
         tiny_space("llama").logits(tiny_space("llama").encode(["a"]))

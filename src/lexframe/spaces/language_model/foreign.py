@@ -1,16 +1,17 @@
 """Running code of others: whatever a model of theirs raises becomes one line, and faults of our own stay as they are."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import torch
 from torch import nn
 
 from lexframe.exceptions import LexframeError, ModelError
 
-_INSTALLED = "_output_capturing_hooks_installed"
+_INSTALLED, _RECORDERS = "_output_capturing_hooks_installed", "transformers.utils.output_capturing"
 _OWN = str(Path(__file__).resolve().parents[2])
 
 
@@ -47,6 +48,16 @@ def of_others(model: nn.Module, step: str, *, advice: str = "Use a model of anot
         if precision in (torch.bfloat16, torch.float16):  # not all that a model does is there in half precision
             advice = f"It runs in {str(precision).removeprefix('torch.')}: open it with dtype float32. {advice}"
         raise ModelError(f"{type(model).__name__} cannot {step} ({type(error).__name__}: {line}). {advice}") from error
+
+
+def does_nothing(hook: Callable[..., Any]) -> bool:
+    """Whether a hook is one that transformers left in a model that was asked for its states once: it records when asked, and else nothing.
+
+    Parameters
+    ----------
+    hook : callable
+    """
+    return getattr(hook, "__module__", "") == _RECORDERS
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from lexframe.spaces.language_model.anatomy import anatomy, evaluation_mode, probe_ids, text_config, unwrapped
-from lexframe.spaces.language_model.foreign import of_others
+from lexframe.spaces.language_model.foreign import does_nothing, of_others
 from lexframe.spaces.language_model.layers import read_states
 from lexframe.spaces.language_model.neighbors import alike
 from lexframe.spaces.tokenization import TokenizedText
@@ -303,7 +303,8 @@ def _touched(body: nn.Module) -> bool:
     every = nn.modules.module
     if every._global_forward_hooks or every._global_forward_pre_hooks:
         return True
-    return any(module._forward_hooks or module._forward_pre_hooks or "forward" in module.__dict__ for module in body.modules())
+    hooks = (hook for module in body.modules() for hook in (*module._forward_hooks.values(), *module._forward_pre_hooks.values()))
+    return not all(map(does_nothing, hooks)) or any("forward" in module.__dict__ for module in body.modules())
 
 
 def _gives_the_same(model: nn.Module) -> bool:
