@@ -29,10 +29,10 @@ def pull(features, y, ridge, *, free):
     return scatter / ((squares - scatter * len(classes)) / len(y))
 
 
-def pool_loss(weights, intercept, opinions, y, means, spreads, intercept_spread):
-    """Minus the log-posterior of a pool's weights, up to a constant."""
+def pool_loss(weights, intercept, opinions, y, means, spreads, log_shares):
+    """Minus the log-posterior of a pool's weights, up to a constant; 0.5 and 0.3 are those of the docs."""
     total = 0.5 * sum(((w - m) / s) ** 2 for w, m, s in zip(weights, means, spreads, strict=True))
-    total += 0.5 * sum((b / intercept_spread) ** 2 for b in intercept)
+    total += 0.5 * sum((b - 0.5 * share) ** 2 / (0.3**2 + (0.3 * share) ** 2) for b, share in zip(intercept, log_shares, strict=True))
     for i, label in enumerate(y):
         f = intercept + sum(w * opinion[i] for w, opinion in zip(weights, opinions, strict=True))
         total -= f[label] - np.log(np.exp(f - f.max()).sum()) - f.max()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from lexframe.instruments.classifiers.opinion_pool import INTERCEPT_SPREAD, pool_opinions
+from lexframe.instruments.classifiers.opinion_pool import pool_opinions
 from lexframe.linalg import softmax
 from tests.reference import posterior_calibration as reference
 
@@ -13,13 +13,15 @@ def opinion(rng, y, knowledge, k=3):
     return knowledge * np.eye(k)[y] + rng.normal(size=(len(y), k))
 
 
-def test_the_weights_are_where_the_loss_written_out_is_least(rng):
+@pytest.mark.parametrize("shares", [None, (0.7, 0.2, 0.1)])
+def test_the_weights_are_where_the_loss_written_out_is_least(shares, rng):
     y = rng.integers(3, size=30)
     opinions = np.stack([opinion(rng, y, 1.5), opinion(rng, y, 1.0)])
-    found = pool_opinions(opinions, y, [0.4, 0.6], [0.3, 0.2])
+    found = pool_opinions(opinions, y, [0.4, 0.6], [0.3, 0.2], None if shares is None else np.array(shares))
+    log_shares = np.zeros(3) if shares is None else np.log(shares) - np.mean(np.log(shares))
 
     def loss(at):
-        return reference.pool_loss(at[:2], at[2:], opinions, y, [0.4, 0.6], [0.3, 0.2], INTERCEPT_SPREAD)
+        return reference.pool_loss(at[:2], at[2:], opinions, y, [0.4, 0.6], [0.3, 0.2], log_shares)
 
     slow = minimize(loss, np.zeros(5), method="BFGS").x
     np.testing.assert_allclose(np.append(found.weights, found.intercept), slow, atol=1e-4)

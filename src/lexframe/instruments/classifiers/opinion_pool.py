@@ -11,6 +11,8 @@ from lexframe.linalg import softmax
 
 INTERCEPT_SPREAD = 0.3
 """Of the prior on a class's intercept, in nats."""
+SHARE_WEIGHT, SHARE_WEIGHT_SPREAD = 0.5, 0.3
+"""Of the logarithm of a class's share: between 0, where labels were drawn equally by class, and 1, where they were drawn as they come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +41,11 @@ def pool_opinions(
 
     .. math::
         p(y \mid x) = \mathrm{softmax}\Big( b + \sum_v \alpha_v s_v(x) \Big),\quad
-        \alpha_v \sim N(\mu_v, \tau_v^2),\ \alpha_v \ge 0,\ b_c \sim N(\tfrac12 \log \pi_c, 0.3^2)
+        \alpha_v \sim N(\mu_v, \tau_v^2),\ \alpha_v \ge 0,\\
+        b_c = \kappa_c \log \pi_c + \epsilon_c,\ \kappa_c \sim N(0.5, 0.3^2),\ \epsilon_c \sim N(0, 0.3^2)
 
-    A convex problem in as many numbers as there are opinions and classes. Half the logarithm, because nobody says whether texts were
-    drawn as they come or equally by class.
+    A convex problem in as many numbers as there are opinions and classes. Nobody says whether texts were drawn as they come (κ = 1) or
+    equally by class (κ = 0); where shares are equal it makes no difference.
 
     Parameters
     ----------
@@ -63,7 +66,8 @@ def pool_opinions(
     """
     n_opinions, _, n_classes = opinions.shape
     expected, spread = np.asarray(means, np.float64), np.asarray(spreads, np.float64)
-    usual = np.zeros(n_classes) if shares is None else 0.5 * (np.log(shares) - np.log(shares).mean())
+    log_shares = np.zeros(n_classes) if shares is None else np.log(shares) - np.log(shares).mean()
+    usual, give = SHARE_WEIGHT * log_shares, np.sqrt(INTERCEPT_SPREAD**2 + (SHARE_WEIGHT_SPREAD * log_shares) ** 2)
     if not len(y):
         return OpinionPool(expected, usual)
     truth = np.eye(n_classes)[y]
@@ -75,11 +79,11 @@ def pool_opinions(
         top = scores.max(axis=1, keepdims=True)
         fit = float((np.log(np.exp(scores - top).sum(axis=1)) + top[:, 0]).sum() - (scores * truth).sum())
         away = (weights - expected) / spread
-        off = (intercept - usual) / INTERCEPT_SPREAD
+        off = (intercept - usual) / give
         value = fit + 0.5 * float((away**2).sum() + (off**2).sum())
         probabilities = softmax(scores)
         slope = np.tensordot(opinions, probabilities, 2) - said + away / spread
-        return value, np.append(slope, (probabilities - truth).sum(axis=0) + off / INTERCEPT_SPREAD)
+        return value, np.append(slope, (probabilities - truth).sum(axis=0) + off / give)
 
     begin = np.append(np.maximum(expected, 0.0), usual)
     bounds = [(0.0, None)] * n_opinions + [(None, None)] * n_classes
