@@ -2,7 +2,7 @@
 
 import pytest
 
-from lexframe.text_forms import counted, normalized, printable
+from lexframe.text_forms import counted, listed, normalized, printable
 
 
 def test_case_white_space_and_forms_of_characters_do_not_count():
@@ -42,3 +42,7 @@ def test_a_number_agrees_with_its_noun(number, noun, said):
 def test_a_noun_may_say_its_own_plural():
     assert counted(2, "basis", "bases") == "2 bases"
     assert counted(1, "basis", "bases") == "1 basis"
+
+
+def test_names_are_listed_as_a_sentence_has_them():
+    assert [listed(names) for names in ((), ("a",), ("a", "b"), ("a", "b", "c"))] == ["", "a", "a and b", "a, b and c"]

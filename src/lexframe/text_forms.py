@@ -1,6 +1,7 @@
 """Forms of a text: what counts when two are compared, and what can be shown of one."""
 
 import unicodedata
+from collections.abc import Sequence
 
 
 def normalized(text: str) -> str:
@@ -28,6 +29,16 @@ def counted(number: int, one: str, many: str | None = None) -> str:
         else:
             many = f"{one}{'es' if one.endswith(('s', 'x', 'ch', 'sh')) else 's'}"
     return f"{number:,} {many}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence has them, such as "a, b and c".
+
+    Parameters
+    ----------
+    names : sequence of str
+    """
+    return " and ".join([", ".join(names[:-1]), *names[-1:]] if len(names) > 1 else names)
 
 
 def printable(text: str) -> str:

@@ -12,7 +12,7 @@ from lexframe.adaptation.problem import TEXTS, VOCABULARY
 from lexframe.adaptation.results import MethodsResult
 from lexframe.intervals import Estimate
 from lexframe.results import WithPage
-from lexframe.text_forms import counted
+from lexframe.text_forms import counted, listed
 from lexframe.verdicts import Verdict, Worth
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class AdaptationResult(MethodsResult, WithPage):
         bare = [found for name, found in self.methods.items() if families[name] == VOCABULARY]
         where = "" if families[self.chosen] in (TEXTS, "prompts", "weights") else " on the frozen model's points"
         if where and len(self.views) > 1:
-            where = "" if self._reads_one(self.chosen) else f" on the points of {' and '.join(self.views)} at once"
+            where = "" if self._reads_one(self.chosen) else f" on the points of {listed(self.views)} at once"
         text = (
             f"With {self.counts['train']:,} labeled texts, {self.descriptions[self.chosen].split(':')[0]}{where} reaches "
             f"{best.value:.1%} [{best.low:.1%}, {best.high:.1%}] on {counted(self.counts['test'], 'test text')}"

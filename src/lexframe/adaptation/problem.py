@@ -359,6 +359,8 @@ class Method(ABC):
         Whether its classifiers are :class:`~lexframe.adaptation.fitted.SavableClassifier`.
     reads_views : bool
         Whether it reads all views of a problem at once; of several models others see one each.
+    revision : int
+        Raised when the same method gives other answers than before, so that cells that were kept are not taken for its own.
     """
 
     name: str
@@ -370,6 +372,7 @@ class Method(ABC):
     control: bool = False
     savable: bool = False
     reads_views: bool = False
+    revision: int = 1
 
     @property
     def learns(self) -> bool:
@@ -382,8 +385,9 @@ class Method(ABC):
         return self.family in QUICK_FAMILIES
 
     def key(self) -> dict[str, Any]:
-        """Name and parameters: what tells its cells from those of any other method."""
-        return {"name": self.name, **{name: value for name, value in sorted(vars(self).items()) if not name.startswith("_")}}
+        """Name, revision and parameters: what tells its cells from those of any other method."""
+        later = {"revision": self.revision} if self.revision > 1 else {}
+        return {"name": self.name, **later, **{name: value for name, value in sorted(vars(self).items()) if not name.startswith("_")}}
 
     def seen(self, problem: Problem) -> Problem:
         """What it is given of a problem: of several models the first, unless it reads all of them."""

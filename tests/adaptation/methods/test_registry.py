@@ -126,3 +126,10 @@ def test_a_name_of_ours_stays_ours(plugged):
     plugged("lda", "Majority")
     assert type(make_methods("lda")[0]).__name__ == "LDA"
     assert method_names() == tuple(registry.METHODS)
+
+
+def test_cells_of_an_earlier_revision_are_not_its_own(monkeypatch):
+    (method,) = make_methods("posterior")
+    before = method.key()
+    monkeypatch.setattr(type(method), "revision", method.revision + 1)
+    assert method.key() != before

@@ -9,11 +9,11 @@ from lexframe.adaptation.fitted import Fitted, ReadView
 from lexframe.adaptation.problem import Classifier, Method, Probabilities, Problem, Rows, View
 from lexframe.instruments.classifiers.posterior_calibration import MOST_ROWS_TO_SMOOTH, PHRASES, WORDS, PosteriorCalibration
 from lexframe.latents.text_reader import Reading
-from lexframe.spaces.base import VocabularySpace
+from lexframe.spaces.base import FittedSpace, VocabularySpace
 
 
 class PosteriorMethod(Method):
-    """Logistic regression whose prior is the zero-shot classifier; see :class:`PosteriorCalibration`.
+    """The zero-shot classifier and a discriminant on every block of points, pooled; see :class:`PosteriorCalibration`.
 
     Parameters
     ----------
@@ -27,12 +27,15 @@ class PosteriorMethod(Method):
     """
 
     name = "posterior"
-    description = "posterior calibration: logistic regression whose prior is the zero-shot classifier, smoothed over unlabeled texts"
+    description = (
+        "posterior calibration: the zero-shot classifier, smoothed over unlabeled texts, pooled with a discriminant on every layer"
+    )
     family = "points"
     least_shots = 0
     uses_unlabeled = True
     savable = True
     reads_views = True
+    revision = 2
 
     def __init__(self, *, prior: bool = True, unlabeled: bool = True, representations: str = "all"):
         self.prior, self.unlabeled, self.representations = prior, unlabeled, representations
@@ -42,7 +45,7 @@ class PosteriorMethod(Method):
             self.description = "posterior calibration that sees no unlabeled text"
         elif not prior:
             self.name = "posterior-without-prior"
-            self.description = "posterior calibration without its prior: logistic regression on all layers and poolings"
+            self.description = "posterior calibration without its prior: a pool of discriminants on all layers and poolings"
             self.least_shots = 1
         elif representations == "own":
             self.name = "posterior-own-points"
@@ -102,12 +105,13 @@ def prior_kind(view: View, *, beside: bool) -> str | None:
     ----------
     view : View
     beside : bool
-        Whether there are further views: n-grams, which know a label's name only where it stands in the text, then give none.
+        Whether there are further views: a space fitted on the texts, such as n-grams, knows a label's name only where it stands in a
+        text, and then gives none.
     """
     space = view.encoded.space
     if isinstance(space, VocabularySpace):
         return WORDS
-    return None if beside and getattr(space, "kind", "") == "tfidf" else PHRASES
+    return None if beside and isinstance(space, FittedSpace) else PHRASES
 
 
 @dataclass
