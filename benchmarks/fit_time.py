@@ -15,12 +15,13 @@ import numpy as np
 
 from common import AGAIN, Control, Goal, Statement, finish, judged, race, times
 from compare import open_model, read_set
+from lexframe.adaptation.encoded_texts import EncodedTexts
 from lexframe.adaptation.methods.label_readouts import label_readout
 from lexframe.adaptation.methods.optimizing import Course, optimize
 from lexframe.adaptation.methods.peft import IA3, LoRA
 from lexframe.adaptation.methods.posterior import PosteriorMethod
 from lexframe.adaptation.methods.weights import WeightMethod
-from lexframe.adaptation.problem import EncodedTexts, Problem
+from lexframe.adaptation.problem import Problem
 from lexframe.intervals import t_interval
 from lexframe.latents import Reading, TextReader
 

@@ -18,7 +18,7 @@ from sklearn.covariance import LedoitWolf
 from common import Control, Goal, Statement, default_model, finish, judged, named_after
 from compare import SETS, read_set
 from lexframe.adaptation.draws import draw_labels
-from lexframe.adaptation.problem import EncodedTexts, label_scores
+from lexframe.adaptation.encoded_texts import EncodedTexts, label_scores
 from lexframe.cli.model_options import DEFAULT_TEMPLATE
 from lexframe.instruments import PosteriorCalibration, VocabularyFrame
 from lexframe.intervals import t_interval

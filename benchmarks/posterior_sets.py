@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from common import SHARED
-from lexframe.adaptation.problem import EncodedTexts
+from lexframe.adaptation.encoded_texts import EncodedTexts
 from lexframe.adaptation.task import reader_of
 from lexframe.cli.model_options import DEFAULT_TEMPLATE
 from lexframe.data import desk

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lexframe.adaptation.problem import EncodedTexts, label_scores
+from lexframe.adaptation.encoded_texts import EncodedTexts, label_scores
 from lexframe.exceptions import InputError
 from lexframe.latents import Reading, TextReader
 from lexframe.spaces.base import Representation

@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "draws": ["Draws"],
         "methods.registry": ["make_methods", "method_names", "require_savable"],
         "fitted": ["Fitted", "ReadView", "SavableClassifier"],
-        "problem": ["Classifier", "EncodedTexts", "Method", "Problem", "View"],
+        "encoded_texts": ["EncodedTexts"],
+        "problem": ["Classifier", "Method", "Problem", "View"],
     },
 )

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lexframe.adaptation.encoded_texts import EncodedTexts
 from lexframe.adaptation.fitted import Fitted
-from lexframe.adaptation.problem import EncodedTexts
 from lexframe.artifacts import Artifact, Persistent, damage_named, read_artifact
 from lexframe.checks import texts_in
 from lexframe.exceptions import InputError

@@ -14,7 +14,8 @@ from lexframe.adaptation.advice import few_tests
 from lexframe.adaptation.cells import Cell, Shots, measured
 from lexframe.adaptation.cost import peak_memory
 from lexframe.adaptation.draws import Draws, draw_labels, label_numbers, part_of_table, require_distinct, short_classes, without_duplicates
-from lexframe.adaptation.problem import TEXTS, Classifier, EncodedTexts, Method, Probabilities, Problem, Rows, View
+from lexframe.adaptation.encoded_texts import EncodedTexts
+from lexframe.adaptation.problem import TEXTS, Classifier, Method, Probabilities, Problem, Rows, View
 from lexframe.adaptation.views import LabelWords
 from lexframe.data.readers import Table
 from lexframe.exceptions import InputError

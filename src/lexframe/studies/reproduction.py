@@ -23,7 +23,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from lexframe.adaptation.cells import ALL
 from lexframe.adaptation.comparison import compare
 from lexframe.adaptation.draws import Draws, content_digest, label_numbers, part_of_table
-from lexframe.adaptation.problem import EncodedTexts
+from lexframe.adaptation.encoded_texts import EncodedTexts
 from lexframe.adaptation.task import reader_of
 from lexframe.checks import plain
 from lexframe.data.readers import Table, read_table

@@ -10,8 +10,9 @@ import pytest
 import torch
 import transformers
 
+from lexframe.adaptation.encoded_texts import EncodedTexts
 from lexframe.adaptation.methods.setfit import SetFit, global_generators, n_pairs, paired_rows, sentence_transformer
-from lexframe.adaptation.problem import EncodedTexts, Problem
+from lexframe.adaptation.problem import Problem
 from lexframe.exceptions import InputError, MissingExtraError
 from lexframe.spaces.weights import weights_hash
 from tests.adaptation.methods.test_weights import accuracy, encoder_space, planted_problem

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from lexframe.adaptation.encoded_texts import EncodedTexts, label_scores
 from lexframe.adaptation.methods.fine_tuning import FineTuning
 from lexframe.adaptation.methods.label_readouts import label_readout, scores_of
 from lexframe.adaptation.methods.optimizing import Course, batches_of_like_length, optimize, rate_share, split_rows
-from lexframe.adaptation.problem import EncodedTexts, Problem, label_scores
+from lexframe.adaptation.problem import Problem
 from lexframe.exceptions import InputError
 from lexframe.linalg import softmax
 from lexframe.seeding import seeded

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from lexframe.adaptation.encoded_texts import EncodedTexts
 from lexframe.adaptation.methods.zero_shot import BatchCalibration, ContextualCalibration, NearestBasisZeroShot, ZeroShot
-from lexframe.adaptation.problem import EncodedTexts, Problem
+from lexframe.adaptation.problem import Problem
 from lexframe.exceptions import InputError
 from lexframe.instruments import VocabularyFrame
 from lexframe.spaces import SentenceEncoderSpace, ToySpace

@@ -13,8 +13,9 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float32, Int
 
+from lexframe.adaptation.encoded_texts import label_scores
 from lexframe.adaptation.methods.zero_shot import ZeroShot
-from lexframe.adaptation.problem import Classifier, Method, Probabilities, Problem, Rows, label_scores
+from lexframe.adaptation.problem import Classifier, Method, Probabilities, Problem, Rows
 from lexframe.exceptions import InputError
 from lexframe.linalg import cosine, softmax
 from lexframe.spaces.base import PromptSpace, Space

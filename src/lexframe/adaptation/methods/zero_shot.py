@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from lexframe.adaptation.encoded_texts import label_scores
 from lexframe.adaptation.methods.on_points import PointsClassifier
-from lexframe.adaptation.problem import Classifier, Method, Probabilities, Problem, Rows, label_scores, require_vocabulary
+from lexframe.adaptation.problem import Classifier, Method, Probabilities, Problem, Rows, require_vocabulary
 from lexframe.instruments.frame.nearest_basis import NearestBasis
 from lexframe.linalg import softmax
 from lexframe.spaces.base import Space, VocabularySpace

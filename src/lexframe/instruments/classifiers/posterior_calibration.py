@@ -49,8 +49,8 @@ class PosteriorCalibration(PersistentEstimator, ClassifierMixin, BaseEstimator):
     ----------
     prior_labels : sequence, optional
         Labels that have zero-shot scores. With them the first columns of X are tables of such scores, one a view that has a prior, each
-        of ``len(prior_labels)`` columns in nats and in this order (see :func:`lexframe.adaptation.problem.label_scores`), and the model
-        can be fitted on no rows at all. Without, X holds points alone and the prior is flat.
+        of ``len(prior_labels)`` columns in nats and in this order, and the model can be fitted on no rows at all (see
+        :func:`~lexframe.adaptation.encoded_texts.label_scores`). Without, X holds points alone and the prior is flat.
     views : sequence of sequence of int, optional
         Widths of the blocks of points in the other columns, by view: a model with three layers has three blocks, a second model is a
         second view. Default: one view of one block.
