@@ -29,7 +29,7 @@ from lexframe.adaptation.draws import Draws, draw_labels, shots_order
 from lexframe.files import write_text
 from lexframe.instruments import PosteriorCalibration
 from lexframe.instruments.classifiers import opinion_pool, posterior_calibration, prior_trust, shrunken_discriminant, zero_shot_prior
-from lexframe.instruments.classifiers.posterior_calibration import PHRASES, WORDS
+from lexframe.instruments.classifiers.column_layout import PHRASES, WORDS
 from lexframe.instruments.classifiers.prior_trust import PriorTrust
 from lexframe.intervals import Estimate, t_interval
 from lexframe.spaces.base import VocabularySpace

@@ -10,9 +10,11 @@ import numpy as np
 
 from lexframe.adaptation.encoded_texts import EncodedTexts
 from lexframe.adaptation.fitted import Fitted
+from lexframe.adaptation.ngram_opinion import opinion_scores
 from lexframe.artifacts import Artifact, Persistent, damage_named, read_artifact
 from lexframe.checks import texts_in
 from lexframe.exceptions import InputError
+from lexframe.instruments.classifiers.ngram_classifiers import NGramClassifier
 from lexframe.instruments.kinds import instrument_of
 from lexframe.latents.text_reader import Reading, TextReader
 from lexframe.provenance import Provenance, SpaceFingerprint
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 _SPACE = "fitted_space"
 """Name of the part that holds a space which was fitted on texts."""
+_OPINION = "opinion"
+"""Name of the part that holds a classifier of n-grams which is heard beside a space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +91,14 @@ class AdapterView:
         The points that are read.
     label_words : mapping of str to sequence of str
         Words whose zero-shot scores are read in front of all points, by label; none where points alone are read.
+    opinion : NGramClassifier or None
+        A classifier of the texts' n-grams whose scores are read after those of words.
     """
 
     space: Space
     reading: Reading = field(default_factory=Reading.own)
     label_words: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    opinion: NGramClassifier | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +119,8 @@ class Adapter(Persistent):
         What else is kept with it, such as how well it did; plain values.
     others : tuple of AdapterView
         Further spaces that it reads.
+    opinion : NGramClassifier or None
+        See :class:`AdapterView`; that of the first space.
     """
 
     artifact_kind = "adapter"
@@ -123,11 +132,12 @@ class Adapter(Persistent):
     label_words: Mapping[str, Sequence[str]] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     others: tuple[AdapterView, ...] = ()
+    opinion: NGramClassifier | None = None
 
     @property
     def views(self) -> tuple[AdapterView, ...]:
         """All spaces that it reads, the first one first; none for an instrument that reads texts."""
-        return () if self.space is None else (AdapterView(self.space, self.reading, self.label_words), *self.others)
+        return () if self.space is None else (AdapterView(self.space, self.reading, self.label_words, self.opinion), *self.others)
 
     @property
     def verdict(self) -> Verdict | None:
@@ -138,15 +148,15 @@ class Adapter(Persistent):
     @classmethod
     def of(cls, spaces: Sequence[Space], fitted: Fitted) -> "Adapter":
         """What a method has fitted, with those of the spaces of its problem that it reads."""
-        read = [AdapterView(spaces[each.view], each.reading, each.label_words) for each in fitted.views]
+        read = [AdapterView(spaces[each.view], each.reading, each.label_words, each.opinion) for each in fitted.views]
         return cls._of_views(read, instrument=fitted.instrument)
 
     @classmethod
     def _of_views(cls, views: Sequence[AdapterView], **parts: Any) -> "Adapter":
         if not views:
             return cls(None, **parts)
-        first = views[0]
-        return cls(first.space, reading=first.reading, label_words=first.label_words, others=tuple(views[1:]), **parts)
+        first, others = views[0], tuple(views[1:])
+        return cls(first.space, reading=first.reading, label_words=first.label_words, opinion=first.opinion, others=others, **parts)
 
     def predict(self, texts: Any, *, batch_size: int | None = None, progress: Progress = iter) -> Predictions:
         """Labels and probabilities of `texts`, in their order; one string is one text. Points are for `instrument.predict`."""
@@ -165,10 +175,15 @@ class Adapter(Persistent):
         return None if self.space is None else self.space.fingerprint
 
     def _columns(self, encoded: Sequence[EncodedTexts]) -> np.ndarray:
-        """What the instrument reads of texts: the zero-shot scores of the label words of each view that has some, then all points."""
+        """What the instrument reads: zero-shot scores of the views with label words, scores of those with an opinion, then all points."""
         seen = list(zip(self.views, encoded, strict=True))
         scores = [texts.label_scores(list(view.label_words.values())) for view, texts in seen if view.label_words]
-        return np.concatenate([*scores, *(block for _, texts in seen for block in texts.blocks())], axis=1)
+        opinions = [
+            opinion_scores(view.opinion, view.opinion.predict_proba(texts.texts), self.instrument.classes_.tolist())
+            for view, texts in seen
+            if view.opinion is not None
+        ]
+        return np.concatenate([*scores, *opinions, *(block for _, texts in seen for block in texts.blocks())], axis=1)
 
     def to_artifact(self) -> Artifact:
         """The instrument, what it reads, and the fingerprints of its spaces; a space that was fitted on texts lies in it whole."""
@@ -178,6 +193,8 @@ class Adapter(Persistent):
         for number, view in enumerate(self.views):
             if isinstance(view.space, Persistent):
                 whole = whole.with_part(f"{_SPACE}_{number}", view.space.to_artifact())
+            if view.opinion is not None:
+                whole = whole.with_part(f"{_OPINION}_{number}", view.opinion.to_artifact())
         return whole
 
     @classmethod
@@ -293,12 +310,16 @@ def _space_in(artifact: Artifact, number: int) -> Space | None:
     return space
 
 
-def _reads(artifact: Artifact) -> list[tuple[Reading, dict[str, list[str]]]]:
-    """What is read of each space: the reading, and the label words whose scores stand in front."""
+def _reads(artifact: Artifact) -> list[tuple[Reading, dict[str, list[str]], NGramClassifier | None]]:
+    """What is read of each space: the reading, the label words whose scores stand in front, and the opinion that is heard beside it."""
     known = artifact.parameters["views"] if artifact.version > 1 else [artifact.parameters]
     return [
-        (Reading.from_dict(view["reading"]), {str(label): [str(word) for word in words] for label, words in view["label_words"].items()})
-        for view in known
+        (
+            Reading.from_dict(view["reading"]),
+            {str(label): [str(word) for word in words] for label, words in view["label_words"].items()},
+            instrument_of(artifact.part(f"{_OPINION}_{number}")) if f"{_OPINION}_{number}" in artifact.parameters else None,
+        )
+        for number, view in enumerate(known)
     ]
 
 

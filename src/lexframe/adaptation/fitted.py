@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from lexframe.adaptation.problem import Classifier
+from lexframe.instruments.classifiers.ngram_classifiers import NGramClassifier
 from lexframe.latents.text_reader import Reading
 
 
@@ -20,11 +21,14 @@ class ReadView:
         The points that are read.
     label_words : mapping of str to sequence of str
         Words whose zero-shot scores are read in front of all points; none where points alone are read.
+    opinion : NGramClassifier or None
+        A classifier of the texts' n-grams whose scores are read after those of words.
     """
 
     view: int
     reading: Reading
     label_words: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    opinion: NGramClassifier | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Fitted:
     Attributes
     ----------
     instrument
-        Fitted on the names of the labels. Its columns are the zero-shot scores of all views, then the points of all views.
+        Fitted on the names of the labels. Its columns are the zero-shot scores of all views, their opinions, and their points.
     views : tuple of ReadView
         In the order of the columns; none for an instrument that reads texts.
     """

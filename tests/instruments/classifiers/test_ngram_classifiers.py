@@ -120,3 +120,11 @@ def test_penalties_are_tried_on_rows_with_the_same_products():
     features, rows = fitted._features(counts), fitted._rows(counts)
     assert rows.shape == (90, 90)
     np.testing.assert_allclose(rows @ rows.T, (features @ features.T).toarray(), atol=1e-4)
+
+
+def test_many_texts_of_the_same_few_words_have_a_root_too():
+    rng = np.random.default_rng(0)
+    words = [first + rest for first in "blmr" for rest in ("ade", "int", "ow", "und")]
+    texts = [" ".join(rng.choice(words, 9)) for _ in range(400)]
+    y = rng.integers(2, size=400)
+    assert np.isfinite(TfidfClassifier().fit(texts, y).predict_proba(texts)).all()

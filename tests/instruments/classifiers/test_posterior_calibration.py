@@ -123,6 +123,60 @@ def test_a_second_view_that_knows_is_used_and_one_that_does_not_is_left(rng):
     assert both[1].view_shares_.min() > 0.3
 
 
+def with_opinion(rng, n, *, knowledge):
+    """Points, and what another classifier says before them; its labels stand in an order of their own: up, down, left."""
+    X, y = planted(rng, n, knowledge=knowledge, separation=0.4)
+    return np.hstack([5 * X[:, [2, 0, 1]], X[:, 3:]]), np.array(LABELS)[y]
+
+
+def opinionated(**settings):
+    return PosteriorCalibration(("up", "down", "left"), priors=[None], opinions=[0], **settings)
+
+
+def test_an_opinion_from_elsewhere_is_heard_as_far_as_it_predicts(rng):
+    rows, test = slice(0, 200), slice(200, 900)
+    X, y = with_opinion(rng, 900, knowledge=1.0)
+    fitted, alone = opinionated().fit(X[rows], y[rows]), PosteriorCalibration().fit(X[rows, 3:], y[rows])
+    accuracy = np.mean(fitted.predict(X[test]) == y[test])
+    assert accuracy > np.mean(alone.predict(X[test, 3:]) == y[test]) + 0.05
+    assert accuracy > np.mean(np.array(("up", "down", "left"))[X[test, :3].argmax(1)] == y[test]) + 0.02
+    empty, z = with_opinion(rng, 900, knowledge=0.0)
+    ignored, without = opinionated().fit(empty[rows], z[rows]), PosteriorCalibration().fit(empty[rows, 3:], z[rows])
+    assert np.mean(ignored.predict(empty[test]) == z[test]) > np.mean(without.predict(empty[test, 3:]) == z[test]) - 0.02
+    assert ignored.opinion_weights_[0] < 0.1 * fitted.opinion_weights_[0]
+
+
+def test_an_opinion_is_added_with_its_weight(rng):
+    X, y = with_opinion(rng, 200, knowledge=1.0)
+    fitted = opinionated().fit(X, y)
+    changed = X.copy()
+    changed[:, 0] += 3.0  # of "up", the last class
+    np.testing.assert_allclose(
+        fitted.decision_function(changed) - fitted.decision_function(X),
+        np.tile(fitted.opinion_weights_[0] * np.array([-1.0, -1.0, 2.0]), (200, 1)),
+        atol=1e-9,
+    )
+
+
+def test_few_labels_say_little_of_an_opinion_and_none_say_nothing(rng):
+    X, y = with_opinion(rng, 60, knowledge=1.0)
+    assert opinionated().fit(X[:0], y[:0]).opinion_weights_.tolist() == [0]
+    np.testing.assert_allclose(opinionated().fit(X[:0], y[:0]).predict_proba(X), 1 / 3)
+    one_each = [int(np.flatnonzero(y == label)[0]) for label in LABELS]
+    fitted = opinionated().fit(X[one_each], y[one_each])
+    assert fitted.opinion_weights_[0] * X[one_each, :3].std() < 0.2 * fitted.weights_[0]  # nothing can be left out of one text
+
+
+def test_what_is_not_left_out_does_not_decide_how_far_an_opinion_is_believed(rng, monkeypatch):
+    monkeypatch.setattr(module, "MOST_ROWS_LEFT_OUT", 60)
+    X, y = with_opinion(rng, 300, knowledge=1.0)
+    changed = X.copy()
+    others = np.setdiff1d(np.arange(300), module.rows_left_out(np.searchsorted(LABELS, y), 3, seed=0))
+    assert len(others) == 240
+    changed[others, :3] = 9.0 * np.eye(3)[rng.integers(3, size=240)]
+    np.testing.assert_array_equal(opinionated().fit(X, y).opinion_weights_, opinionated().fit(changed, y).opinion_weights_)
+
+
 def test_two_tables_of_scores_are_read_in_the_order_of_views(rng):
     X, y = planted(rng, 300, knowledge=1.5)
     strange = 2 * rng.normal(size=(300, 3))
@@ -266,10 +320,12 @@ def test_constant_columns_and_equal_points_are_no_trouble():
     ("estimator", "complaint"),
     [
         (PosteriorCalibration(("a", "b")), "No zero-shot score for the labels"),
-        (PosteriorCalibration(tuple(range(30))), "expected 30 zero-shot scores and the points after them"),
+        (PosteriorCalibration(tuple(range(30))), "expected 30 scores of labels and the points after them"),
         (PosteriorCalibration(views=[[3, 3]]), "add up to 6 columns"),
         (PosteriorCalibration(views=[[12], [11]], priors=["words"]), "for each of 2 views"),
         (PosteriorCalibration(priors=["verbs"]), "expected one of 'words', 'phrases' and None"),
+        (PosteriorCalibration(opinions=[0]), "prior_labels that name the columns"),
+        (PosteriorCalibration((0, 1, 2), opinions=[1]), "expected numbers of 1 views"),
     ],
 )
 def test_what_does_not_fit_together_is_said(estimator, complaint, rng):

@@ -6,10 +6,13 @@ from typing import Any
 import numpy as np
 
 from lexframe.adaptation.fitted import Fitted, ReadView
+from lexframe.adaptation.ngram_opinion import NGramOpinion, ngram_opinion
 from lexframe.adaptation.problem import Classifier, Method, Probabilities, Problem, Rows, View
-from lexframe.instruments.classifiers.posterior_calibration import MOST_ROWS_TO_SMOOTH, PHRASES, WORDS, PosteriorCalibration
+from lexframe.instruments.classifiers.column_layout import PHRASES, WORDS
+from lexframe.instruments.classifiers.posterior_calibration import MOST_ROWS_TO_SMOOTH, PosteriorCalibration, rows_left_out
 from lexframe.latents.text_reader import Reading
 from lexframe.spaces.base import FittedSpace, VocabularySpace
+from lexframe.spaces.lexical import LexicalSpace
 
 
 class PosteriorMethod(Method):
@@ -35,7 +38,7 @@ class PosteriorMethod(Method):
     uses_unlabeled = True
     savable = True
     reads_views = True
-    revision = 2
+    revision = 3
 
     def __init__(self, *, prior: bool = True, unlabeled: bool = True, representations: str = "all"):
         self.prior, self.unlabeled, self.representations = prior, unlabeled, representations
@@ -62,10 +65,12 @@ class PosteriorMethod(Method):
         whole = self.representations == "all"
         blocks = [view.encoded.blocks() if whole else [view.encoded.points] for view in views]
         priors = [prior_kind(view, beside=len(views) > 1) if self.prior else None for view in views]
+        opinions = self._opinions(problem)
         estimator = PosteriorCalibration(
-            prior_labels=list(problem.labels) if any(priors) else None,
+            prior_labels=list(problem.labels) if any(priors) or opinions else None,
             views=[[block.shape[1] for block in listed] for listed in blocks],
             priors=priors,
+            opinions=list(opinions),
             random_state=problem.seed,
         )
         read = tuple(
@@ -73,10 +78,12 @@ class PosteriorMethod(Method):
                 number,
                 view.encoded.reading if whole else Reading.own(),
                 {label: list(words) for label, words in view.label_words.items()} if priors[number] is not None else {},
+                opinions[number].classifier if number in opinions else None,
             )
             for number, view in enumerate(views)
         )
         scores = [view.label_scores() for view, kind in zip(views, priors, strict=True) if kind is not None]
+        scores += [opinion.scores for opinion in opinions.values()]
         classifier = ColumnsClassifier(
             problem.labels, [*scores, *(block for listed in blocks for block in listed)], Fitted(estimator, read)
         )
@@ -88,10 +95,18 @@ class PosteriorMethod(Method):
             "prior_probability": [round(float(probability), 4) for probability in estimator.prior_probability_],
             "weights": [round(float(weight), 4) for weight in estimator.weights_],
         }
+        if opinions:
+            classifier.choices["opinion_weights"] = [round(float(weight), 4) for weight in estimator.opinion_weights_]
         if len(views) > 1:
             shares = zip(views, estimator.view_shares_, strict=True)
             classifier.choices["views"] = {view.name: round(float(share), 3) for view, share in shares}
         return classifier
+
+    def _opinions(self, problem: Problem) -> dict[int, NGramOpinion]:
+        """By view: a space of n-grams has more of them than dimensions, so a regression on all of them is heard beside its points."""
+        lexical = [number for number, view in enumerate(problem.views) if isinstance(view.encoded.space, LexicalSpace)]
+        opinion = ngram_opinion(problem, rows_left_out(problem.y, problem.n_labels, seed=problem.seed)) if lexical else None
+        return {} if opinion is None else dict.fromkeys(lexical, opinion)
 
     def _unlabeled(self, problem: Problem) -> Rows:
         """As many as are looked at, so that no larger table is put together."""
@@ -125,7 +140,7 @@ class ColumnsClassifier:
     choices: dict[str, Any] = field(default_factory=dict)
 
     def columns(self, rows: Rows) -> np.ndarray:
-        """Zero-shot scores and points of `rows`."""
+        """Scores of labels and points of `rows`."""
         return np.concatenate([part[rows] for part in self.parts], axis=1)
 
     def predict_proba(self, rows: Rows) -> Probabilities:

@@ -220,7 +220,9 @@ class TfidfClassifier(NGramClassifier):
             return features
         # An L2 penalty sees products of texts alone. The root of their table has the same ones in as many columns as there are
         # texts, some 50 times fewer, and a fit takes a tenth of the time.
-        gram = (features @ features.T).toarray().astype(np.float64)
+        # In float64, since rounding of float32 over many texts of few words is larger than what is added.
+        exact = features.astype(np.float64)
+        gram = (exact @ exact.T).toarray()
         return np.linalg.cholesky(gram + _JITTER * np.eye(len(gram))).astype(np.float32)
 
     def _maps(self, features: Any, numbers: Int[np.ndarray, " n_texts"], strengths: Sequence[float]) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -6,15 +6,16 @@ the zero-shot classifier exactly; as labels come, they say how far to trust it, 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from lexframe.exceptions import DataError
+from lexframe.instruments.classifiers.column_layout import PHRASES, WORDS, ColumnLayout
 from lexframe.instruments.classifiers.opinion_pool import pool_opinions
 from lexframe.instruments.classifiers.prior_trust import prior_trust
 from lexframe.instruments.classifiers.shrunken_discriminant import RIDGES, Discriminant, shrunken_discriminant
@@ -23,14 +24,12 @@ from lexframe.instruments.classifiers.zero_shot_prior import propagation, shrunk
 from lexframe.instruments.persistent_estimator import PersistentEstimator
 from lexframe.linalg import rows_by_class, softmax
 
-WORDS, PHRASES = "words", "phrases"
-"""What zero-shot scores are of: log-probabilities of label words in a vocabulary, or cosines with phrases in the space itself."""
-
 # Constants of the prior, chosen on texts of the training files of trec, subj, mr, carer and agnews, never on a test set.
 TRUST_LOG_ODDS = {WORDS: -2.0, PHRASES: 2.0}
 WORDS_BESIDE_PHRASES = 0.15
 EXPECTED_WEIGHT, WEIGHT_SPREAD, WEIGHT_POWER = 0.7, 0.75, -0.77
 LABELS_OF_HALF_WEIGHT = 3.0
+LABELS_OF_HALF_WEIGHT_OF_OPINIONS = 50.0  # a regression on thousands of columns says little of few labels
 TRUST_SPREAD = 1.0
 VARIANCE_PRIOR = 10
 SHARE_PRIOR = 0.5  # Jeffreys: one label among hundreds stays rare
@@ -39,7 +38,21 @@ LEAST_ROWS_OF_A_CLASS = 3
 MOST_ROWS_TO_SMOOTH = 4000
 ROWS_OF_HALF_SMOOTHING = 50
 _SCALING = ("mean", "spread", "center")
-_FOUND = ("coef", "intercept", "score_weights", "trust", "prior_probability", "weights", "precisions", "view_shares")
+_FOUND = ("coef", "intercept", "score_weights", "opinion_weights", "trust", "prior_probability", "weights", "precisions", "view_shares")
+
+
+def rows_left_out(y: Int[np.ndarray, " n"], n_classes: int, *, seed: int) -> Int[np.ndarray, " m"]:
+    """Labeled rows that say how far each opinion is believed: 2,000, or three a class if that is more.
+
+    Parameters
+    ----------
+    y : ndarray of int, shape (n,)
+        Class numbers.
+    n_classes : int
+    seed : int
+        Of the draw, where there are more rows.
+    """
+    return rows_by_class(y, max(MOST_ROWS_LEFT_OUT, LEAST_ROWS_OF_A_CLASS * n_classes), seed=seed, least=LEAST_ROWS_OF_A_CLASS)
 
 
 class PosteriorCalibration(PersistentEstimator, ClassifierMixin, BaseEstimator):
@@ -48,15 +61,18 @@ class PosteriorCalibration(PersistentEstimator, ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     prior_labels : sequence, optional
-        Labels that have zero-shot scores. With them the first columns of X are tables of such scores, one a view that has a prior, each
-        of ``len(prior_labels)`` columns in nats and in this order, and the model can be fitted on no rows at all (see
-        :func:`~lexframe.adaptation.encoded_texts.label_scores`). Without, X holds points alone and the prior is flat.
+        Labels that have scores. With them the first columns of X are tables of scores, each of ``len(prior_labels)`` columns in nats and
+        in this order: zero-shot scores, one table a view that has a prior (see :func:`~lexframe.adaptation.encoded_texts.label_scores`),
+        then those of `opinions`; and the model can be fitted on no rows at all. Without, X holds points alone and the prior is flat.
     views : sequence of sequence of int, optional
         Widths of the blocks of points in the other columns, by view: a model with three layers has three blocks, a second model is a
         second view. Default: one view of one block.
     priors : sequence of {"words", "phrases"} or None, optional
         What the zero-shot scores of each view are of, None for a view without. Default: those of the first view are of words if there
         are `prior_labels`. Scores of words are centered, because frequent words score high for every text, and doubted more.
+    opinions : sequence of int
+        Views with a table of scores that another classifier learnt from the same labels, such as a regression on n-grams. In `fit` a
+        labeled row must have scores of a classifier that has not seen its label, for the rows of :func:`rows_left_out` at least.
     ridges : sequence of float
         Values of λ, the precision of the prior of a block's coefficients, among which the labels choose for every block.
     random_state : int
@@ -71,6 +87,8 @@ class PosteriorCalibration(PersistentEstimator, ClassifierMixin, BaseEstimator):
     intercept_ : ndarray of shape (n_classes,)
     score_weights_ : ndarray of shape (n_priors,)
         Of a text's own zero-shot scores.
+    opinion_weights_ : ndarray of shape (n_opinions,)
+        Of the scores of `opinions`; 0 for useless ones.
     smoothing_share_ : float
         n / (n + 50) of n rows, labeled or not: how much of the prior is the neighbourhood's. 0 without any.
     trust_ : ndarray of shape (n_priors,)
@@ -101,12 +119,14 @@ class PosteriorCalibration(PersistentEstimator, ClassifierMixin, BaseEstimator):
         *,
         views: Sequence[Sequence[int]] | None = None,
         priors: Sequence[str | None] | None = None,
+        opinions: Sequence[int] = (),
         ridges: Sequence[float] = RIDGES,
         random_state: int = 0,
     ):
         self.prior_labels = prior_labels
         self.views = views
         self.priors = priors
+        self.opinions = opinions
         self.ridges = ridges
         self.random_state = random_state
 
@@ -132,25 +152,33 @@ class PosteriorCalibration(PersistentEstimator, ClassifierMixin, BaseEstimator):
 
     def _fit(self, X: np.ndarray, y: np.ndarray, unlabeled: Any) -> None:
         layout = self._layout(X.shape[1])
-        tables, points = self._columns(self._with_unlabeled(X, unlabeled), layout)
+        tables, said, points = layout.split(self._with_unlabeled(X, unlabeled))
         self._set_scaling(points, layout)
         features = self._features(points, layout)
         self.center_ = features.mean(axis=0) if len(features) else np.zeros(features.shape[1])
         features -= self.center_
-        rows = rows_by_class(y, max(MOST_ROWS_LEFT_OUT, LEAST_ROWS_OF_A_CLASS * len(self.classes_)), seed=self.random_state, least=3)
+        rows = rows_left_out(y, len(self.classes_), seed=self.random_state)
         self.smoothing_share_ = len(features) / (len(features) + ROWS_OF_HALF_SMOOTHING) if tables else 0.0
         priors = [
             _Prior.of(table, features[:, part], self.smoothing_share_, centered=kind == WORDS)
             for table, part, kind in zip(tables, layout.prior_parts, layout.prior_kinds, strict=True)
         ]
         blocks = [self._discriminant(features[: len(X), part], y, rows) for part in layout.block_parts] if len(X) else []
-        self._pool(priors, blocks, features, y, rows, layout)
+        learnt = [_Opinion.of(table, rows) for table in said]
+        self._pool(priors, learnt, blocks, features, y, rows, layout)
 
     def _discriminant(self, features: np.ndarray, y: np.ndarray, rows: np.ndarray) -> Discriminant:
         return shrunken_discriminant(features, y, len(self.classes_), rows=rows, ridges=sorted(self.ridges, reverse=True))
 
     def _pool(
-        self, priors: list["_Prior"], blocks: list[Discriminant], features: np.ndarray, y: np.ndarray, rows: np.ndarray, layout: "_Layout"
+        self,
+        priors: list["_Prior"],
+        learnt: list["_Opinion"],
+        blocks: list[Discriminant],
+        features: np.ndarray,
+        y: np.ndarray,
+        rows: np.ndarray,
+        layout: ColumnLayout,
     ) -> None:
         """Weights of all opinions, and the linear map that they add up to."""
         kinds, n_classes = layout.prior_kinds, len(self.classes_)
@@ -161,26 +189,33 @@ class PosteriorCalibration(PersistentEstimator, ClassifierMixin, BaseEstimator):
             for table, share, kind in zip(tables, believed, kinds, strict=True)
         ]
         expected = [share * trust.weight for share, trust in zip(believed, trusts, strict=True)]
-        usual = max(len(blocks), 1) ** WEIGHT_POWER
+        usual = max(len(blocks) + len(learnt), 1) ** WEIGHT_POWER
         labels = len(y) / n_classes
-        means = [*expected, *[EXPECTED_WEIGHT * usual * labels / (labels + LABELS_OF_HALF_WEIGHT)] * len(blocks)]
-        spreads = [*[TRUST_SPREAD] * len(tables), *[WEIGHT_SPREAD * usual] * len(blocks)]
+        of_block, of_learnt = (
+            EXPECTED_WEIGHT * usual * labels / (labels + half) for half in (LABELS_OF_HALF_WEIGHT, LABELS_OF_HALF_WEIGHT_OF_OPINIONS)
+        )
+        means = [*expected, *[of_learnt] * len(learnt), *[of_block] * len(blocks)]
+        spreads = [*[TRUST_SPREAD] * len(tables), *[WEIGHT_SPREAD * usual] * (len(learnt) + len(blocks))]
         counts = np.bincount(y, minlength=n_classes)
         told = rows[counts[y[rows]] > 1]  # what is left out has others of its class
-        opinions = [table[told] for table in tables] + [block.left_out[np.isin(rows, told)] for block in blocks]
-        stacked = np.stack(opinions) if opinions else np.zeros((0, len(told), n_classes))
+        scores = [table[told] for table in tables] + [one.scores[told] for one in learnt]
+        scores += [block.left_out[np.isin(rows, told)] for block in blocks]
+        stacked = np.stack(scores) if scores else np.zeros((0, len(told), n_classes))
         frequencies = (counts + SHARE_PRIOR) / (len(y) + SHARE_PRIOR * n_classes)
         pool = pool_opinions(stacked, y[told], means, spreads, frequencies)
-        self.trust_, self.weights_ = pool.weights[: len(tables)], pool.weights[len(tables) :]
+        self.trust_, of_learnt, self.weights_ = np.split(pool.weights, [len(tables), len(tables) + len(learnt)])
+        self.opinion_weights_ = of_learnt * [one.scale for one in learnt]
         if not len(blocks):
             self.weights_ = np.zeros(len(layout.block_parts))
         self.prior_probability_ = np.array([trust.probability for trust in trusts])
         self.precisions_ = np.array([block.precision for block in blocks] or [np.inf] * len(layout.block_parts))
         self._add_up(priors, blocks, pool.intercept, features, layout)
-        self._set_shares(tables, blocks, features, layout)
+        heard = [*zip(self.trust_, tables, layout.prior_views, strict=True)]
+        heard += [(weight, one.scores, view) for weight, one, view in zip(of_learnt, learnt, layout.opinion_views, strict=True)]
+        self._set_shares(heard, blocks, features, layout)
 
     def _add_up(
-        self, priors: list["_Prior"], blocks: list[Discriminant], intercept: np.ndarray, features: np.ndarray, layout: "_Layout"
+        self, priors: list["_Prior"], blocks: list[Discriminant], intercept: np.ndarray, features: np.ndarray, layout: ColumnLayout
     ) -> None:
         self.coef_, self.intercept_ = np.zeros((len(self.classes_), features.shape[1])), intercept.copy()
         self.score_weights_ = np.zeros(len(priors))
@@ -192,11 +227,13 @@ class PosteriorCalibration(PersistentEstimator, ClassifierMixin, BaseEstimator):
             self.coef_[:, part] += weight * block.coef
             self.intercept_ += weight * block.intercept
 
-    def _set_shares(self, tables: list[np.ndarray], blocks: list[Discriminant], features: np.ndarray, layout: "_Layout") -> None:
-        """Spread of what each view adds to the scores of the texts at hand, over classes and texts."""
+    def _set_shares(
+        self, heard: list[tuple[float, np.ndarray, int]], blocks: list[Discriminant], features: np.ndarray, layout: ColumnLayout
+    ) -> None:
+        """Spread of what each view adds to the scores of the texts at hand, over classes and texts; tables with their weight and view."""
         said = [np.zeros((len(features), len(self.classes_))) for _ in layout.views]
-        for trust, table, view in zip(self.trust_, tables, layout.prior_views, strict=True):
-            said[view] += trust * table
+        for weight, table, view in heard:
+            said[view] += weight * table
         for weight, block, part, view in zip(self.weights_, blocks, layout.block_parts, layout.block_views, strict=False):
             said[view] += weight * (features[:, part] @ block.coef.T + block.intercept)
         spreads = np.array([scores.std() if scores.size else 0.0 for scores in said])
@@ -232,9 +269,9 @@ class PosteriorCalibration(PersistentEstimator, ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float64)
         layout = self._layout(X.shape[1])
-        tables, points = self._columns(X, layout)
+        tables, said, points = layout.split(X)
         scores = (self._features(points, layout) - self.center_) @ self.coef_.T + self.intercept_
-        for weight, table in zip(self.score_weights_, tables, strict=True):
+        for weight, table in zip((*self.score_weights_, *self.opinion_weights_), (*tables, *said), strict=True):
             scores += weight * table
         return scores
 
@@ -252,31 +289,9 @@ class PosteriorCalibration(PersistentEstimator, ClassifierMixin, BaseEstimator):
         if len(self.classes_) < 2:
             raise ValueError(f"PosteriorCalibration needs two classes or more, but y has 1 class: {self.classes_.tolist()}.")
 
-    def _layout(self, n_columns: int) -> "_Layout":
+    def _layout(self, n_columns: int) -> ColumnLayout:
         """Which columns are what."""
-        n_labels = 0 if self.prior_labels is None else len(self.prior_labels)
-        n_views = 1 if self.views is None else len(self.views)
-        kinds = [WORDS, *[None] * (n_views - 1)] if self.priors is None else list(self.priors)
-        if len(kinds) != n_views or not set(kinds) <= {WORDS, PHRASES, None}:
-            raise ValueError(f"priors is {kinds}; expected one of '{WORDS}', '{PHRASES}' and None for each of {n_views} views.")
-        kinds = kinds if n_labels else [None] * n_views
-        n_scores = n_labels * sum(kind is not None for kind in kinds)
-        if n_columns <= n_scores:
-            raise ValueError(f"X has {n_columns} columns; expected {n_scores} zero-shot scores and the points after them.")
-        views = [[n_columns - n_scores]] if self.views is None else [[int(width) for width in widths] for widths in self.views]
-        widths = [width for view in views for width in view]
-        if sum(widths) != n_columns - n_scores:
-            raise ValueError(f"views {views} add up to {sum(widths)} columns, but there are {n_columns - n_scores} of points.")
-        return _Layout(views, kinds)
-
-    def _columns(self, X: np.ndarray, layout: "_Layout") -> tuple[list[np.ndarray], np.ndarray]:
-        """Tables of zero-shot scores in the order of `classes_`, centered by row, and the points."""
-        if self.prior_labels is None:
-            return [], X
-        n_labels = len(self.prior_labels)
-        order = np.argsort(np.array(list(self.prior_labels)))
-        tables = [X[:, number * n_labels : (number + 1) * n_labels][:, order] for number in range(len(layout.prior_kinds))]
-        return [table - table.mean(axis=1, keepdims=True) for table in tables], X[:, n_labels * len(tables) :]
+        return ColumnLayout.of(n_columns, labels=self.prior_labels, views=self.views, priors=self.priors, opinions=self.opinions)
 
     def _with_unlabeled(self, X: np.ndarray, unlabeled: Any) -> np.ndarray:
         """Columns of the labeled rows, then of the others; too many are thinned out at random."""
@@ -290,7 +305,7 @@ class PosteriorCalibration(PersistentEstimator, ClassifierMixin, BaseEstimator):
             more = more[np.random.default_rng(self.random_state).permutation(len(more))[:room]]
         return np.concatenate([X, more])
 
-    def _set_scaling(self, points: np.ndarray, layout: "_Layout") -> None:
+    def _set_scaling(self, points: np.ndarray, layout: ColumnLayout) -> None:
         """Mean and spread of every coordinate; few points say little of a spread, so it is drawn to that of its block."""
         n_rows, n_columns = points.shape
         self.mean_ = points.mean(axis=0) if n_rows else np.zeros(n_columns)
@@ -300,7 +315,7 @@ class PosteriorCalibration(PersistentEstimator, ClassifierMixin, BaseEstimator):
             shrunken = (n_rows * variance + VARIANCE_PRIOR * variance.mean()) / (n_rows + VARIANCE_PRIOR)
             self.spread_[part] = np.sqrt(shrunken) if variance.mean() > 0 else 1.0
 
-    def _features(self, points: np.ndarray, layout: "_Layout") -> np.ndarray:
+    def _features(self, points: np.ndarray, layout: ColumnLayout) -> np.ndarray:
         """φ: standardised coordinates, every block of a row scaled to mean square 1."""
         standardized = (points - self.mean_) / self.spread_
         for part in layout.block_parts:
@@ -308,20 +323,6 @@ class PosteriorCalibration(PersistentEstimator, ClassifierMixin, BaseEstimator):
             lengths = np.sqrt(np.einsum("ij,ij->i", block, block))[:, np.newaxis]
             block *= np.sqrt(part.stop - part.start) / np.where(lengths > 1e-12, lengths, 1.0)
         return standardized
-
-
-class _Layout:
-    """Views, blocks and tables of scores, as slices of the columns of points."""
-
-    def __init__(self, views: list[list[int]], kinds: list[str | None]):
-        self.views = views
-        edges = np.cumsum([0, *[width for view in views for width in view]])
-        self.block_parts = [slice(int(start), int(stop)) for start, stop in pairwise(edges)]
-        self.block_views = [number for number, view in enumerate(views) for _ in view]
-        self.prior_views = [number for number, kind in enumerate(kinds) if kind is not None]
-        self.prior_kinds = [kind for kind in kinds if kind is not None]
-        ends = np.cumsum([0, *[sum(view) for view in views]])
-        self.prior_parts = [slice(int(ends[view]), int(ends[view + 1])) for view in self.prior_views]
 
 
 @dataclass(frozen=True)
@@ -352,3 +353,25 @@ class _Prior:
     def scores_of(self, features: np.ndarray) -> np.ndarray:
         """Smoothed scores of all rows."""
         return (1 - self.share) * self.scores + features @ self.smoothing + self.offset
+
+
+@dataclass(frozen=True)
+class _Opinion:
+    """What a classifier that learnt from the labels says of all rows.
+
+    Attributes
+    ----------
+    scores : ndarray of shape (n_rows, n_classes)
+        Of unit spread over the rows whose label it has not seen, as those of discriminants are.
+    scale : float
+        What the scores were multiplied by.
+    """
+
+    scores: np.ndarray
+    scale: float
+
+    @classmethod
+    def of(cls, scores: np.ndarray, rows: np.ndarray) -> "_Opinion":
+        spread = float(scores[rows].std()) if len(rows) else 0.0
+        scale = 1 / spread if spread > 0 else 1.0
+        return cls(scale * scores, scale)
