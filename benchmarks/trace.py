@@ -1,13 +1,14 @@
 """Traces: what they cost beside a forward pass, and how well tuned lenses read inner layers.
 
-    python benchmarks/trace.py [--quick] [--parts cost,memory,lenses] [--seeds 3]
+    python benchmarks/trace.py [--quick] [--parts cost,memory,lenses] [--seeds 3] [--model smollm2]
 
-Cost: a prompt of 64 tokens through a GPT-2-shaped model of 124M parameters (random weights), every layer and statistic,
+Cost: a prompt of some 64 tokens through a GPT-2-shaped model of 124M parameters (random weights), every layer and statistic,
 beside one forward pass with its logits, and the plain way: the head over every state, in float32; contenders take turns, and intervals
 are over the rounds. Memory: peaks of a process a
 prompt length. Lenses: fitted on texts of a set's training file, measured on texts of its test file and of another set's, beside
 the logit lens, the ridge alone, and the published recipe for tuned lenses (a map in front of the final norm, started at zero,
-Nesterov momentum, linear decay) trained for the processor time that ours took; three draws of texts.
+Nesterov momentum, linear decay) trained for the processor time that ours took; three draws of texts. With `--model` cost and memory of
+that model (its lenses are in lenses.py).
 """
 
 import argparse
@@ -22,7 +23,7 @@ import numpy as np
 import torch
 import transformers as tf
 
-from common import SHARED, Claim, Control, Exact, Figure, Goal, Statement, finish, judged, on_others, race, times
+from common import SHARED, Claim, Control, Exact, Figure, Goal, Statement, finish, judged, named_after, on_others, race, times
 from encode import gpt2_shaped, random_texts
 from lexframe import LanguageModelSpace, read_table
 from lexframe.instruments.traces.lens import Lens, LogitLens, read_through
@@ -40,25 +41,31 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="two rounds, one draw, few tokens")
     parser.add_argument("--parts", default="cost,memory,lenses")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--model", default="embedded")
     parser.add_argument("--peak-of", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.peak_of:
-        print(peak_of(options.peak_of))
+        print(peak_of(options.peak_of, options.model))
         return
+    other = options.model != "embedded"
+    parts = "cost,memory" if other else options.parts
     found: list[Statement] = []
-    if "cost" in options.parts:
-        found += cost(2 if options.quick else 7)
-    if "memory" in options.parts:
-        found += memory((16, 64) if options.quick else (16, 64, 256))
-    if "lenses" in options.parts:
+    if "cost" in parts:
+        found += cost(options.model if other else None, 2 if options.quick else 7)
+    if "memory" in parts:
+        found += memory(options.model, (16, 64) if options.quick else (16, 64, 256))
+    if "lenses" in parts:
         n_tokens, n_steps, seeds = (3_000, 5, range(1)) if options.quick else (20_000, 40, range(options.seeds))
         found += lenses(n_tokens, n_steps, seeds)
-    finish(found, keep_as=None if options.quick or options.parts != parser.get_default("parts") else "trace")
+    finish(found, keep_as=None if options.quick or options.parts != parser.get_default("parts") else named_after("trace", options.model))
 
 
-def cost(rounds: int) -> list[Statement]:
-    """Time of a whole trace over that of one forward pass."""
-    space, prompt = gpt2_of_124m()
+PROMPT = "She opened the door of the old house by the river and saw a letter on the table, and beside it lay a key that "
+
+
+def cost(model: str | None, rounds: int) -> list[Statement]:
+    """Time of a whole trace over that of one forward pass; without a model, of the shape of GPT-2."""
+    space, prompt = gpt2_of_124m() if model is None else (LanguageModelSpace(model), (PROMPT * 3)[: len(PROMPT) * 5 // 2].strip())
     ids = torch.tensor([space.token_states(prompt, layers=[0]).ids])
 
     def forward() -> None:
@@ -68,7 +75,8 @@ def cost(rounds: int) -> list[Statement]:
     def plainly() -> None:
         with torch.no_grad():
             found = space.model(input_ids=ids, use_cache=False, output_hidden_states=True).hidden_states
-            head, norm = space.model.get_output_embeddings(), space.model.transformer.ln_f
+            head = space.model.get_output_embeddings()
+            norm = space.model.transformer.ln_f if model is None else space.model.get_decoder().norm
             for states in found:
                 torch.log_softmax(head(norm(states)), dim=-1)
 
@@ -88,8 +96,11 @@ def cost(rounds: int) -> list[Statement]:
     title = f"trace of {ids.shape[1]} tokens, inner layers in {precision}, over a forward pass"
     plain = Control("the head over every state, plainly", ratios["plainly"])
     claims: list[Statement] = [
-        *judged(title, ratios[f"trace, {precision}"], Goal(at_most=2), plain),
-        Figure(f"trace of {ids.shape[1]} tokens, all in float32, over a forward pass (13 heads for one)", ratios["trace, float32"]),
+        *judged(title, ratios[f"trace, {precision}"], Goal(at_most=2 if model is None else 2.5), plain),
+        Figure(
+            f"trace of {ids.shape[1]} tokens, all in float32, over a forward pass ({space.n_layers + 1} heads for one)",
+            ratios["trace, float32"],
+        ),
     ]
     if precision == "bfloat16":
         states = space.token_states(prompt)
@@ -111,9 +122,10 @@ def gpt2_of_124m() -> tuple[LanguageModelSpace, str]:
     return space, " ".join(" ".join(random_texts(20)).split()[:64])
 
 
-def memory(lengths: Sequence[int]) -> list[Claim]:
+def memory(model: str, lengths: Sequence[int]) -> list[Claim]:
     """Peak of a process that traces one prompt, by the prompt's length."""
-    command = [sys.executable, __file__, "--peak-of"]
+    command = [sys.executable, __file__, "--model", model, "--peak-of"]
+    space = LanguageModelSpace(model)
     runs = [
         [float(subprocess.run([*command, str(n)], capture_output=True, text=True, check=True).stdout.split()[-1]) for n in lengths]
         for _ in range(3)
@@ -121,15 +133,15 @@ def memory(lengths: Sequence[int]) -> list[Claim]:
     peaks = np.array(runs)
     mean = peaks.mean(axis=0)
     print("peak memory: " + ", ".join(f"{length} tokens {peak:.0f} MiB" for length, peak in zip(lengths, mean, strict=True)))
-    whole = 7 * 8192 * 4 / 2**20 * (lengths[-1] - lengths[0])  # what layers x tokens x vocabulary would add
+    whole = (space.n_layers + 1) * space.n_vocab * 4 / 2**20 * (lengths[-1] - lengths[0])  # what layers x tokens x vocabulary would add
     growth = t_interval(peaks[:, -1] - peaks[:, 0], unit="runs")
     text = f"growth of the peak from {lengths[0]} to {lengths[-1]} tokens, MiB, where all distributions would take {whole:.0f}"
     return judged(text, growth, Goal(below=max(32.0, whole / 4)), Control("all distributions, by arithmetic", max(whole, 32.0)))
 
 
-def peak_of(n_tokens: int) -> float:
-    """MiB at the peak of this process, after tracing so many tokens through the embedded model."""
-    space = LanguageModelSpace("embedded")
+def peak_of(n_tokens: int, model: str) -> float:
+    """MiB at the peak of this process, after tracing so many tokens."""
+    space = LanguageModelSpace(model)
     trace(space, ["the " * n_tokens])
     # Not ru_maxrss: a started process begins with the peak of the one that started it.
     return float(re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
