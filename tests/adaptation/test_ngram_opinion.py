@@ -45,6 +45,16 @@ def test_labeled_texts_are_judged_by_what_has_not_seen_their_label():
         np.testing.assert_allclose(opinion.scores[held_out], np.log(without.predict_proba(texts[held_out].tolist())), atol=1e-5)
 
 
+def test_labeled_texts_may_stand_anywhere():
+    problem = problem_of(40)
+    texts = list(problem.encoded.texts)
+    turned = Problem(
+        EncodedTexts(problem.space, [*texts[40:], *texts[:40]]), problem.labels, problem.label_words, problem.rows + 40, problem.y
+    )
+    first, second = (ngram_opinion(one, np.arange(40)).scores for one in (problem, turned))
+    np.testing.assert_allclose(second, np.concatenate([first[40:], first[:40]]), atol=1e-4)
+
+
 def test_of_many_labels_those_that_are_asked_for_are_left_out():
     problem = problem_of(60)
     asked = np.arange(0, 60, 6)

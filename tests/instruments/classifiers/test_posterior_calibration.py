@@ -158,6 +158,13 @@ def test_an_opinion_is_added_with_its_weight(rng):
     )
 
 
+def test_the_units_of_an_opinion_do_not_matter(rng):
+    X, y = with_opinion(rng, 200, knowledge=1.0)
+    larger = X.copy()
+    larger[:, :3] *= 10.0
+    np.testing.assert_allclose(opinionated().fit(larger, y).predict_proba(larger), opinionated().fit(X, y).predict_proba(X), atol=1e-6)
+
+
 def test_few_labels_say_little_of_an_opinion_and_none_say_nothing(rng):
     X, y = with_opinion(rng, 60, knowledge=1.0)
     assert opinionated().fit(X[:0], y[:0]).opinion_weights_.tolist() == [0]
