@@ -203,15 +203,15 @@ class PosteriorCalibration(PersistentEstimator, ClassifierMixin, BaseEstimator):
         stacked = np.stack(scores) if scores else np.zeros((0, len(told), n_classes))
         frequencies = (counts + SHARE_PRIOR) / (len(y) + SHARE_PRIOR * n_classes)
         pool = pool_opinions(stacked, y[told], means, spreads, frequencies)
-        self.trust_, of_learnt, self.weights_ = np.split(pool.weights, [len(tables), len(tables) + len(learnt)])
-        self.opinion_weights_ = of_learnt * [one.scale for one in learnt]
+        self.trust_, weights_of_learnt, self.weights_ = np.split(pool.weights, [len(tables), len(tables) + len(learnt)])
+        self.opinion_weights_ = weights_of_learnt * [one.scale for one in learnt]
         if not len(blocks):
             self.weights_ = np.zeros(len(layout.block_parts))
         self.prior_probability_ = np.array([trust.probability for trust in trusts])
         self.precisions_ = np.array([block.precision for block in blocks] or [np.inf] * len(layout.block_parts))
         self._add_up(priors, blocks, pool.intercept, features, layout)
         heard = [*zip(self.trust_, tables, layout.prior_views, strict=True)]
-        heard += [(weight, one.scores, view) for weight, one, view in zip(of_learnt, learnt, layout.opinion_views, strict=True)]
+        heard += [(weight, one.scores, view) for weight, one, view in zip(weights_of_learnt, learnt, layout.opinion_views, strict=True)]
         self._set_shares(heard, blocks, features, layout)
 
     def _add_up(
