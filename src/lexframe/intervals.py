@@ -60,6 +60,13 @@ class Estimate:
         """``{"value", "interval"}``, for JSON."""
         return {"value": plain(self.value), "interval": plain(self.interval)}
 
+    @classmethod
+    def from_dict(cls, document: dict[str, Any]) -> "Estimate":
+        """Back from :meth:`to_dict`, without its unit; what was not finite is NaN."""
+        ends = document["interval"] or (None, None)
+        value, low, high = (float("nan") if number is None else float(number) for number in (document["value"], *ends))
+        return cls(value, low, high)
+
     def __str__(self) -> str:
         ends = self.interval
         return f"{self.value:.3f}" if ends is None else f"{self.value:.3f} [{ends[0]:.3f}, {ends[1]:.3f}]"

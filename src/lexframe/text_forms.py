@@ -44,3 +44,13 @@ def listed(names: Sequence[str]) -> str:
 def printable(text: str) -> str:
     """A text that a terminal or a chart shows as it is: letters that cannot be printed, control characters too, become �."""
     return "".join(letter if letter.isprintable() else "�" for letter in text)
+
+
+def whole_letters(text: str) -> str:
+    """A text without halves of letters, which no file can hold: each becomes �. The JSON of others may bring them.
+
+    Parameters
+    ----------
+    text : str
+    """
+    return "".join("�" if 0xD800 <= ord(letter) <= 0xDFFF else letter for letter in text)

@@ -4,6 +4,7 @@ An instrument names one of these contracts in its signature and never a concrete
 torch and stands apart, in :mod:`lexframe.spaces.base.training`.
 """
 
+from lexframe.spaces.base.chat import ChatModel, ChatSpace, ChoiceQuestion, Scored, Written
 from lexframe.spaces.base.heads import AttentionHeads, HeadIntervention, HeadSpace
 from lexframe.spaces.base.latents import DecodableSpace, LatentVariableSpace, Posterior
 from lexframe.spaces.base.lens import LensHead, LensSpace
@@ -18,6 +19,9 @@ __all__ = [
     "HOW",
     "PLACES",
     "AttentionHeads",
+    "ChatModel",
+    "ChatSpace",
+    "ChoiceQuestion",
     "DecodableSpace",
     "FittedSpace",
     "HeadArrays",
@@ -35,11 +39,13 @@ __all__ = [
     "Progress",
     "PromptSpace",
     "Representation",
+    "Scored",
     "Space",
     "SteerableSpace",
     "TokenSpace",
     "TokenStates",
     "VocabularySpace",
+    "Written",
     "fitted_space",
     "resolve_layer",
 ]

@@ -5,6 +5,7 @@ Prompts of one length need no padding, so neither its side nor its token can cha
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -51,38 +52,100 @@ def write_on(
     -------
     list of str
     """
-    if not (hasattr(model, "generate") and getattr(model, "can_generate", bool)()):
-        raise InputError(f"{type(model).__name__} does not write texts. Use a causal language model, such as 'embedded' or 'gpt2'.")
-    if max_new_tokens < 1:
-        raise InputError(f"max_new_tokens is {max_new_tokens}; expected 1 or more.")
+    require_writer(model, max_new_tokens)
     for number, ids in enumerate(prompts):
         if len(ids) >= longest:
             raise InputError(f"Prompt number {number} has {len(ids)} tokens, which leaves a model that takes {longest} no room to write.")
     answers = [""] * len(prompts)
-    device = next(model.parameters()).device
     with evaluation_mode(model), as_asked(model):
-        for rows in progress(_batches(prompts, decoding.batch_size or 32)):
-            batch = torch.from_numpy(np.stack([prompts[row] for row in rows])).to(device)
-            length = batch.shape[1]
+        ends = [] if stop is None else [*own_ends(model), stop]
+        for rows in progress(batches(prompts, decoding.batch_size or 32)):
+            alike = [prompts[row] for row in rows]
+            most = min(max_new_tokens, longest - len(alike[0]))
             # What is drawn does not depend on when another batch came to its end.
-            with seeded(decoding.seed + rows[0]), of_others(model, f"write on from prompts of {length} tokens"):
-                written = model.generate(
-                    input_ids=batch,
-                    attention_mask=torch.ones_like(batch),
-                    max_new_tokens=min(max_new_tokens, longest - length),
-                    pad_token_id=_end_of_text(model, tokenizer),
-                    return_dict_in_generate=False,
-                    num_return_sequences=1,
-                    **_sampling(decoding),
-                    **({} if stop is None else {"eos_token_id": [*_own_ends(model), stop]}),
-                )
-            for row, answer in zip(rows, written[:, length:].tolist(), strict=True):
+            drawn = replace(decoding, seed=decoding.seed + rows[0])
+            for row, answer in zip(rows, written_tokens(model, tokenizer, alike, most=most, decoding=drawn, ends=ends), strict=True):
                 answers[row] = written_after(tokenizer, prompts[row].tolist(), answer)
     return answers
 
 
-def _batches(prompts: Sequence[np.ndarray], most: int) -> list[list[int]]:
-    """Rows of equal length together, at most so many."""
+def require_writer(model: Any, max_new_tokens: int) -> None:
+    """Refuse a model that does not write, or nothing to write.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+    max_new_tokens : int
+
+    Raises
+    ------
+    InputError
+        If so.
+    """
+    if not (hasattr(model, "generate") and getattr(model, "can_generate", bool)()):
+        raise InputError(f"{type(model).__name__} does not write texts. Use a causal language model, such as 'embedded' or 'gpt2'.")
+    if max_new_tokens < 1:
+        raise InputError(f"max_new_tokens is {max_new_tokens}; expected 1 or more.")
+
+
+def written_tokens(
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[np.ndarray],
+    *,
+    most: int,
+    decoding: Decoding,
+    ends: Sequence[int] = (),
+    **more: Any,
+) -> list[list[int]]:
+    """What ``generate`` writes after prompts of one length, within :func:`as_asked` and evaluation mode.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+    tokenizer : PreTrainedTokenizerFast
+    prompts : sequence of ndarray of int64
+        Of one length.
+    most : int
+        Tokens of an answer.
+    decoding : Decoding
+    ends : sequence of int
+        Tokens at which an answer ends; none for those of the model's own settings.
+    **more
+        For ``generate`` beside: what was read before, and what changes scores.
+
+    Returns
+    -------
+    list of list of int
+        Answers that ended before others are filled up with the padding token.
+    """
+    batch = torch.from_numpy(np.stack(prompts)).to(next(model.parameters()).device)
+    length = batch.shape[1]
+    with seeded(decoding.seed), of_others(model, f"write on from prompts of {length} tokens"):
+        written = model.generate(
+            input_ids=batch,
+            attention_mask=torch.ones_like(batch),
+            max_new_tokens=most,
+            pad_token_id=_end_of_text(model, tokenizer),
+            return_dict_in_generate=False,
+            num_return_sequences=1,
+            **_sampling(decoding),
+            **({"eos_token_id": list(ends)} if ends else {}),
+            **more,
+        )
+    tokens: list[list[int]] = written[:, length:].tolist()
+    return tokens
+
+
+def batches(prompts: Sequence[np.ndarray], most: int) -> list[list[int]]:
+    """Rows of equal length together, at most so many.
+
+    Parameters
+    ----------
+    prompts : sequence of ndarray
+    most : int
+        Rows of a batch.
+    """
     by_length: dict[int, list[int]] = {}
     for row, ids in enumerate(prompts):
         by_length.setdefault(len(ids), []).append(row)
@@ -118,8 +181,14 @@ def _sampling(decoding: Decoding) -> dict[str, Any]:
     return {"do_sample": True, "temperature": float(decoding.temperature), "top_p": float(decoding.top_p), "top_k": 0, "num_beams": 1}
 
 
-def _own_ends(model: Any) -> list[int]:
-    own = getattr(model.generation_config, "eos_token_id", None)
+def own_ends(model: Any) -> list[int]:
+    """Tokens at which a text ends by the model's own settings.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+    """
+    own = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     return [] if own is None else list(own) if isinstance(own, list | tuple) else [own]
 
 

@@ -59,7 +59,7 @@ class Prefix:
             space models, linear attention) or whose states depend on what comes after them.
         """
         n_shared = shared_length(ids)
-        if n_shared < LEAST_SHARED or max(layers) == 0 or not _looks_back_only(model):
+        if n_shared < LEAST_SHARED or max(layers) == 0 or not looks_back_only(model):
             return None
         memory = DynamicCache(config=text_config(model))
         if {type(layer) for layer in memory.layers} - {DynamicLayer, DynamicSlidingWindowLayer}:
@@ -76,7 +76,7 @@ class Prefix:
         return {layer: torch.cat([self.states[layer].expand(len(ids), -1, -1), states[layer]], dim=1) for layer in layers}
 
 
-def _looks_back_only(model: nn.Module) -> bool:
+def looks_back_only(model: nn.Module) -> bool:
     """Whether the model remembers what it has read, and a token's state depends on nothing to its right."""
     can_generate = getattr(model, "can_generate", None)
     remembers = "past_key_values" in inspect.signature(base_model(model).forward).parameters

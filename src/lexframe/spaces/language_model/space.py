@@ -15,6 +15,7 @@ from torch import nn
 from lexframe.exceptions import InputError, ModelError
 from lexframe.provenance import SpaceFingerprint
 from lexframe.spaces.base import (
+    ChatSpace,
     HeadSpace,
     Intervention,
     NextTokenSpace,
@@ -29,6 +30,7 @@ from lexframe.spaces.base.training import TrainableSpace
 from lexframe.spaces.batching import Together
 from lexframe.spaces.decoding import Decoding
 from lexframe.spaces.gguf.origin import source_of
+from lexframe.spaces.language_model.chat import LanguageModelChat
 from lexframe.spaces.language_model.generation import write_on
 from lexframe.spaces.language_model.heads import LanguageModelHeads, moves_hash
 from lexframe.spaces.language_model.interventions import intervening
@@ -46,7 +48,7 @@ from lexframe.spaces.weights import KnownHash, float32_copy
 from lexframe.typing import Points
 
 
-class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, TrainableSpace, OpenableSpace):
+class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, ChatSpace, TrainableSpace, OpenableSpace):
     """A layer of a causal or masked language model, with its vocabulary.
 
     Neither the model nor the tokenizer that is passed in is changed: no padding side, no mode, no hook stays.
@@ -82,8 +84,7 @@ class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, TrainableSpace,
 
     Notes
     -----
-    Points are float32 whatever the precision of the model. In float32 they equal the model's own
-    `output_hidden_states` to 1e-5, for any batch size.
+    Points are float32 whatever the model's precision. In float32 they equal its own `output_hidden_states` to 1e-5, for any batch size.
     """
 
     kind = "language-model"
@@ -182,10 +183,7 @@ class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, TrainableSpace,
         progress: Progress = iter,
         spans: Sequence[tuple[int, int]] | None = None,
     ) -> Points:
-        """Points of `texts` at this layer; see :meth:`Space.encode`.
-
-        `spans` are character ranges, one a text, for ``span`` pooling.
-        """
+        """Points of `texts` at this layer; see :meth:`Space.encode`. `spans` are character ranges, one a text, for ``span`` pooling."""
         return self.encode_layers(texts, layers=[self.layer], batch_size=batch_size, progress=progress, spans=spans)[:, 0]
 
     def encode_layers(
@@ -230,9 +228,9 @@ class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, TrainableSpace,
     ) -> Float[np.ndarray, "n_texts n_representations n_dims"]:
         """Points of several layers and poolings in one pass that stops at the deepest layer, float32."""
         asked = self._reader.asked(representations)
-        if not len(texts):
-            return np.zeros((0, len(asked), self.n_dims), dtype=np.float32)
-        return self._reader.encode(texts, asked, batch_size=batch_size, progress=progress, spans=spans)
+        if len(texts):
+            return self._reader.encode(texts, asked, batch_size=batch_size, progress=progress, spans=spans)
+        return np.zeros((0, len(asked), self.n_dims), dtype=np.float32)
 
     def token_states(self, text: str, *, layers: Sequence[int] | None = None) -> TokenStates:
         """States of every token of `text`, within the template."""
@@ -256,8 +254,7 @@ class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, TrainableSpace,
 
     def embedding(self) -> Float[np.ndarray, "n_vocab n_dims"]:
         """Rows of the input embedding for the vocabulary."""
-        rows = self.model.get_input_embeddings().weight[: self.n_vocab]  # type: ignore[operator]
-        return rows.detach().float().cpu().numpy().copy()
+        return self.model.get_input_embeddings().weight[: self.n_vocab].detach().float().cpu().numpy().copy()  # type: ignore[operator]
 
     def head_input(self, points: Points) -> Points:
         """Final norm (for inner layers) and transform (for masked LMs), applied to points."""
@@ -265,9 +262,9 @@ class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, TrainableSpace,
 
     def logits(self, points: Points) -> Float[np.ndarray, "n_texts n_vocab"]:
         """The model's own logits at these points; at inner layers, those of the logit lens."""
-        reader = self._reader
+        head = self._reader.head
         with evaluation_mode(self.model):
-            logits = reader.head.logits(reader.head.head_input(reader.as_tensor(points), inner=self.layer < self.n_layers))
+            logits = head.logits(head.head_input(self._reader.as_tensor(points), inner=self.layer < self.n_layers))
         return logits[:, : self.n_vocab].float().cpu().numpy()
 
     @cached_property
@@ -391,10 +388,13 @@ class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, TrainableSpace,
         """The model, read at every position of a document."""
         return LanguageModelNextTokens(self.model, self.tokenizer)
 
+    @cached_property
+    def chat_model(self) -> LanguageModelChat:
+        """The model, in conversations with its tokenizer's chat template."""
+        return LanguageModelChat(self.model, self.tokenizer, name=self.model_name, max_length=self.max_length)
+
     def trainable_copy(self) -> LanguageModelNetwork:
         """A copy of the model in float32, read at the layer and with the pooling of this space."""
-        copied = LanguageModelSpace(
-            float32_copy(self.model), tokenizer=self.tokenizer, layer=self.layer, pooling=self.pooling, template=str(self.template),
-            max_length=self.max_length, truncation=self.truncation,
-        )  # fmt: skip
+        options = {name: getattr(self, name) for name in ("layer", "pooling", "max_length", "truncation")}
+        copied = LanguageModelSpace(float32_copy(self.model), tokenizer=self.tokenizer, template=str(self.template), **options)
         return LanguageModelNetwork(copied, copied._reader, layer=self.layer, pooling=self.pooling)
