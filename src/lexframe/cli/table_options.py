@@ -12,7 +12,7 @@ from lexframe.cli.bundles import FieldsOf
 from lexframe.exceptions import DataError
 
 if TYPE_CHECKING:
-    from lexframe.data import Table, TextRow
+    from lexframe.data import Columns, Table, TextRow
 
 KINDS = ".csv, .tsv, .jsonl, .json, .parquet, .xlsx or .txt, also packed; a folder; or - for standard input."
 LABELED = f"Labeled texts: {KINDS.replace(' or .txt', '').replace('.parquet,', '.parquet or')}"
@@ -55,6 +55,14 @@ class TextTables:
         self._say(path, rows.notes)  # what is known before the first row
         yield from rows
         self._say(path, rows.notes)
+
+    def columns(self, path: Path, names: Sequence[str], *, others: bool = False) -> "Columns":
+        """Columns of a table, whatever they hold; see :func:`lexframe.data.read_columns`."""
+        from lexframe.data import read_columns
+
+        found = read_columns(path, names, others=others, encoding=self.encoding, delimiter=self.delimiter, quotes=self.quotes)
+        self._say(path, found.notes)
+        return found
 
     def _say(self, path: Path, notes: Sequence[str]) -> None:
         """Each remark once, however often a file is read."""

@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "desk_messages": ["NoisyLabels", "desk", "desk_noisy_labels"],
         "edges": ["Edge", "read_edges"],
         "in_memory": ["as_table"],
+        "columns": ["Columns", "read_columns"],
         "readers": ["Table", "TextRow", "count_rows", "label_words_from", "read_table", "stream_rows"],
         "word_vector_files": ["read_word_vectors", "write_word_vectors"],
         "word_vectors": ["WordVectors"],
