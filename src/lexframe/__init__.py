@@ -33,5 +33,6 @@ __getattr__, __dir__, __all__ = lazy_names(
         ],
         "latents": ["LatentStore", "NeighborIndex", "TextEncoder", "encode_to_store"],
         "spaces": ["LanguageModelSpace", "SentenceEncoderSpace", "TextVAESpace", "ToySpace", "open_space"],
+        "verbal": ["VerbalClassifier", "VerbalRegressor"],
     },
 )

@@ -53,6 +53,18 @@ from lexframe.studies.reproduction import Reproduction
 from lexframe.studies.selection_result import MEASURES, SelectionScore, SelectionStudy
 from lexframe.studies.truncation import TruncationCost
 from lexframe.training.language_model import EvaluationData, Windows, bits_per_byte, evaluate_language_model, minimal_pairs
+from lexframe.verbal import (
+    Checks,
+    Obedience,
+    PredictionTrace,
+    ScriptedClient,
+    Settings,
+    Steps,
+    classification_sample,
+    fit,
+    follow_parameters,
+    task_of,
+)
 from tests.audit.planted import gaussian_items
 from tests.generative.toy import ToyLatentSpace
 from tests.generative.toy_writer import ToyWriter
@@ -60,7 +72,7 @@ from tests.planted import planted_space, planted_table
 from tests.tiny_models import tiny_model, tiny_space, tiny_tokenizer
 
 SCRIPT = "<script>alert(1)</script>"
-PACKAGES = ("adaptation", "audit", "generative", "instruments", "latents", "studies", "training")
+PACKAGES = ("adaptation", "audit", "generative", "instruments", "latents", "studies", "training", "verbal")
 """Whose results all have an entry in MAKERS."""
 ESTIMATE = Estimate(0.5, 0.4, float("nan"))
 SPOKEN = ["she spoke softly today", "he spoke loudly now", "they spoke softly now", f"{SCRIPT} spoke loudly today"]
@@ -169,6 +181,18 @@ def steered_texts():
     return SteeredTexts(("a", "b"), ("x", SCRIPT), ("y", SCRIPT), 2, 0.5, np.array([3.0, np.nan]), unwritten, 0.5, 0.5)
 
 
+def verbal_run():
+    """A run whose texts could run."""
+    sample = classification_sample(SPOKEN * 6, [SCRIPT, "b"] * 12)
+    client = ScriptedClient(lambda request: f"Reasoning: {SCRIPT}\nNew Pattern Descriptions: {SCRIPT}\nRules: else b")
+    return fit(client, task_of(sample, is_regression=False), sample, Settings(Steps(steps=2)), checks=Checks(obedience_rows=0))
+
+
+def verbal_trace():
+    half = np.full((2, 3, 2), 0.5)
+    return PredictionTrace((SCRIPT, "b"), (0, 1, 2), half, half, np.zeros((2, 3)), Provenance())
+
+
 DIRECTION = Direction({2: np.ones(4)}, n_layers=3, positive=SCRIPT, negative="bad", method="pca", provenance=Provenance())
 MAKERS = {
     "AdaptationResult": lambda _: adapted()[0],
@@ -182,6 +206,10 @@ MAKERS = {
     "Analogy": lambda _: solve_analogy(vectors(), "man", "woman", "king"),
     "AnalogyEvaluation": lambda _: evaluate_analogies(vectors(), [QUESTION, AnalogyQuestion("a", "b", "c", ("d",), "none")], n_resamples=5),
     "AuditResult": lambda _: audited()[1],
+    "Obedience": lambda _: Obedience(ESTIMATE, ESTIMATE, ESTIMATE, ESTIMATE, ESTIMATE, SCRIPT, 8, Provenance()),
+    "ParameterPath": lambda _: follow_parameters(verbal_run(), planted_space()),
+    "PredictionTrace": lambda _: verbal_trace(),
+    "VerbalRun": lambda _: verbal_run(),
     "BitsPerByte": lambda _: bits_per_byte(tiny_model("llama"), tiny_tokenizer(), ["the cat"], windows=Windows(16)),
     "CategoryMap": lambda _: category_map(map_points(states()[0], method="pca"), np.arange(16) % 3),
     "Disentanglement": of_points(lambda space, texts, q: disentanglement(q.means, {SCRIPT: [text.split()[0] for text in texts]})),

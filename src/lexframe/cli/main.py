@@ -66,6 +66,17 @@ VERBS = Group(
                 "eval": "pretrain.evaluate:evaluate",
             },
         ),
+        "verbal": Group(
+            "Models whose parameters are sentences: fit, predict, show, diff, replay, cost.",
+            {
+                "fit": "verbal.fit:fit",
+                "predict": "verbal.predict:predict",
+                "show": "verbal.show:show",
+                "diff": "verbal.diff:diff",
+                "replay": "verbal.replay:replay",
+                "cost": "verbal.cost:cost",
+            },
+        ),
         "study": Group(
             "Studies of single claims: published tables measured anew, calibration of the next token.",
             {"reproduce": "study.reproduce:reproduce", "next-token": "study.next_token:next_token"},

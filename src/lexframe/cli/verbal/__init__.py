@@ -1,0 +1,1 @@
+"""``lexframe verbal``: models whose parameters are sentences."""

@@ -1,0 +1,1 @@
+"""Ways to get better parameters out of a language model: one a file, all at the same contract."""
