@@ -48,7 +48,9 @@ DISTRIBUTIONS = {
 REAL_MODEL = "smollm2"
 """A language model of 135M parameters that comes as a wheel."""
 APART = {
+    "dspy": "it does not resolve beside these versions, so it has an environment of its own",
     "hnswlib": "it needs a compiler",
+    "textgrad": "it does not resolve beside these versions, so it has an environment of its own",
     "transformer-lens": "it does not resolve beside these versions, so it has an environment of its own",
 }
 """Peers that the extra leaves out, and why."""
