@@ -18,6 +18,7 @@ from lexframe.verbal import (
     regression_sample,
     task_of,
 )
+from lexframe.verbal.optimizers.registry import OPTIMIZERS
 from tests.verbal.students import proposal
 
 X = np.linspace(0, 1, 40).reshape(-1, 1)
@@ -38,9 +39,12 @@ def student():
     return ScriptedClient(script)
 
 
-@pytest.mark.parametrize("kind", ["program", "sentences", "examples"])
-@pytest.mark.parametrize("optimizer", ["residuals", "published", "best-texts", "textual-gradient", "random"])
-@pytest.mark.parametrize("population", [1, 3])
+ALONE = [(kind, optimizer, 1) for kind in ("program", "sentences") for optimizer in OPTIMIZERS]
+
+
+@pytest.mark.parametrize(
+    ("kind", "optimizer", "population"), [*ALONE, ("examples", "residuals", 1), ("program", "published", 3), ("sentences", "residuals", 3)]
+)
 def test_what_is_spent_lies_within_what_was_projected(kind, optimizer, population):
     settings = Settings(Steps(steps=5), Proposing(optimizer=optimizer), Selection(population=population))
     task = task_of(SAMPLE, is_regression=True, kind=kind)

@@ -110,7 +110,7 @@ def _holds_texts(table: Any, names: list[Any]) -> bool:
 
 
 class VerbalRegressor(RegressorMixin, _VerbalEstimator, BaseEstimator):
-    """A regression whose parameters are text, trained by a language model.
+    """A regression whose parameters are text, trained by a language model [1]_.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ class VerbalRegressor(RegressorMixin, _VerbalEstimator, BaseEstimator):
 
 
 class VerbalClassifier(ClassifierMixin, _VerbalEstimator, BaseEstimator):
-    """A classification whose parameters are text, trained by a language model.
+    """A classification whose parameters are text, trained by a language model [1]_.
 
     Parameters
     ----------
