@@ -138,6 +138,19 @@ def test_what_comes_out_is_the_best_even_where_the_chain_went_on_to_a_worse_one(
     assert found.loss == found.steps[0].loss_after
 
 
+@pytest.mark.parametrize("history", [0, 1, 3])
+def test_the_optimizer_sees_as_many_of_its_steps_as_asked_for(history):
+    prompts = []
+
+    def script(request):
+        prompts.append(request.messages[-1].content)
+        return proposal(f"reason {len(prompts)}.", "b", f"Formula: y = {len(prompts)}")
+
+    trained(ScriptedClient(script), line(), Settings(Steps(steps=6), Proposing(history=history)))
+    assert [prompt.count("You wrote:") for prompt in prompts] == [min(number, history) for number in range(6)]
+    assert all(f"reason {number}." in prompts[5] for number in range(6 - history, 6))
+
+
 def test_the_published_chain_takes_everything_and_ends_with_the_last():
     texts = iter(["y = 4 + 3*x", "y = 100"])
 

@@ -211,7 +211,7 @@ class Training:
             if watch is not None:
                 watch(step)
             past = (*chain.past, Past(proposal.question, proposal.reply, chain.loss, after, accepted))
-            kept = past[len(past) - self.settings.proposing.history :] if proposal.parameters is not None else chain.past
+            kept = past[max(len(past) - self.settings.proposing.history, 0) :] if proposal.parameters is not None else chain.past
             self.chains[place] = _Chain(step.kept, after if accepted else chain.loss, kept)
         if spent is not None:
             raise spent
