@@ -203,8 +203,9 @@ def _run(
     folder: str | os.PathLike[str] | None,
     checks: Checks,
     watching: Watching | None,
-    phases: dict[str, int] | None = None,
+    until: int | None = None,
 ) -> VerbalRun:
+    """The run; `until` is the number of calls at whose end training ends in a replay."""
     notes = _notes_on(sample)
     if watching is not None:  # a replay costs nothing
         beside = Beside(_obedience_rows(checks, sample), test)
@@ -215,12 +216,11 @@ def _run(
     measured = _measured_obedience(client, task, sample, settings, checks, notes)
     if measured is not None:
         watching.obeyed(measured)
-    obeyed = client.spent.calls
-    if phases is not None:  # a replay ends where the budget ended the run, though more may be kept
-        client.budget = Budget(calls=max(phases["training"], 1))
+    if until is not None:  # a replay ends where the budget ended the run, though more may be kept
+        client.budget = Budget(calls=max(until, 1))
     trained = train(client, task, sample, settings, watch=watching.stepped)
-    phase_calls = {"obedience": obeyed, "training": client.spent.calls}
-    if phases is not None:
+    training_calls = client.spent.calls
+    if until is not None:
         client.budget = Budget()
     tested = test if test is not None else sample.take(trained.held_out)
     if test is None:
@@ -237,7 +237,10 @@ def _run(
     if len(learned):
         plain = baselines(task, learned, tested, seed=settings.seed)
         if checks.space is not None and task.reads_text:
-            plain.append(posterior_score(checks.space, task, learned, tested, seed=settings.seed))
+            try:
+                plain.append(posterior_score(checks.space, task, learned, tested, seed=settings.seed))
+            except LexframeError as error:  # a run that was paid for is not lost over a yardstick
+                notes.append(f"Posterior calibration could not be fitted: {error}")
     else:
         plain = cross_validated(task, sample, seed=settings.seed)
         notes.append("Proposals were judged on all rows; plain methods were fitted on four fifths of them and scored on the rest.")
@@ -248,7 +251,7 @@ def _run(
         score=found, baselines=tuple(plain), obedience=measured,
         spent={"all": client.spent, **{name: client.by_purpose.get(name, Spent()) for name in sorted(client.by_purpose)}},
         client=client.identity, notes=tuple(notes),
-        provenance=Provenance(seed=settings.seed, parameters=_asked(client, checks, phase_calls)),
+        provenance=Provenance(seed=settings.seed, parameters=_asked(client, checks, training_calls)),
     )  # fmt: skip
     if folder is not None:
         run.save(folder)
@@ -348,18 +351,18 @@ def replay(folder: str | os.PathLike[str]) -> tuple[VerbalRun, VerbalRun]:
     missing = BudgetSpentError if run.settings.budget.is_limited else ClientError
     kept = _nobody(run, CallLog(Path(folder) / NAME, writable=False), missing)
     checks = Checks(obedience_rows=asked["obedience_rows"], stated=asked["stated"])
-    phases = asked["calls"] if run.settings.budget.is_limited else None
+    until = asked["training_calls"] if run.settings.budget.is_limited else None
     return run, _run(
         MeteredClient(kept, Budget(), run.settings.price), run.task, run.sample, run.settings,
-        test=run.test, folder=None, checks=checks, watching=None, phases=phases,
+        test=run.test, folder=None, checks=checks, watching=None, until=until,
     )  # fmt: skip
 
 
-def _asked(client: Client, checks: Checks, calls: dict[str, int]) -> dict[str, Any]:
-    """What decides the requests of a run, beside its settings, and how many calls its parts took."""
+def _asked(client: Client, checks: Checks, training_calls: int) -> dict[str, Any]:
+    """What decides the requests of a run, beside its settings, and how many calls had been made when training ended."""
     return {
         "scores": client.scores, "constrains": client.constrains, "obedience_rows": checks.obedience_rows, "stated": checks.stated,
-        "calls": calls,
+        "training_calls": training_calls,
     }  # fmt: skip
 
 

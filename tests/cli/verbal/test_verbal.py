@@ -153,10 +153,11 @@ def test_a_run_from_fit_to_replay(prices, regression, tmp_path, capsys):
 def test_texts_are_classified(messages, classification, tmp_path, capsys):
     out = tmp_path / "run"
     arguments = ("verbal", "fit", messages, "--label", "kind", "--text", "note", "--steps", "2", "--out", out, "--json")
-    assert run(*arguments, *classification.options, "--obedience-rows", "0") == 0
+    assert run(*arguments, *classification.options, "--obedience-rows", "0", "--points", "embedded") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["score"]["value"] == 1.0
     assert "n-grams, logistic" in found["baselines"]
+    assert found["baselines"]["posterior calibration"]["value"] > 0.5
     assert found["obedience"] is None
     new = tmp_path / "new.csv"
     new.write_text("note\nA refund please\nHello\n")

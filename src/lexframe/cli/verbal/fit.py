@@ -25,12 +25,17 @@ def fit(
     spending: inputs.AboutSpending,
     obedience_rows: Annotated[int, typer.Option(min=0, help="Rows to measure obedience on, three calls each; 0 leaves it out.")] = 24,
     stated: Annotated[str, typer.Option(metavar="TEXT", help="Measure obedience with this text, which names the labels.")] = "",
+    points: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="For texts: posterior calibration on this model too, such as minilm."),
+    ] = None,
     seed: inputs.Seed = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for the run: every call is kept there, so that a run can go on.")] = None,
     report: options.Report = None,
     as_json: options.Json = False,
 ) -> None:
     """Train a model whose parameters are sentences: propose, judge, take or go back; with the cost before and plain methods beside it."""
+    from lexframe.spaces import open_space
     from lexframe.verbal import Checks, Watching
     from lexframe.verbal import fit as train
 
@@ -46,7 +51,7 @@ def fit(
         settings,
         test=tested,
         folder=out,
-        checks=Checks(obedience_rows, stated),
+        checks=Checks(obedience_rows, stated, None if points is None else open_space(points)),
         watching=Watching(_projected, lambda measured: printing.note(measured.summary()), _stepped),
     )
     for note in getattr(client, "notes", []):
