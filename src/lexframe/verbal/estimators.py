@@ -10,7 +10,6 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from lexframe.checks import column_names
 from lexframe.exceptions import InputError
-from lexframe.verbal.clients.base import Client
 from lexframe.verbal.fitting import Checks, classification_sample, fit, regression_sample, task_of
 from lexframe.verbal.losses import Predicted
 from lexframe.verbal.rows import Rows
@@ -21,14 +20,26 @@ from lexframe.verbal.task import label_targets
 class _VerbalEstimator(BaseEstimator):
     """What both share: how rows come in, and how a run is made."""
 
-    client: Client
-    kind: str
-    prior: str
-    settings: Settings | None
-    checks: Checks | None
-    digits: int | None
-    folder: str | None
     _is_regression: bool
+
+    def __init__(
+        self,
+        client: Any = None,
+        *,
+        kind: str = "program",
+        prior: str = "",
+        settings: Settings | None = None,
+        checks: Checks | None = None,
+        digits: int | None = 4,
+        folder: str | None = None,
+    ):
+        self.client = client
+        self.kind = kind
+        self.prior = prior
+        self.settings = settings
+        self.checks = checks
+        self.digits = digits
+        self.folder = folder
 
     def fit(self, X: Any, y: Any) -> Any:
         """Train.
@@ -145,25 +156,6 @@ class VerbalRegressor(RegressorMixin, _VerbalEstimator, BaseEstimator):
 
     _is_regression = True
 
-    def __init__(
-        self,
-        client: Any = None,
-        *,
-        kind: str = "program",
-        prior: str = "",
-        settings: Settings | None = None,
-        checks: Checks | None = None,
-        digits: int | None = 4,
-        folder: str | None = None,
-    ):
-        self.client = client
-        self.kind = kind
-        self.prior = prior
-        self.settings = settings
-        self.checks = checks
-        self.digits = digits
-        self.folder = folder
-
 
 class VerbalClassifier(ClassifierMixin, _VerbalEstimator, BaseEstimator):
     """A classification whose parameters are text, trained by a language model [1]_.
@@ -192,25 +184,6 @@ class VerbalClassifier(ClassifierMixin, _VerbalEstimator, BaseEstimator):
     """
 
     _is_regression = False
-
-    def __init__(
-        self,
-        client: Any = None,
-        *,
-        kind: str = "program",
-        prior: str = "",
-        settings: Settings | None = None,
-        checks: Checks | None = None,
-        digits: int | None = 4,
-        folder: str | None = None,
-    ):
-        self.client = client
-        self.kind = kind
-        self.prior = prior
-        self.settings = settings
-        self.checks = checks
-        self.digits = digits
-        self.folder = folder
 
     def _targets(self, y: Any) -> Any:
         values = column_or_1d(y, warn=True)
