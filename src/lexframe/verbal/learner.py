@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import softmax
 
+from lexframe.linalg import softmax
 from lexframe.verbal.asking import TRIES, Ask, Failure, ask_all
 from lexframe.verbal.clients.base import Client, ClientError, Grammar, NoLogProbabilities, Request
 from lexframe.verbal.losses import Predicted
@@ -151,7 +151,7 @@ class Learner:
 
     def _from_scores(self, parameters: Parameters, scores: Float[np.ndarray, "n k"]) -> Predicted:
         center = self.centers.get(parameters.digest)
-        probabilities = softmax(scores if center is None else scores - center, axis=1)
+        probabilities = softmax(scores if center is None else scores - center)
         return Predicted(self._labels(probabilities.argmax(axis=1)), probabilities, np.ones(len(scores), dtype=bool))
 
     def _labels(self, places: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from lexframe.audit import map_points
 from lexframe.exceptions import InputError
 from lexframe.linalg import unit_rows
 from lexframe.provenance import Provenance
@@ -117,25 +118,15 @@ def follow_parameters(run: VerbalRun, space: Space | ModelName) -> ParameterPath
     if not proposed:
         raise InputError("No text was proposed in this run, so its parameters have no path.")
     texts = [run.first[0].text, *(step.proposed.text for step in proposed if step.proposed is not None)]
-    points = unit_rows(space.encode(texts).astype(np.float64))
+    points = unit_rows(space.encode(texts))
     kept = [0]
     for place, step in enumerate(proposed, 1):
         if step.chain == 0 and step.accepted and texts[place] != texts[kept[-1]]:
             kept.append(place)
-    plane, share = _plane(points)
+    plane = map_points(points.astype(np.float32), method="pca").coordinates
+    total = float(np.square(points - points.mean(axis=0)).sum())
+    share = float(np.square(plane).sum()) / total if total > 0 else 1.0
     return ParameterPath(
         tuple(texts), (0, *(step.number for step in proposed)), ("first", *(step.outcome for step in proposed)), points, plane, share,
         tuple(kept), Provenance(space=space.fingerprint, seed=run.settings.seed),
     )  # fmt: skip
-
-
-def _plane(points: Float[np.ndarray, "n d"]) -> tuple[Float[np.ndarray, "n 2"], float]:
-    """Coordinates along the two main axes, each signed so that its largest entry is positive, and their share of the variance."""
-    centered = points - points.mean(axis=0)
-    left, values, _ = np.linalg.svd(centered, full_matrices=False)
-    axes = left[:, :2] * values[:2]
-    if axes.shape[1] < 2:
-        axes = np.column_stack([axes, np.zeros(len(axes))])
-    axes = axes * np.where(axes[np.abs(axes).argmax(axis=0), [0, 1]] < 0, -1.0, 1.0)
-    total = float((values**2).sum())
-    return axes, float((values[:2] ** 2).sum()) / total if total > 0 else 1.0

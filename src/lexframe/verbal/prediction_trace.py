@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.special import rel_entr, softmax
+from scipy.special import rel_entr
 
 from lexframe.checks import plain
 from lexframe.exceptions import InputError
 from lexframe.instruments.traces.trace import settle_depth
 from lexframe.intervals import mean_over_items
+from lexframe.linalg import softmax
 from lexframe.provenance import Provenance
 from lexframe.results import Result
 from lexframe.spaces.base import LensSpace, PromptSpace
@@ -160,6 +161,6 @@ def _read(reader: Any, prompts: list[str], first: list[int]) -> tuple[Float[np.n
     for start in range(0, len(prompts), READ_TOGETHER):
         for states in reader.token_states_of(prompts[start : start + READ_TOGETHER]):
             read = np.concatenate([reader.lens.input(state[-1:], layer=layer) for layer, state in enumerate(states.states)])
-            probabilities.append(softmax(reader.lens.logits(read)[:, first].astype(np.float64), axis=1))
+            probabilities.append(softmax(reader.lens.logits(read)[:, first].astype(np.float64)))
             inputs.append(read.astype(np.float64))
     return np.stack(probabilities), np.stack(inputs)

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from lexframe.cli import options, printing, table_options
+from lexframe.cli import options, table_options
 from lexframe.cli.bundles import FieldsOf
 from lexframe.exceptions import InputError
-from lexframe.text_forms import printable
 
 if TYPE_CHECKING:
     from lexframe.verbal.settings import Settings
@@ -163,9 +162,3 @@ AboutSteps = Annotated[Any, FieldsOf("lexframe.verbal.settings:Steps")]
 AboutProposing = Annotated[Any, FieldsOf("lexframe.verbal.settings:Proposing", without=("constrained",))]
 AboutSelection = Annotated[Any, FieldsOf("lexframe.verbal.settings:Selection")]
 Seed = Annotated[int, typer.Option(min=0, help="Of splits, batches, selection and draws.")]
-
-
-def said(text: str) -> None:
-    """A note with what models wrote in it, which must not steer a terminal."""
-    for line in text.splitlines():
-        printing.note(printable(line))
