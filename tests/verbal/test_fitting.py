@@ -196,6 +196,20 @@ def test_labels_with_headings_and_braces_are_labels():
     assert words.score.value.value == 1.0
 
 
+@pytest.mark.parametrize("label", ['say "no"', "a\\b", "else", "it's", "Ünïcode", "if x then y"])
+def test_labels_with_signs_of_the_language_are_labels(label):
+    sample = classification_sample([f"{'one' if n % 3 else 'two'} {n}" for n in range(30)], [label if n % 3 else "z" for n in range(30)])
+    client = ScriptedClient(lambda request: proposal("a", "b", f'Rules: if has("two") then "z"\nelse "{label}"'))
+    told = []
+    task = task_of(sample, is_regression=False)
+    settings = Settings(Steps(steps=3))
+    run = fit(client, task, sample, settings, checks=QUIET, watching=Watching(projected=told.append))
+    assert run.first[0].program.predict(sample.rows.columns).tolist() == [label] * 30
+    assert run.score.value.value == 1.0
+    assert told[0].proposals == 3
+    assert told[0].expected.calls == 3
+
+
 def test_a_budget_that_buys_nothing_says_so():
     sample = line()
     run = fit(

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from lexframe.files import json_text
 from lexframe.verbal.language import Formula, Lookup, Program, Rules
 from lexframe.verbal.rows import number_text
 from lexframe.verbal.task import Task
@@ -73,7 +72,7 @@ def first_parameters(task: Task, stand_in: float | str) -> Parameters:
         return Parameters(task.first_sentences)
     if task.is_regression:
         return Parameters(task.first_sentences, Formula.parse(number_text(float(stand_in), task.digits), task.columns))
-    return Parameters(task.first_sentences, Rules.parse(f"else {json_text(str(stand_in))}", task.columns, task.labels))
+    return Parameters(task.first_sentences, Rules.parse(f'else "{stand_in}"', task.columns, task.labels))
 
 
 def heading_of(program: Program) -> str:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lexframe.exceptions import InputError
-from lexframe.files import json_text
 from lexframe.text_forms import counted
 from lexframe.verbal.asking import TRIES
 from lexframe.verbal.clients.base import Client, Message, Reply, Request
@@ -162,7 +161,7 @@ class _Rehearsal(Client):
         """One whose descriptions have so many words."""
         text = f"{REASONING}: word\n{DESCRIPTIONS}: {self._n_proposals} {'word ' * n_words}"
         for heading in block_headings(self._task)[:1]:
-            source = str(self._n_proposals) if heading == "Formula" else f"else {json_text(self._task.labels[0])}"
+            source = str(self._n_proposals) if heading == "Formula" else f'else "{self._task.labels[0]}"'
             text += f"\n{heading}: {source}"
         return text
 
