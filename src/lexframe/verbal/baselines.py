@@ -8,7 +8,7 @@ import numpy as np
 
 from lexframe.intervals import Estimate, mean_over_items, share_over_items
 from lexframe.verbal.losses import Predicted
-from lexframe.verbal.task import Sample, Task
+from lexframe.verbal.task import Sample, Task, stand_in_for
 
 _REGRESSION = ("mean", "ridge", "polynomial", "kNN", "tree")
 _CLASSES = ("most frequent", "logistic", "quadratic logistic", "kNN", "tree")
@@ -129,8 +129,6 @@ def _predicted(name: str, task: Task, train: Sample, test: Sample, seed: int) ->
 def _model(name: str, task: Task, train: Sample, seed: int) -> Callable[[Sample], np.ndarray] | None:
     """A fitted method as a function of rows; None where there are too few rows for it."""
     if name in ("mean", "most frequent"):
-        from lexframe.verbal.training import stand_in_for
-
         constant = stand_in_for(task, train.targets)
         return lambda sample: np.array([constant] * len(sample), dtype=np.float64 if task.is_regression else object)
     estimator = _regressor(name, train, seed) if task.is_regression else _classifier(name, train, seed)

@@ -23,7 +23,7 @@ from lexframe.verbal.obedience import Obedience
 from lexframe.verbal.parameters import Parameters
 from lexframe.verbal.rows import Rows
 from lexframe.verbal.settings import Settings
-from lexframe.verbal.task import Sample, Task
+from lexframe.verbal.task import Sample, Task, stand_in_for
 from lexframe.verdicts import Verdict, Worth, judged
 
 
@@ -103,8 +103,6 @@ class VerbalRun(Result, WithPage, Persistent):
     @property
     def stand_in(self) -> Any:
         """What stands in for an answer that cannot be used."""
-        from lexframe.verbal.training import stand_in_for
-
         learned = np.setdiff1d(np.arange(len(self.sample)), self.held_out)
         return stand_in_for(self.task, self.sample.targets[learned if len(learned) else self.held_out])
 

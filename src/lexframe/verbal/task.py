@@ -1,5 +1,6 @@
 """What is to be learned: inputs, a target, and for classification its labels."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,6 +103,14 @@ class Sample:
     def take(self, places: Any) -> "Sample":
         """Some of them, in the order given."""
         return Sample(self.rows.take(places), self.targets[np.asarray(places, dtype=np.int64)])
+
+
+def stand_in_for(task: Task, targets: np.ndarray) -> Any:
+    """What is predicted where there is nothing to go by: the mean, or the most frequent label, of equal ones the first."""
+    if task.is_regression:
+        return float(targets.mean())
+    counts = Counter(targets.tolist())
+    return max(task.labels, key=lambda label: counts[label])
 
 
 def number_targets(given: Any, n_rows: int) -> np.ndarray:

@@ -23,7 +23,7 @@ from lexframe.verbal.parameters import Parameters, first_parameters
 from lexframe.verbal.prompts import Seen
 from lexframe.verbal.selection import acceptance_named, resampled
 from lexframe.verbal.settings import Settings
-from lexframe.verbal.task import Sample, Task
+from lexframe.verbal.task import Sample, Task, stand_in_for
 
 LEAST_HELD_OUT = 2
 NAN = float("nan")
@@ -118,14 +118,6 @@ def batches(n_rows: int, size: int, *, shuffles: bool, seed: int) -> Iterator[In
             waiting = np.concatenate([waiting, epoch])
         yield waiting[: min(size, n_rows)]
         waiting = waiting[min(size, n_rows) :]
-
-
-def stand_in_for(task: Task, targets: np.ndarray) -> Any:
-    """What is predicted where there is nothing to go by: the mean, or the most frequent label, of equal ones the first."""
-    if task.is_regression:
-        return float(targets.mean())
-    counts = Counter(targets.tolist())
-    return max(task.labels, key=lambda label: counts[label])
 
 
 class Training:
