@@ -60,6 +60,7 @@ PUBLIC = [
     "lexframe.latents",
     "lexframe.spaces",
     "lexframe.studies",
+    "lexframe.task_space",
     "lexframe.verbal",
     "lexframe.verbal.language",
 ]

@@ -52,6 +52,7 @@ from lexframe.studies.next_token_result import NextTokenComparison, NextTokenSco
 from lexframe.studies.reproduction import Reproduction
 from lexframe.studies.selection_result import MEASURES, SelectionScore, SelectionStudy
 from lexframe.studies.truncation import TruncationCost
+from lexframe.task_space import GradientSettings, TransferSettings, build_task_space, compare_task_spaces, measure_transfer
 from lexframe.training.language_model import EvaluationData, Windows, bits_per_byte, evaluate_language_model, minimal_pairs
 from lexframe.verbal import (
     Checks,
@@ -69,10 +70,11 @@ from tests.audit.planted import gaussian_items
 from tests.generative.toy import ToyLatentSpace
 from tests.generative.toy_writer import ToyWriter
 from tests.planted import planted_space, planted_table
+from tests.task_space.small_tasks import CATS, PLURALS, PLURALS_AGAIN
 from tests.tiny_models import tiny_model, tiny_space, tiny_tokenizer
 
 SCRIPT = "<script>alert(1)</script>"
-PACKAGES = ("adaptation", "audit", "generative", "instruments", "latents", "studies", "training", "verbal")
+PACKAGES = ("adaptation", "audit", "generative", "instruments", "latents", "studies", "task_space", "training", "verbal")
 """Whose results all have an entry in MAKERS."""
 ESTIMATE = Estimate(0.5, 0.4, float("nan"))
 SPOKEN = ["she spoke softly today", "he spoke loudly now", "they spoke softly now", f"{SCRIPT} spoke loudly today"]
@@ -193,6 +195,18 @@ def verbal_trace():
     return PredictionTrace((SCRIPT, "b"), (0, 1, 2), half, half, np.zeros((2, 3)), Provenance())
 
 
+TASKS = [dataclasses.replace(CATS, name=SCRIPT, group=SCRIPT), PLURALS, PLURALS_AGAIN, dataclasses.replace(CATS, name="again")]
+
+
+def task_space():
+    return build_task_space(tiny_space("gpt2"), TASKS, settings=GradientSettings(n_dims=2_000))
+
+
+def transferred():
+    settings = TransferSettings(arms=("differential",), n_steps=1, n_dims=2_000)
+    return measure_transfer(tiny_space("gpt2"), TASKS[:3], settings=settings, sources=[SCRIPT], neutral=SPOKEN[:2])
+
+
 DIRECTION = Direction({2: np.ones(4)}, n_layers=3, positive=SCRIPT, negative="bad", method="pca", provenance=Provenance())
 MAKERS = {
     "AdaptationResult": lambda _: adapted()[0],
@@ -209,6 +223,9 @@ MAKERS = {
     "Obedience": lambda _: Obedience(ESTIMATE, ESTIMATE, ESTIMATE, ESTIMATE, ESTIMATE, SCRIPT, 8, Provenance()),
     "ParameterPath": lambda _: follow_parameters(verbal_run(), planted_space()),
     "PredictionTrace": lambda _: verbal_trace(),
+    "TaskSpace": lambda _: task_space(),
+    "TaskSpaceComparison": lambda _: compare_task_spaces({SCRIPT: task_space(), "again": task_space()}),
+    "Transfer": lambda _: transferred(),
     "VerbalRun": lambda _: verbal_run(),
     "BitsPerByte": lambda _: bits_per_byte(tiny_model("llama"), tiny_tokenizer(), ["the cat"], windows=Windows(16)),
     "CategoryMap": lambda _: category_map(map_points(states()[0], method="pca"), np.arange(16) % 3),

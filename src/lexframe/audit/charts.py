@@ -12,26 +12,12 @@ from jaxtyping import Float, Int
 
 from lexframe.audit.result import AuditResult
 from lexframe.drawing.marked_text import readable
-from lexframe.drawing.theme import ACCENT, CATEGORY_COLORS, INK, shortened, spread_out, themed
+from lexframe.drawing.theme import ACCENT, CATEGORY_COLORS, INK, SHAPES, shortened, spread_out, themed
 from lexframe.exceptions import InputError
 
 if TYPE_CHECKING:
     import altair as alt
 
-SHAPES = [
-    "circle",
-    "square",
-    "triangle-up",
-    "diamond",
-    "cross",
-    "triangle-down",
-    "M0,-1.35L0.34,-0.41L1.28,-0.41L0.51,0.16L0.8,1.09L0,0.54L-0.8,1.09L-0.51,0.16L-1.28,-0.41L-0.34,-0.41Z",  # a star
-    "M-1,-0.6L-0.6,-1L0,-0.4L0.6,-1L1,-0.6L0.4,0L1,0.6L0.6,1L0,0.4L-0.6,1L-1,0.6L-0.4,0Z",  # a saltire
-    "triangle-right",
-    "M0,-1.15L1.09,-0.36L0.68,0.93L-0.68,0.93L-1.09,-0.36Z",  # a pentagon
-    "triangle-left",
-    "M-1.2,-0.48L1.2,-0.48L1.2,0.48L-1.2,0.48Z",  # a bar
-]
 MAX_COLORED, MAX_RINGED, MAX_GRAY_HULLS, SUSPICIOUS = 12, 400, 12, 0.5
 _NAME, _MAP = 26, (860, 560)
 

@@ -77,6 +77,15 @@ VERBS = Group(
                 "cost": "verbal.cost:cost",
             },
         ),
+        "tasks": Group(
+            "Task spaces: how the abilities of a model relate; build, show, transfer, compare.",
+            {
+                "build": "tasks.build:build",
+                "show": "tasks.show:show",
+                "transfer": "tasks.transfer:transfer",
+                "compare": "tasks.compare:compare",
+            },
+        ),
         "study": Group(
             "Studies of single claims: published tables measured anew, calibration of the next token.",
             {"reproduce": "study.reproduce:reproduce", "next-token": "study.next_token:next_token"},

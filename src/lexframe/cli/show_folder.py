@@ -16,6 +16,8 @@ _USES = {
     "matched-difference-edit": "lexframe vae edit MODEL TEXT --direction FOLDER",
     "mean-difference-edit": "lexframe vae edit MODEL TEXT --direction FOLDER",
     "neighbor-index": "lexframe.NeighborIndex.load(FOLDER) in Python",
+    "task-space": "lexframe tasks show FOLDER --report PAGE, or --task NAME",
+    "task-transfer": "lexframe tasks show FOLDER --report PAGE",
     "tuned-lens": "lexframe trace PROMPT --lens FOLDER",
 }
 _IN_PYTHON = "lexframe.instruments.load_instrument(FOLDER) in Python"
@@ -79,6 +81,10 @@ def _summary(folder: Path, kind: str) -> str | None:
         from lexframe.audit import AuditResult
 
         return AuditResult.load(folder).summary()
+    if kind in ("task-space", "task-transfer"):
+        from lexframe.task_space import TaskSpace, Transfer
+
+        return printing.one_line(str((TaskSpace if kind == "task-space" else Transfer).load(folder).verdict))
     if kind not in instrument_kinds():
         return None
     found = load_instrument(folder)

@@ -36,6 +36,21 @@ CATEGORY_COLORS = [
     "#c98a00",
 ]
 """From the palettes of Okabe and Ito and of Tol, made for color-blind readers."""
+SHAPES = [
+    "circle",
+    "square",
+    "triangle-up",
+    "diamond",
+    "cross",
+    "triangle-down",
+    "M0,-1.35L0.34,-0.41L1.28,-0.41L0.51,0.16L0.8,1.09L0,0.54L-0.8,1.09L-0.51,0.16L-1.28,-0.41L-0.34,-0.41Z",  # a star
+    "M-1,-0.6L-0.6,-1L0,-0.4L0.6,-1L1,-0.6L0.4,0L1,0.6L0.6,1L0,0.4L-0.6,1L-1,0.6L-0.4,0Z",  # a saltire
+    "triangle-right",
+    "M0,-1.15L1.09,-0.36L0.68,0.93L-0.68,0.93L-1.09,-0.36Z",  # a pentagon
+    "triangle-left",
+    "M-1.2,-0.48L1.2,-0.48L1.2,0.48L-1.2,0.48Z",  # a bar
+]
+"""A shape for each of these colors, since no dozen colors are told apart by everybody."""
 
 
 def themed(chart: Any) -> Any:

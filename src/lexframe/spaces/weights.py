@@ -51,9 +51,18 @@ def _as_array(tensor: torch.Tensor) -> np.ndarray:
     return tensor.view(torch.int16).numpy() if tensor.dtype == torch.bfloat16 else tensor.numpy()
 
 
-def float32_copy(model: Any) -> Any:
-    """A copy of a model in float32, without gradients so far."""
-    copied = copy.deepcopy(model).float()
+def float32_copy(model: Any, *, shared: bool = False) -> Any:
+    """A copy of a model in float32, without gradients so far.
+
+    Parameters
+    ----------
+    model : nn.Module
+    shared : bool
+        Leave weights that are float32 where they are: the copy has parameters of its own, with gradients of its own, over the same numbers.
+        For who never changes them.
+    """
+    own = {id(each): nn.Parameter(each.detach(), requires_grad=each.requires_grad) for each in model.parameters()} if shared else {}
+    copied = copy.deepcopy(model, own).float()
     copied.zero_grad(set_to_none=True)
     if next(copied.parameters()).device.type == "cpu":
         copied.set_attn_implementation("eager")  # of texts of classification length a step takes a fifth less than with sdpa

@@ -16,6 +16,7 @@ from lexframe.training.language_model.plan import PretrainingPlan
         ({"context": 96}, "context is 96, which does not divide 1024"),
         ({"n_heads": 3}, "d_model 32 is not a multiple of n_heads 3"),
         ({"batch_tokens": 1000}, "multiple of 1024"),
+        ({"keep": -1}, "keep is -1"),
         ({"precision": "float16"}, "precision is 'float16'"),
     ],
 )
@@ -27,3 +28,8 @@ def test_a_plan_that_cannot_be_run_is_refused(make_plan, changes, message):
 def test_plans_are_plain_values():
     plan = PretrainingPlan(max_minutes=1.0)
     assert PretrainingPlan(**{name: getattr(plan, name) for name in plan.__slots__}) == plan
+
+
+@pytest.mark.parametrize(("keep", "shares"), [(0, ()), (1, (1.0,)), (4, (1 / 8, 1 / 4, 1 / 2, 1.0))])
+def test_models_are_kept_at_halves_of_the_budget(make_plan, keep, shares):
+    assert make_plan(keep=keep).kept_shares == shares

@@ -115,7 +115,7 @@ def test_a_full_disk_keeps_the_earlier_checkpoint(make_plan, tokenizer, tokens_f
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "replace", full_replace)
-    for save in (run.save_checkpoint, run.save_model):
+    for save in (run.save_checkpoint, lambda: run.save_model(tmp_path / "model")):
         with pytest.raises(InputError, match="No space left"):
             save()
     assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
@@ -141,3 +141,48 @@ def test_a_run_can_start_from_another_models_weights(tmp_path, make_plan, tokens
     assert record["before"]["tokens"] == first.n_tokens
     with pytest.raises(InputError, match="another shape"):
         Pretraining(make_plan(initial_model=folder, d_ff=64), tokens_file, tokenizer, tmp_path / "other")
+
+
+def kept_models(out):
+    """Tokens by which each kept model is named, and the share of the budget that it says."""
+    return {folder.name: json.loads((folder / "training.json").read_text())["share"] for folder in sorted((out / "models").iterdir())}
+
+
+def test_models_are_kept_along_the_run_and_the_last_is_the_model(make_plan, tokenizer, tokens_file, tmp_path):
+    states = {}
+    run = Pretraining(make_plan(keep=3), tokens_file, tokenizer, tmp_path)
+    model = run.run(lambda progress: states.update({progress.tokens: run.model.model.norm.weight.detach().bfloat16()}))
+    kept = kept_models(tmp_path)
+    assert kept == {"tokens-000004096": 0.25, "tokens-000006144": 0.5, "tokens-000012288": 1.0}  # 2 of 6 steps are the first past 1/4
+    for name in kept:
+        assert torch.equal(load_file(tmp_path / "models" / name / "model.safetensors")["model.norm.weight"], states[int(name[7:])])
+    last = tmp_path / "models" / "tokens-000012288"
+    assert {file.name: file.read_bytes() for file in last.iterdir()} == {file.name: file.read_bytes() for file in model.iterdir()}
+
+
+def test_a_step_past_several_shares_keeps_one_model(make_plan, tokenizer, tokens_file, tmp_path):
+    Pretraining(make_plan(keep=20, max_tokens=2 * 2048), tokens_file, tokenizer, tmp_path).run()
+    assert kept_models(tmp_path) == {"tokens-000002048": 0.5, "tokens-000004096": 1.0}
+
+
+@pytest.mark.parametrize("checkpoint", ["written", "lost"])
+def test_kept_models_are_neither_lost_nor_doubled_by_a_stop(make_plan, tokenizer, tokens_file, tmp_path, checkpoint):
+    # By the clock a resumed run passes a share after another number of tokens, so that only the share tells of a double.
+    plan = make_plan(keep=4, max_tokens=None, max_minutes=1.0)
+
+    def train(tokens):
+        run = Pretraining(plan, tokens_file, tokenizer, tmp_path)
+        run._fraction = lambda: min(1.0, run.n_tokens / tokens)
+        return run
+
+    with pytest.raises(InterruptedRunError):
+        train(8 * 2048).run(Stop(3))
+    assert kept_models(tmp_path) == {"tokens-000002048": 1 / 8, "tokens-000004096": 1 / 4}
+    if checkpoint == "lost":
+        (tmp_path / "checkpoint.safetensors").unlink()
+    train(10 * 2048).run()
+    train(10 * 2048).run()  # a run that has ended keeps nothing more
+    kept = {"tokens-000002048": 1 / 8, "tokens-000004096": 1 / 4, "tokens-000010240": 1 / 2, "tokens-000020480": 1.0}
+    assert kept_models(tmp_path) == kept
+    Pretraining(make_plan(keep=1, max_tokens=12 * 2048), tokens_file, tokenizer, tmp_path).run()
+    assert kept_models(tmp_path) == kept | {"tokens-000024576": 1.0}  # of a longer plan

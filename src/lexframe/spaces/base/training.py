@@ -4,7 +4,9 @@ Apart from the other contracts because it needs torch.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -123,3 +125,87 @@ class TrainableEncoderSpace(TrainableSpace):
     @abstractmethod
     def trainable_copy(self) -> EncoderNetwork:
         """See :meth:`TrainableSpace.trainable_copy`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredTokens:
+    """Tokens of a text, and which of them are scored.
+
+    Attributes
+    ----------
+    ids : tuple of int
+        With what the model wants in front of a text.
+    scored : tuple of int
+        Places among `ids` whose tokens count, in order.
+    """
+
+    ids: tuple[int, ...]
+    scored: tuple[int, ...]
+
+
+class SequenceNetwork(nn.Module, ABC):
+    """A copy of a language model in float32 whose log-probabilities of texts have gradients by its weights.
+
+    Attributes
+    ----------
+    body : nn.Module
+        A model of transformers. Tied weights are one parameter.
+    max_length : int
+        Most tokens of a text.
+    """
+
+    max_length: int
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body: Any = body
+
+    @abstractmethod
+    def tokens(self, prompts: Sequence[str], texts: Sequence[str]) -> list[ScoredTokens]:
+        """Tokens of prompts with the texts that follow them, of which those of the texts are scored.
+
+        A token that begins in the prompt and ends in the text is scored. Nothing is cut.
+
+        Parameters
+        ----------
+        prompts, texts : sequence of str
+            As many of each.
+        """
+
+    @abstractmethod
+    def log_probabilities(self, sequences: Sequence[ScoredTokens]) -> Tensor:
+        """Summed log-probability of the scored tokens of each sequence, in nats, of shape (n_sequences,).
+
+        Of a causal model each token is given those before it, of a masked one all others: the pseudo-log-likelihood [1]_.
+
+        Parameters
+        ----------
+        sequences : sequence of ScoredTokens
+            That go through the model together.
+
+        References
+        ----------
+        .. [1] Salazar et al. (2020), Masked Language Model Scoring, ACL.
+        """
+
+    @abstractmethod
+    @contextmanager
+    def watched(self) -> Iterator[list[Tensor]]:
+        """Within this context, what the output head reads is added to the list, a tensor of shape (…, n_dims) each time."""
+        yield []
+
+
+class GradientSpace(Space):
+    """A language model whose log-probabilities have gradients by its weights."""
+
+    @abstractmethod
+    def sequence_network(self, *, precision: str = "float32", shared: bool = False) -> SequenceNetwork:
+        """A copy of the model in float32, with gradients; the space stays as it is.
+
+        Parameters
+        ----------
+        precision : {"float32", "bfloat16"}
+            Of matrix products. Weights, sums and gradients are float32.
+        shared : bool
+            Where the model is float32, the numbers of the copy are those of the model: for who never changes them.
+        """

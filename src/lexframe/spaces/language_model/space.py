@@ -26,7 +26,6 @@ from lexframe.spaces.base import (
     TokenStates,
     resolve_layer,
 )
-from lexframe.spaces.base.training import TrainableSpace
 from lexframe.spaces.batching import Together
 from lexframe.spaces.decoding import Decoding
 from lexframe.spaces.gguf.origin import source_of
@@ -40,15 +39,15 @@ from lexframe.spaces.language_model.next_tokens import LanguageModelNextTokens
 from lexframe.spaces.language_model.opening import open_language_model, refuse_packed
 from lexframe.spaces.language_model.output_head import output_embeddings
 from lexframe.spaces.language_model.reading import ModelReader
-from lexframe.spaces.language_model.training import LanguageModelNetwork
+from lexframe.spaces.language_model.training import TrainableLanguageModel
 from lexframe.spaces.pooling import pooling_function
 from lexframe.spaces.templates import CHAT, PLACEHOLDER, Template, chat_template, turn_end
 from lexframe.spaces.tokenization import Tokenization, tokenizer_hash
-from lexframe.spaces.weights import KnownHash, float32_copy
+from lexframe.spaces.weights import KnownHash
 from lexframe.typing import Points
 
 
-class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, ChatSpace, TrainableSpace, OpenableSpace):
+class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, ChatSpace, TrainableLanguageModel, OpenableSpace):
     """A layer of a causal or masked language model, with its vocabulary.
 
     Neither the model nor the tokenizer that is passed in is changed: no padding side, no mode, no hook stays.
@@ -392,9 +391,3 @@ class LanguageModelSpace(HeadSpace, PromptSpace, NextTokenSpace, ChatSpace, Trai
     def chat_model(self) -> LanguageModelChat:
         """The model, in conversations with its tokenizer's chat template."""
         return LanguageModelChat(self.model, self.tokenizer, name=self.model_name, max_length=self.max_length)
-
-    def trainable_copy(self) -> LanguageModelNetwork:
-        """A copy of the model in float32, read at the layer and with the pooling of this space."""
-        options = {name: getattr(self, name) for name in ("layer", "pooling", "max_length", "truncation")}
-        copied = LanguageModelSpace(float32_copy(self.model), tokenizer=self.tokenizer, template=str(self.template), **options)
-        return LanguageModelNetwork(copied, copied._reader, layer=self.layer, pooling=self.pooling)

@@ -1,16 +1,21 @@
-"""A language model whose weights can be trained: a copy, read as the space reads it."""
+"""A language model whose weights can be trained: a copy, read as the space reads it, or one that scores texts."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from torch import Tensor, nn
 
+from lexframe.exceptions import InputError, ModelError
 from lexframe.spaces.base import VocabularySpace
-from lexframe.spaces.base.training import VocabularyNetwork
+from lexframe.spaces.base.training import GradientSpace, TrainableSpace, VocabularyNetwork
 from lexframe.spaces.language_model.layers import find_blocks, read_states, text_config
+from lexframe.spaces.language_model.output_head import output_embeddings
 from lexframe.spaces.language_model.reading import ModelReader
+from lexframe.spaces.language_model.sequence_network import LanguageModelSequences
 from lexframe.spaces.pooling import pooling_function
 from lexframe.spaces.tokenization import Batch, TokenizedText
+from lexframe.spaces.weights import float32_copy
 
 
 class LanguageModelNetwork(VocabularyNetwork):
@@ -61,3 +66,36 @@ class LanguageModelNetwork(VocabularyNetwork):
         bias = self._head.bias
         head = replace(self._head, weight=self._head.weight[ids], bias=None if bias is None else bias[ids])
         return head.logits(head.head_input(points, inner=self._layer < self._reader.n_layers))
+
+
+class TrainableLanguageModel(TrainableSpace, GradientSpace):
+    """What a space over a language model hands out copies with."""
+
+    model: Any
+    tokenizer: Any
+    layer: int
+    pooling: str
+    _reader: ModelReader
+
+    def trainable_copy(self) -> LanguageModelNetwork:
+        """A copy of the model in float32, read at the layer and with the pooling of this space."""
+        options: dict[str, Any] = {name: getattr(self, name) for name in ("layer", "pooling", "max_length", "truncation")}
+        open_like: Any = type(self)
+        copied = open_like(float32_copy(self.model), tokenizer=self.tokenizer, template=str(self._reader.tokenization.template), **options)
+        return LanguageModelNetwork(copied, copied._reader, layer=self.layer, pooling=self.pooling)
+
+    def sequence_network(self, *, precision: str = "float32", shared: bool = False) -> LanguageModelSequences:
+        """A copy of the model in float32 that scores texts; see :meth:`GradientSpace.sequence_network`."""
+        if precision not in ("float32", "bfloat16"):
+            raise InputError(f"precision is {precision!r}; expected float32 or bfloat16.", parameter="precision")
+        if output_embeddings(self.model) is None:
+            raise ModelError(f"{type(self.model).__name__} has no head over a vocabulary and finds no text probable. Use a language model.")
+        is_causal: bool = getattr(self, "predicts_next_token", False)
+        return LanguageModelSequences(
+            float32_copy(self.model, shared=shared),
+            self.tokenizer,
+            is_causal=is_causal,
+            max_length=int(self.max_length or 0),
+            together=self._reader.together,
+            precision=precision,
+        )

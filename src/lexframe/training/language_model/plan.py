@@ -56,6 +56,8 @@ class PretrainingPlan:
         Use torch.compile.
     checkpoint_minutes : float
         Minutes between checkpoints.
+    keep : int
+        Models kept along the run, in models/ of its folder: the last at the whole budget, each before it at half of the next one's share.
     seed : int
         Seed of the weights and of the order of the data.
     initial_model : str or None
@@ -82,6 +84,7 @@ class PretrainingPlan:
     precision: str = "auto"
     compile: bool = True
     checkpoint_minutes: float = 10.0
+    keep: int = 0
     seed: int = 0
     initial_model: str | None = None
 
@@ -92,6 +95,8 @@ class PretrainingPlan:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise InputError(f"{name} is {value}; expected a number above 0.", parameter=name)
+        if self.keep < 0:
+            raise InputError(f"keep is {self.keep}; expected 0 or the number of models to keep along the run.", parameter="keep")
         for name in ("context", "short_context"):
             if BLOCK % getattr(self, name):
                 raise InputError(
@@ -103,3 +108,8 @@ class PretrainingPlan:
             raise InputError(f"batch_tokens is {self.batch_tokens}; it must be a multiple of {BLOCK}.", parameter="batch_tokens")
         if self.precision not in ("auto", "float32", "bfloat16"):
             raise InputError(f"precision is {self.precision!r}; expected auto, float32 or bfloat16.", parameter="precision")
+
+    @property
+    def kept_shares(self) -> tuple[float, ...]:
+        """Shares of the budget at which a model is kept: 1/8, 1/4, 1/2, 1 for four, since a model changes most at first."""
+        return tuple(0.5**halvings for halvings in reversed(range(self.keep)))

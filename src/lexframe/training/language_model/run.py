@@ -4,6 +4,7 @@ The order of the data depends on the seed and on the number of tokens seen, neve
 the length of the sequences, so a run that stops and resumes sees the same batches and has the same losses.
 """
 
+import json
 import math
 import time
 from collections.abc import Callable
@@ -57,7 +58,7 @@ class Pretraining:
     tokenizer : PreTrainedTokenizerFast
         The tokenizer of these tokens; saved with the model.
     out : str or Path
-        Folder of the run: ``log.jsonl``, ``checkpoint.safetensors`` and, at the end, ``model/``.
+        Folder of the run: ``log.jsonl``, ``checkpoint.safetensors``, ``models/`` where the plan keeps some and, at the end, ``model/``.
     """
 
     def __init__(self, plan: PretrainingPlan, tokens_file: str | Path, tokenizer: Any, out: str | Path):
@@ -92,6 +93,7 @@ class Pretraining:
         self.elapsed = 0.0
         self._stop = False
         self._load_checkpoint()
+        self._kept = self._shares_on_disk()
         self.module = self.accelerator.prepare(torch.compile(self.model) if plan.compile else self.model)
 
     def run(self, report: Callable[[TrainingProgress], None] = lambda progress: None) -> Path:
@@ -120,6 +122,7 @@ class Pretraining:
         while True:
             started = time.monotonic()
             fraction, stop = self._agree(self._fraction(), self._stop)
+            self._keep_model(fraction)
             if stop:
                 self.save_checkpoint()
                 # The launcher ends all processes when one has ended, so none may end before the checkpoint is whole.
@@ -135,7 +138,7 @@ class Pretraining:
                     self.save_checkpoint()
                     last_checkpoint = time.monotonic()
         self.save_checkpoint()
-        return self.save_model()
+        return self.save_model(self.out / "model")
 
     def _train_step(self, fraction: float, started: float) -> TrainingProgress:
         plan, accelerator = self.plan, self.accelerator
@@ -235,9 +238,20 @@ class Pretraining:
         load_optimizer_state(self.optimizer, self.model.named_parameters(), tensors)
         self.step, self.n_tokens, self.elapsed = facts["step"], facts["tokens"], facts["elapsed"]
 
-    def save_model(self) -> Path:
-        """Write ``model/`` in Hugging Face format, weights in bfloat16, with the tokenizer and the plan."""
-        folder = self.out / "model"
+    def _keep_model(self, fraction: float) -> None:
+        """Keep the model if the run has passed a share of its budget, `fraction`, for which none is kept yet."""
+        share = max((share for share in self.plan.kept_shares if share <= fraction), default=None)
+        if share is not None and share not in self._kept:
+            self.save_model(self.out / "models" / f"tokens-{self.n_tokens:09d}", share=share)
+            self._kept.add(share)
+
+    def _shares_on_disk(self) -> set[float]:
+        """Shares for which this plan has kept a model: one that stopped after its last checkpoint passes them twice."""
+        found = (json.loads(path.read_text(encoding="utf-8")) for path in self.out.glob("models/tokens-*/training.json"))
+        return {facts["share"] for facts in found if facts["plan"] == asdict(self.plan)}
+
+    def save_model(self, folder: Path, *, share: float = 1.0) -> Path:
+        """Write the model after `share` of the budget in Hugging Face format, weights in bfloat16, with the tokenizer and the plan."""
         if self.accelerator.is_main_process:
             replica: Any = build_model(self.plan, self.tokenizer)
             replica.load_state_dict(self.model.state_dict())
@@ -246,6 +260,7 @@ class Pretraining:
                 "steps": self.step,
                 "tokens": self.n_tokens,
                 "seconds": round(self.elapsed, 1),
+                "share": share,
                 "plan": asdict(self.plan),
             }
             if self.plan.initial_model is not None:

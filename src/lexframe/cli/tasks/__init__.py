@@ -1,0 +1,1 @@
+"""``lexframe tasks``: how the abilities of a model relate."""
