@@ -1,6 +1,7 @@
 """What a task space finds where the truth is known: the rules of a planted grammar, and first order against what happens."""
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,7 +80,9 @@ def seeds(values: np.ndarray) -> Estimate:
 def planted(folder: Path, grammar: AgreementGrammar, seed: int, *, quick: bool) -> dict[str, float]:
     model = grammar_space(trained(folder, grammar, seed, STEPS // 10 if quick else STEPS))
     tasks = grammar_tasks(grammar, 40 if quick else N_PAIRS, seed)
-    space = build_task_space(model, [*tasks, *halves_of(tasks[0]), *([swapped(tasks[1], seed)] if not quick else [])], seed=seed)
+    space = build_task_space(
+        model, [*tasks, *halves_of(tasks[0]), *(swapped(task, [seed, row]) for row, task in enumerate(tasks))], seed=seed
+    )
     own = [row for row, name in enumerate(space.names) if name in {task.name for task in tasks}]
     inside = np.ix_(own, own)
     similarity, groups = space.similarity[inside], [space.groups[row] for row in own]
@@ -91,7 +94,8 @@ def planted(folder: Path, grammar: AgreementGrammar, seed: int, *, quick: bool) 
         model, [replace(task, pairs=task.pairs[:60]) for task in tasks], settings=arms, sources=[tasks[0].name, tasks[4].name], seed=seed
     )
     gains = moved.own(moved.gain_margin)
-    unreliable = [float(each.reason.split(" at ")[1].split()[0]) for each in space.dropped if each.name == "swapped"]
+    mixed_up = [task.reliability.value for task in space.tasks if task.name.startswith("swapped")]
+    mixed_up += [float(each.reason.split(" at ")[1].split()[0]) for each in space.dropped if each.name.startswith("swapped")]
     halves = [space.names.index(name) if name in space.names else -1 for name in ("half 0", "half 1")]
     return {
         "AUC": apart.auc.value,
@@ -102,7 +106,7 @@ def planted(folder: Path, grammar: AgreementGrammar, seed: int, *, quick: bool) 
         "between": apart.between,
         "mean similarity": float(similarity[np.triu_indices(len(own), 1)].mean()),
         "halves": float(space.similarity[halves[0], halves[1]]) if min(halves) >= 0 else float("nan"),
-        "swapped": unreliable[0] if unreliable else next((t.reliability.value for t in space.tasks if t.name == "swapped"), float("nan")),
+        "swapped": float(np.mean(mixed_up)),
         "reliability": float(np.mean([space.tasks[row].reliability.value for row in own])),
         "mask": float((gains[0] - gains[1]).mean()),
     }
@@ -120,12 +124,13 @@ def words_only(folder: Path, grammar: AgreementGrammar, seed: int) -> dict[str, 
 
 
 def halves_of(task: Task) -> list[Task]:
-    return [Task(f"half {half}", task.pairs[half::2]) for half in (0, 1)]
+    order = np.random.default_rng(0).permutation(len(task.pairs))  # the grammar writes pairs of opposite markers in turn
+    return [Task(f"half {half}", tuple(task.pairs[row] for row in order[half::2])) for half in (0, 1)]
 
 
-def swapped(task: Task, seed: int) -> Task:
+def swapped(task: Task, seed: Sequence[int]) -> Task:
     turned = np.random.default_rng(seed).random(len(task.pairs)) < 0.5
-    return Task("swapped", tuple(Contrast(p.bad, p.good) if turn else p for p, turn in zip(task.pairs, turned, strict=True)))
+    return Task(f"swapped {task.name}", tuple(Contrast(p.bad, p.good) if turn else p for p, turn in zip(task.pairs, turned, strict=True)))
 
 
 def order_claims(model: str, *, quick: bool = False) -> list[Statement]:

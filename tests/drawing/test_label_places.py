@@ -81,5 +81,6 @@ def test_names_stay_apart_and_keep_their_ends():
     assert shown[0].endswith("irregular_1")
     assert shown[1] == shown[0][:-1] + "2"
     assert all(text_width(name, 10.0) <= 30 * 5.7 for name in shown)
+    assert shown_names(["abcdefghijklmnop"], 10) == ["abcd…mnop"]
     assert shown_names(["😀" * 60], 20)[0].count("😀") in (10, 11)  # as wide as almost two letters each
     assert shown_names([f"{'same' * 20}"] * 3, 12)[2].endswith("(3)")

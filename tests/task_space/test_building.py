@@ -16,8 +16,8 @@ from lexframe.files import json_text
 from lexframe.spaces import LanguageModelSpace
 from lexframe.task_space import TaskSpace, assembly, block_gradients
 from lexframe.task_space.building import build_task_space, in_blocks
-from lexframe.task_space.gradients import GradientSettings
 from lexframe.task_space.ordinary_text import ordinary_windows
+from lexframe.task_space.settings import GradientSettings
 from lexframe.task_space.similarity import Blocks, task_similarities
 from lexframe.task_space.subspaces import subspace_overlaps
 from lexframe.task_space.tasks import Contrast, Task
@@ -171,7 +171,7 @@ PLAIN = {"per_tensor": False, "equal_blocks": False}
         PLAIN,
         {"equal_blocks": True, "center": True},
         PLAIN | {"remove_general": True},
-        {"adam_scale": True, "remove_general": True},
+        PLAIN | {"adam_scale": True, "remove_general": True},
     ],
     ids=["plain", "centered", "without general", "all scaled"],
 )
@@ -189,12 +189,12 @@ def test_numbers_are_those_of_gradients_worked_out_one_by_one(chosen, few_resamp
     slow = functools.partial(slow_gradients, copy.deepcopy(tiny_model("llama")), tasks)
     rows = slow(windows=None if corpus is None else ordinary_windows(network, corpus), **asdict(settings))
     expected = task_similarities(rows @ rows.T, of_tasks, seed=3)
-    np.testing.assert_allclose(found.similarity, expected.similarity, atol=2e-3)
-    np.testing.assert_allclose([task.reliability.value for task in found.tasks], expected.reliability, atol=2e-3)
+    np.testing.assert_allclose(found.similarity, expected.similarity, atol=1e-5)
+    np.testing.assert_allclose([task.reliability.value for task in found.tasks], expected.reliability, atol=1e-5)
     assert found.error == 0
     ends = np.cumsum([0, *(each.numel() for each in network.body.parameters())])
     overlaps = subspace_overlaps(rows.astype(np.float32), ends, of_tasks, n_resamples=2, seed=3)
-    np.testing.assert_allclose(found.overlap, overlaps.overlap, atol=1e-2)
+    np.testing.assert_allclose(found.overlap, overlaps.overlap, atol=2e-3)
     if chosen != PLAIN:
         plain = slow()
         assert abs(found.similarity - task_similarities(plain @ plain.T, of_tasks, seed=3).similarity).max() > 0.01
@@ -216,7 +216,8 @@ def test_tasks_of_the_same_pairs_are_two_tasks(few_resamples):
 
 
 def test_what_was_measured_is_kept_and_not_measured_again(few_resamples, tmp_path, monkeypatch):
-    space, tasks, folder = tiny_space("gpt2"), [CATS, CATS_AGAIN, NUMBERS], tmp_path / "kept"
+    space, folder = tiny_space("gpt2"), tmp_path / "kept"
+    tasks = [replace(task, pairs=task.pairs[:8]) for task in (CATS, CATS_AGAIN, NUMBERS)]
     build = functools.partial(build_task_space, space, settings=SMALL)
     whole, measure, calls = build(tasks), block_gradients.passes, []
 
@@ -283,7 +284,9 @@ def test_two_processes_give_the_same():
 
 
 def test_a_run_that_was_stopped_leaves_no_model_behind(few_resamples, monkeypatch):
-    space = LanguageModelSpace(copy.deepcopy(tiny_model("llama")), tokenizer=tiny_tokenizer())
+    # A model in half precision is copied, and may be another one when the next run begins.
+    model = copy.deepcopy(tiny_model("llama")).to(torch.bfloat16)
+    space = LanguageModelSpace(model, tokenizer=tiny_tokenizer())
     tasks = [replace(task, pairs=task.pairs[:8]) for task in (CATS, NUMBERS)]
 
     def stops(*given, **options):
@@ -293,10 +296,11 @@ def test_a_run_that_was_stopped_leaves_no_model_behind(few_resamples, monkeypatc
         patch.setattr(block_gradients, "passes", stops)
         with pytest.raises(KeyboardInterrupt):
             build_task_space(space, tasks, settings=SMALL)
-    space.model.load_state_dict(tiny_model("llama_tied").state_dict())
+    model.load_state_dict(tiny_model("llama_tied").state_dict())
     found = build_task_space(space, tasks, settings=SMALL)
-    margins = slow_margin(functools.partial(unpadded_next_tokens, space.model), tokenized(space.sequence_network(), tasks[0]).pairs)
-    assert found.tasks[0].margin.value == pytest.approx(margins, abs=1e-4)
+    network = space.sequence_network()
+    margin = slow_margin(functools.partial(unpadded_next_tokens, network.body), tokenized(network, tasks[0]).pairs)
+    assert found.tasks[0].margin.value == pytest.approx(margin, abs=1e-4)
 
 
 def test_nothing_that_can_be_used_is_said_in_one_line(few_resamples):

@@ -14,7 +14,8 @@ from lexframe.exceptions import InputError, ModelError
 from lexframe.spaces import LanguageModelSpace
 from lexframe.spaces.base.training import ScoredTokens
 from lexframe.task_space import gradients
-from lexframe.task_space.gradients import GradientSettings, in_passes, log_probabilities, mean_gradient, trained_parameters
+from lexframe.task_space.gradients import in_passes, log_probabilities, mean_gradient, trained_parameters
+from lexframe.task_space.settings import GradientSettings
 from lexframe.task_space.tasks import Contrast, Task
 from lexframe.task_space.token_pairs import TokenPair, tokenized
 from tests.reference.margins import slope, slow_margin

@@ -12,10 +12,10 @@ from lexframe.instruments.frame.vocabulary_frame import VocabularyFrame
 from lexframe.intervals import Estimate, mean_estimate, share_over_items
 from lexframe.spaces.base import VocabularySpace
 from lexframe.task_space.block_gradients import BlockGradients
-from lexframe.task_space.gradients import GradientSettings
 from lexframe.task_space.layout import Layout
 from lexframe.task_space.reading.hypotheses import controls_of
 from lexframe.task_space.result import LEAST_RELIABILITY, DroppedTask, TaskFacts, TaskSpace
+from lexframe.task_space.settings import GradientSettings
 from lexframe.task_space.similarity import Blocks, resampled_similarities, retest, task_similarities
 from lexframe.task_space.subspaces import subspace_overlaps
 from lexframe.task_space.tasks import Task

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from lexframe.spaces.base import Space
 from lexframe.spaces.base.training import GradientSpace
-from lexframe.task_space.gradients import GradientSettings, not_finite, passes, trained_parameters
+from lexframe.task_space.gradients import not_finite, passes, trained_parameters
 from lexframe.task_space.layout import Layout
 from lexframe.task_space.ordinary_text import OrdinaryText
+from lexframe.task_space.settings import GradientSettings
 from lexframe.task_space.token_pairs import TokenPair
 
 

@@ -12,11 +12,12 @@ from lexframe.spaces.base import Progress
 from lexframe.spaces.base.training import GradientSpace, SequenceNetwork
 from lexframe.task_space.assembly import Measured, assembled
 from lexframe.task_space.block_gradients import BlockGradients, Measuring, forget_machinery, measured_blocks
-from lexframe.task_space.gradients import TOKENS_AT_ONCE, GradientSettings, trained_parameters
+from lexframe.task_space.gradients import TOKENS_AT_ONCE, trained_parameters
 from lexframe.task_space.layout import Layout
 from lexframe.task_space.memory import check_memory, needed_gib
 from lexframe.task_space.ordinary_text import OrdinaryText, measure_ordinary_text, ordinary_windows
 from lexframe.task_space.result import DroppedTask, TaskSpace
+from lexframe.task_space.settings import GradientSettings
 from lexframe.task_space.tasks import Task, checked_tasks
 from lexframe.task_space.token_pairs import TokenPair, TokenTask, tokenized
 from lexframe.task_space.work import Work, hashed, pieces_done

@@ -3,73 +3,16 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lexframe.exceptions import InputError, ModelError
+from lexframe.exceptions import ModelError
 from lexframe.spaces.base.training import SequenceNetwork
 from lexframe.task_space.token_pairs import TokenPair
 
 TOKENS_AT_ONCE = 2048
 """Tokens in one pass; blocks of longer texts go through in parts."""
-
-
-@dataclass(frozen=True, slots=True)
-class GradientSettings:
-    """What the gradient of a task is.
-
-    Attributes
-    ----------
-    contrast_only : bool
-        Score only the tokens from the first to the last in which the sides of a pair differ.
-    per_token : bool
-        Divide each side's log-probability by its scored tokens, for sides of different length.
-    per_tensor : bool
-        Give every tensor of the model the same weight, whatever the size of its gradients. Without it, a few scales of norms and the
-        embedding decide.
-    equal_blocks : bool
-        Give every block of pairs the same length, so that a few pairs with large gradients do not decide.
-    center : bool
-        Take out the mean gradient over all tasks: what every better side has in common. For ten tasks or more.
-    adam_scale : bool
-        Divide by the root of the second moments of gradients on ordinary text, as Adam does; needs a corpus.
-    remove_general : bool
-        Take out the direction of the gradient on ordinary text; needs a corpus.
-    precision : str
-        Of matrix products: float32, or bfloat16, which is faster and right to two or three digits.
-    n_dims : int
-        Numbers that stand for a gradient; the error of a cosine falls with their root.
-    pairs_a_block : int
-        Pairs whose gradients are taken together; intervals are over blocks.
-    """
-
-    contrast_only: bool = False
-    per_token: bool = False
-    per_tensor: bool = True
-    equal_blocks: bool = True
-    center: bool = False
-    adam_scale: bool = False
-    remove_general: bool = False
-    precision: str = "float32"
-    n_dims: int = 131_072
-    pairs_a_block: int = 10
-
-    def __post_init__(self) -> None:
-        if self.precision not in ("float32", "bfloat16"):
-            raise InputError(f"precision is {self.precision!r}; expected float32 or bfloat16.", parameter="precision")
-        if self.pairs_a_block < 1:
-            raise InputError(f"pairs_a_block is {self.pairs_a_block}; expected 1 or more.", parameter="pairs_a_block")
-
-    def of_blocks(self) -> dict[str, Any]:
-        """What decides the gradient of a block; the rest decides what is made of many."""
-        return {name: getattr(self, name) for name in ("per_token", "adam_scale", "precision", "n_dims")}
-
-    @property
-    def needs_corpus(self) -> bool:
-        """Whether gradients on ordinary text are part of it."""
-        return self.adam_scale or self.remove_general
 
 
 def trained_parameters(network: SequenceNetwork) -> dict[str, nn.Parameter]:

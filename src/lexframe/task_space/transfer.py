@@ -19,6 +19,7 @@ from lexframe.spaces.base.training import GradientSpace, ScoredTokens, SequenceN
 from lexframe.task_space.building import LEAST_PAIRS
 from lexframe.task_space.gradients import in_passes, log_probabilities, mean_gradient, trained_parameters
 from lexframe.task_space.layout import Layout
+from lexframe.task_space.settings import TransferSettings
 from lexframe.task_space.tasks import Task, checked_tasks
 from lexframe.task_space.token_pairs import TokenPair, tokenized
 from lexframe.task_space.transfer_result import Transfer
@@ -26,54 +27,6 @@ from lexframe.task_space.tuning import ARMS, Arm, arm_masks, largest, masked_nor
 from lexframe.task_space.work import Work, hashed, pieces_done
 from lexframe.text_forms import listed
 from lexframe.typing import ModelName, Texts
-
-
-@dataclass(frozen=True, slots=True)
-class TransferSettings:
-    """How tasks are tuned on.
-
-    Attributes
-    ----------
-    arms : tuple of str
-        Ways to tune: differential, random, one-sided, full, plain.
-    share : float
-        Of every tensor that moves; the numbers with the largest gradients.
-    gain : float
-        How far: what first order promises for the margin of the task itself, in nats, when it is tuned on by its largest differentials.
-        Every arm moves equally far.
-    n_steps : int
-        Steps of equal length.
-    contrast_only : bool
-        Score only the tokens from the first to the last in which the sides of a pair differ.
-    per_token : bool
-        Divide each side's log-probability by its scored tokens, for sides of different length.
-    precision : str
-        Of matrix products: float32, or bfloat16, which is faster and right to two or three digits.
-    n_dims : int
-        Numbers that stand for a gradient in what first order predicts.
-    """
-
-    arms: tuple[str, ...] = ("differential", "random", "one-sided")
-    share: float = 0.01
-    gain: float = 1.0
-    n_steps: int = 4
-    contrast_only: bool = False
-    per_token: bool = False
-    precision: str = "float32"
-    n_dims: int = 131_072
-
-    def __post_init__(self) -> None:
-        unknown = [arm for arm in self.arms if arm not in ARMS]
-        if unknown or not self.arms or len(set(self.arms)) < len(self.arms):
-            raise InputError(f"arms is {listed(self.arms) or 'empty'}; expected some of {listed(list(ARMS))}, each once.", parameter="arms")
-        if not 0 < self.share <= 1:
-            raise InputError(f"share is {self.share}; expected a number above 0 and up to 1.", parameter="share")
-        if not self.gain > 0:
-            raise InputError(f"gain is {self.gain}; expected nats above 0.", parameter="gain")
-        if self.n_steps < 1:
-            raise InputError(f"n_steps is {self.n_steps}; expected 1 or more.", parameter="n_steps")
-        if self.precision not in ("float32", "bfloat16"):
-            raise InputError(f"precision is {self.precision!r}; expected float32 or bfloat16.", parameter="precision")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ def build(
     out: Annotated[Path, typer.Option(help="Folder for the task space.")],
     model: Weights,
     pairs: inputs.AboutPairs,
-    settings: Annotated[Any, FieldsOf("lexframe.task_space.gradients:GradientSettings")],
+    settings: Annotated[Any, FieldsOf("lexframe.task_space.settings:GradientSettings")],
     corpus: Annotated[Path | None, typer.Option(metavar="FILE", help="Ordinary text, for --adam-scale and --remove-general.")] = None,
     work: inputs.AboutWork,
     seed: inputs.Seed = 0,

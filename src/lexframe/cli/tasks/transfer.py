@@ -22,7 +22,7 @@ def transfer(
     arms: Annotated[
         str, typer.Option(metavar="NAMES", help="Ways to tune, comma-separated: differential, random, one-sided, full, plain.")
     ] = "differential,random,one-sided",
-    settings: Annotated[Any, FieldsOf("lexframe.task_space.transfer:TransferSettings", without=("arms",))],
+    settings: Annotated[Any, FieldsOf("lexframe.task_space.settings:TransferSettings", without=("arms",))],
     neutral: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Texts for the price. Default: everyday sentences of our own.")
     ] = None,
