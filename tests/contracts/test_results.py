@@ -1,6 +1,7 @@
 """One shape, every result. A new result is held to it the day it is written; here is how a small one of each is made."""
 
 import dataclasses
+import functools
 import importlib
 import inspect
 import json
@@ -198,10 +199,12 @@ def verbal_trace():
 TASKS = [dataclasses.replace(CATS, name=SCRIPT, group=SCRIPT), PLURALS, PLURALS_AGAIN, dataclasses.replace(CATS, name="again")]
 
 
+@functools.cache
 def task_space():
     return build_task_space(tiny_space("gpt2"), TASKS, settings=GradientSettings(n_dims=2_000))
 
 
+@functools.cache
 def transferred():
     settings = TransferSettings(arms=("differential",), n_steps=1, n_dims=2_000)
     return measure_transfer(tiny_space("gpt2"), TASKS[:3], settings=settings, sources=[SCRIPT], neutral=SPOKEN[:2])

@@ -23,6 +23,7 @@ from tests.tiny_models import tiny_space
 OPENED_FIRST = {
     "Adapter": "was fitted on points of it; load_adapter takes a name",
     "TaskSpaceComparison": "its spaces are task spaces, which are results",
+    "findings": "reads a task space, which is a result",
     "compare_task_spaces": "its spaces are task spaces, which are results",
     "steered": "what it changes is used inside",
     "task_vectors": "prompts go to the same model afterwards",

@@ -147,7 +147,8 @@ def test_it_comes_back_from_its_folder_and_is_json(built, tmp_path):
         np.testing.assert_array_equal(getattr(back, name), getattr(built, name), err_msg=name)
     assert set(back.controls) == set(built.controls) == {"words", "contrast", "template"}
     assert all(np.array_equal(back.controls[name], table) for name, table in built.controls.items())
-    assert (back.retest, back.retest.over) == (built.retest, built.retest.over)
+    assert (back.retest.to_dict(), back.retest.over) == (built.retest.to_dict(), built.retest.over)
+    assert back.retest.interval is None  # of three tasks
     assert (back.error, back.overlap_chance) == (built.error, built.overlap_chance)
     assert back.settings == built.settings
     assert back.provenance == built.provenance
@@ -175,7 +176,8 @@ PLAIN = {"per_tensor": False, "equal_blocks": False}
     ],
     ids=["plain", "centered", "without general", "all scaled"],
 )
-def test_numbers_are_those_of_gradients_worked_out_one_by_one(chosen, few_resamples):
+def test_numbers_are_those_of_gradients_worked_out_one_by_one(chosen, few_resamples, monkeypatch):
+    monkeypatch.setattr(assembly, "LEAST_TO_CENTER", 2)
     # With room for every parameter nothing is folded, and all are sampled.
     settings = GradientSettings(n_dims=200_000, **chosen)
     space = tiny_space("llama")
@@ -198,6 +200,18 @@ def test_numbers_are_those_of_gradients_worked_out_one_by_one(chosen, few_resamp
     if chosen != PLAIN:
         plain = slow()
         assert abs(found.similarity - task_similarities(plain @ plain.T, of_tasks, seed=3).similarity).max() > 0.01
+
+
+def test_centering_takes_ten_tasks(few_resamples):
+    with pytest.raises(InputError, match=r"with 2 tasks it makes them opposites\. Give 10 tasks or more"):
+        build_task_space(tiny_space("llama"), [CATS, CATS_AGAIN], settings=replace(SMALL, center=True))
+
+
+def test_tasks_with_pairs_in_common_are_named(few_resamples):
+    both = replace(CATS_AGAIN, pairs=(*CATS_AGAIN.pairs[:-2], *CATS.pairs[:2]))
+    found = build_task_space(tiny_space("llama"), [CATS, both], settings=SMALL)
+    assert any(note.startswith("cats again and cats have 2 pairs in common") for note in found.notes)
+    assert not any("in common" in note for note in build_task_space(tiny_space("llama"), [CATS, CATS_AGAIN], settings=SMALL).notes)
 
 
 def test_settings_that_need_ordinary_text_are_refused_without():
@@ -310,7 +324,7 @@ def test_nothing_that_can_be_used_is_said_in_one_line(few_resamples):
     assert "same: it has 0 pairs that can be used, and 8 are needed (9 with identical sides left out)" in str(refused.value)
     assert "\n" not in str(refused.value)
     nothing = [shuffled(f"nothing {seed}", seed=seed, n=40) for seed in (4, 6)]
-    with pytest.raises(DataError, match="No two tasks can be told from noise") as refused:
+    with pytest.raises(DataError, match="0 tasks can be told from noise, and two are needed") as refused:
         build_task_space(tiny_space("llama"), nothing, settings=SMALL)
     assert "nothing 4: the gradients" in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -321,8 +335,8 @@ def test_too_little_memory_is_said_before_any_gradient(monkeypatch):
         raise AssertionError("it was measured")
 
     monkeypatch.setattr(block_gradients, "passes", never)
-    with pytest.raises(InputError, match=r"need about \d\.\d GiB, and 0\.1 GiB are allowed"):
-        build_task_space(tiny_space("llama"), [CATS, NUMBERS], settings=replace(SMALL, n_dims=10**7), work=Work(max_gib=0.1))
+    with pytest.raises(InputError, match=r"need about \d\.\d GiB, and 0\.0 GiB are allowed"):
+        build_task_space(tiny_space("llama"), [CATS, NUMBERS], settings=SMALL, work=Work(max_gib=0.001))
     with pytest.raises(InputError, match="n_processes is 0"):
         Work(n_processes=0)
 

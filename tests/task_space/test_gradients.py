@@ -14,7 +14,7 @@ from lexframe.exceptions import InputError, ModelError
 from lexframe.spaces import LanguageModelSpace
 from lexframe.spaces.base.training import ScoredTokens
 from lexframe.task_space import gradients
-from lexframe.task_space.gradients import in_passes, log_probabilities, mean_gradient, trained_parameters
+from lexframe.task_space.gradients import derived, in_passes, log_probabilities, mean_gradient, trained_parameters
 from lexframe.task_space.settings import GradientSettings
 from lexframe.task_space.tasks import Contrast, Task
 from lexframe.task_space.token_pairs import TokenPair, tokenized
@@ -188,3 +188,14 @@ def test_damaged_weights_and_other_settings_are_refused():
         GradientSettings(pairs_a_block=0)
     asking = [GradientSettings(), GradientSettings(adam_scale=True), GradientSettings(remove_general=True)]
     assert [each.needs_corpus for each in asking] == [False, True, True]
+
+
+def test_a_model_that_gives_no_gradients_is_named():
+    network = tiny_space("llama").sequence_network()
+
+    def fails():
+        with derived(network):
+            raise RuntimeError("not implemented")
+
+    with pytest.raises(ModelError, match=r"LlamaForCausalLM gives no gradients \(not implemented\). Use a model of another family"):
+        fails()

@@ -222,3 +222,11 @@ def test_the_correction_by_hand():
     np.testing.assert_allclose(found.similarity[0, 1], (0.3 + 0.1) / 2 / (0.5 * 0.8))
     np.testing.assert_array_equal(found.reliability, [0.25, 0.64, -0.1])
     np.testing.assert_array_equal(np.isnan(found.similarity), [[False, False, True], [False, False, True], [True, True, True]])
+
+
+def test_of_few_tasks_a_retest_has_no_interval(rng):
+    directions = rng.normal(size=(5, 30))
+    rows = np.repeat(directions, 8, axis=0) + 0.1 * rng.normal(size=(40, 30))
+    found = retest(rows @ rows.T, Blocks(np.repeat(np.arange(5), 8), np.full(40, 4)), n_splits=2)
+    assert found.value > 0.9
+    assert found.interval is None

@@ -129,3 +129,10 @@ def test_tasks_without_a_name_of_their_own_or_without_pairs_are_refused():
         checked_tasks([task, Task("other", task.pairs), task])
     with pytest.raises(DataError, match="'empty' has no pair"):
         checked_tasks([task, replace(task, name="empty", pairs=())])
+
+
+def test_a_side_of_which_nothing_is_scored_is_left_out():
+    network = tiny_space("llama").sequence_network()
+    found = tokenized(network, Task("t", (Contrast(" cat", "", "the"), Contrast(" cat", " dog", "the"))))
+    assert (len(found.pairs), found.n_empty) == (1, 1)
+    assert found.left_out == "1 with a side of which nothing is scored"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32
 
-from lexframe.exceptions import DataError, ModelError
+from lexframe.exceptions import DataError, InputError, ModelError
 from lexframe.instruments.frame.vocabulary_frame import VocabularyFrame
 from lexframe.intervals import Estimate, mean_estimate, share_over_items
 from lexframe.spaces.base import VocabularySpace
@@ -20,8 +20,10 @@ from lexframe.task_space.similarity import Blocks, resampled_similarities, retes
 from lexframe.task_space.subspaces import subspace_overlaps
 from lexframe.task_space.tasks import Task
 from lexframe.task_space.token_pairs import TokenPair, TokenTask
+from lexframe.text_forms import counted
 
 N_WORDS = 5
+LEAST_TO_CENTER = 10
 PART_SPLITS = 16
 
 
@@ -80,10 +82,12 @@ def assembled(
     resampled, reliabilities = resampled_similarities(gram, blocks, seed=seed)
     reliability = [centred(*each) for each in zip(found.reliability, reliabilities.T, strict=True)]
     kept = [task for task, each in enumerate(found.reliability) if each >= LEAST_RELIABILITY]
-    dropped = [DroppedTask(measured.tasks[task].name, _unreliable(each)) for task, each in enumerate(reliability) if task not in kept]
+    noisy = [task for task in range(blocks.n_tasks) if task not in kept]
+    dropped = [DroppedTask(measured.tasks[task].name, _unreliable(reliability[task])) for task in noisy]
     if len(kept) < 2:
         reasons = "; ".join(f"{each.name}: {each.reason}" for each in dropped[:3])
-        raise DataError(f"No two tasks can be told from noise. Give more pairs to each, or another model. {reasons}.")
+        found_out = f"{counted(len(kept), 'task')} can be told from noise, and two are needed"
+        raise DataError(f"{found_out}. Give more pairs to each, or another model. {reasons}.")
     chosen = np.ix_(kept, kept)
     spread = resampled[:, kept][:, :, kept]
     low, high = _interval(found.similarity[chosen], spread)
@@ -137,6 +141,12 @@ def weighed(
         scale = 1 / np.where(lengths > 0, lengths, 1)
         sketches, coordinates = sketches * scale, coordinates * scale
     if settings.center:
+        if blocks.n_tasks < LEAST_TO_CENTER:
+            raise InputError(
+                f"center takes out the mean over tasks, which holds a part of each: with {counted(blocks.n_tasks, 'task')} it makes them "
+                f"opposites. Give {LEAST_TO_CENTER} tasks or more, or leave it.",
+                parameter="center",
+            )
         mean = blocks.means(np.ones(len(blocks.task))).mean(axis=0).astype(np.float32)  # every task counts the same
         sketches, coordinates = sketches - mean @ sketches, coordinates - mean @ coordinates
     return sketches.astype(np.float32), coordinates.astype(np.float32)
@@ -201,12 +211,13 @@ def centred(value: float, drawn: Float[np.ndarray, " n"]) -> Estimate:
     if not len(defined):
         return Estimate(float(value), float("nan"), float("nan"), "blocks of pairs")
     low, high = np.percentile(defined - defined.mean(), [2.5, 97.5])
-    return Estimate(float(value), float(value + low), float(value + high), "blocks of pairs")
+    low, high = np.clip(value + np.array([low, high]), -1.0, 1.0)  # of a cosine
+    return Estimate(float(value), float(low), float(high), "blocks of pairs")
 
 
 def _interval(value: np.ndarray, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     defined = np.where(np.isnan(drawn), value, drawn)
-    low, high = np.percentile(defined - np.median(defined, axis=0), [2.5, 97.5], axis=0)
+    low, high = np.percentile(defined - defined.mean(axis=0), [2.5, 97.5], axis=0)
     return value + low, value + high
 
 

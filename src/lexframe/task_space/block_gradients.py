@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lexframe.spaces.base import Space
 from lexframe.spaces.base.training import GradientSpace
-from lexframe.task_space.gradients import not_finite, passes, trained_parameters
+from lexframe.task_space.gradients import derived, not_finite, passes, trained_parameters
 from lexframe.task_space.layout import Layout
 from lexframe.task_space.ordinary_text import OrdinaryText
 from lexframe.task_space.settings import GradientSettings
@@ -98,7 +98,8 @@ class Machinery:
             state: list[Tensor] = []
             for each in passes(self.network, pairs, per_token=self.settings.per_token):
                 hooks = [watched.register_hook(lambda g, each=each, state=state: state.append(each.state(g))) for watched in each.watched]
-                each.wanted.backward()
+                with derived(self.network):
+                    each.wanted.backward()
                 for hook in hooks:  # it holds what holds it, and with it all states of the pass
                     hook.remove()
                 margins.append(each.margins.cpu().double())
@@ -107,9 +108,13 @@ class Machinery:
             sketches.append(self._sketch.copy())
             coordinates.append(self._sample.copy())
             states.append(torch.stack(state).sum(dim=0).cpu() if state else torch.zeros(0))
-        return BlockGradients(
-            np.stack(sketches), np.stack(coordinates), torch.stack(states).mean(dim=0).numpy(), torch.cat(margins).numpy()
-        )
+        return BlockGradients(np.stack(sketches), np.stack(coordinates), _mean(states, blocks), torch.cat(margins).numpy())
+
+
+def _mean(states: list[Tensor], blocks: tuple[tuple[TokenPair, ...], ...]) -> Float32[np.ndarray, " n_dims"]:
+    """Mean over pairs of what blocks have on average."""
+    sizes = np.array([len(block) for block in blocks], dtype=np.float32)
+    return np.asarray(np.average(torch.stack(states).numpy(), axis=0, weights=sizes), dtype=np.float32)
 
 
 @lru_cache(maxsize=1)  # of a process: a copy of the model and its signs

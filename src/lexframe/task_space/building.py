@@ -91,9 +91,9 @@ def build_task_space(
         raise DataError(
             f"{counted(len(usable), 'task')} can be used, and two are needed. Give tasks of {LEAST_PAIRS} pairs or more. {reasons}."
         )
-    _check_memory(network, usable, settings, work)
     layout = Layout({name: parameter.numel() for name, parameter in trained_parameters(network).items()}, settings.n_dims, seed)
     blocks = [in_blocks(task.pairs, settings.pairs_a_block, seed=seed) for task in usable]
+    _check_memory(network, blocks, layout, settings, work)
     with work.place() as folder:
         model = [space.fingerprint.model_digest, settings.precision]
         ordinary = _ordinary_text(network, corpus or (), folder, model, progress) if settings.needs_corpus else None
@@ -139,16 +139,32 @@ def _too_few(task: TokenTask) -> str:
     return f"{reason} ({task.left_out} left out)" if task.left_out else reason
 
 
-def _check_memory(network: SequenceNetwork, tasks: Sequence[TokenTask], settings: GradientSettings, work: Work) -> None:
-    longest = max(pair.n_tokens for task in tasks for pair in task.pairs)
-    n_blocks = sum(len(task.pairs) for task in tasks) // settings.pairs_a_block + LEAST_BLOCKS
+def _in_common(tasks: Sequence[TokenTask]) -> list[str]:
+    """Tasks that share pairs, which makes them alike by the noise of those pairs."""
+    sets = [set(task.pairs) for task in tasks]
+    found = [(len(sets[i] & sets[j]), tasks[i].name, tasks[j].name) for i in range(len(tasks)) for j in range(i)]
+    return [
+        f"{one} and {other} have {counted(number, 'pair')} in common, which makes them more alike than they are."
+        for number, one, other in sorted(found, reverse=True)[:3]
+        if number
+    ]
+
+
+def _check_memory(
+    network: SequenceNetwork, blocks: Sequence[tuple[tuple[TokenPair, ...], ...]], layout: Layout, settings: GradientSettings, work: Work
+) -> None:
+    pairs = [pair for task in blocks for block in task for pair in block]
+    longest = max(pair.n_tokens for pair in pairs)
+    n_tokens = max(longest, min(TOKENS_AT_ONCE, settings.pairs_a_block * longest))
+    if not getattr(network, "is_causal", True):  # a copy of the text for every token that is hidden
+        n_tokens *= max(len(side.scored) for pair in pairs for side in (pair.good, pair.bad))
     head = network.body.get_output_embeddings()
     needed = needed_gib(
-        sum(parameter.numel() for parameter in network.body.parameters()),
+        sum(layout.sizes.values()),
         n_processes=work.n_processes,
         n_vocab=getattr(head, "out_features", 0),
-        n_tokens=max(longest, min(TOKENS_AT_ONCE, settings.pairs_a_block * longest)),
-        n_kept=n_blocks * (settings.n_dims + 65_536),
+        n_tokens=n_tokens,
+        n_kept=sum(map(len, blocks)) * int(layout.sketch.starts[-1] + layout.sample.starts[-1]),
         with_corpus=settings.needs_corpus,
     )
     check_memory(needed, work.max_gib, n_processes=work.n_processes)
@@ -180,6 +196,7 @@ def _notes(space: GradientSpace, tasks: Sequence[TokenTask], settings: GradientS
     n_unequal = sum(pair.is_unequal for task in tasks for pair in task.pairs)
     if n_unequal > n_pairs / 10 and not settings.per_token:
         notes.append(f"The sides of {n_unequal:,} of {n_pairs:,} pairs differ in their number of tokens; per_token divides by it.")
+    notes += _in_common(tasks)
     dtype = space.fingerprint.dtype
     if dtype != "float32":
         notes.append(f"The model is kept in {dtype}; its gradients are those of the same weights in float32.")

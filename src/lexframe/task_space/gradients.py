@@ -1,6 +1,7 @@
 """Gradients of margins: how the weights would have to move for a model to find the better side of a pair more probable."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -80,7 +81,7 @@ class MeanGradient:
         By the parameters, in their order.
     state : Tensor of shape (n_dims,) or None
         By what the output head reads in front of the first token in which the sides differ, where both have the same state. None where the
-        head is no module, or predicts hidden tokens.
+        head is no module, predicts hidden tokens, or reads only texts of one length together.
     margins : Tensor of shape (n_pairs,)
         In nats.
     """
@@ -130,7 +131,8 @@ def mean_gradient(
     total = [torch.zeros_like(parameter) for parameter in parameters]
     states, margins = [], []
     for each in passes(network, pairs, per_token=per_token, one_sided=one_sided):
-        found = torch.autograd.grad(each.wanted, [*parameters, *each.watched], allow_unused=True)
+        with derived(network):
+            found = torch.autograd.grad(each.wanted, [*parameters, *each.watched], allow_unused=True)
         for before, new in zip(total, found, strict=False):
             if new is not None:
                 before.add_(new)
@@ -139,6 +141,27 @@ def mean_gradient(
     if not all(bool(torch.isfinite(each).all()) for each in total):
         raise not_finite()
     return MeanGradient(total, torch.stack(states).sum(dim=0) if states else None, torch.cat(margins))
+
+
+@contextmanager
+def derived(network: SequenceNetwork) -> Iterator[None]:
+    """Within, a gradient is worked out; a model whose code cannot do that is named in a line.
+
+    Parameters
+    ----------
+    network : SequenceNetwork
+
+    Raises
+    ------
+    ModelError
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        line = (str(error).strip() or type(error).__name__).splitlines()[0][:200].rstrip(".")
+        raise ModelError(f"{type(network.body).__name__} gives no gradients ({line}). Use a model of another family.") from error
 
 
 def not_finite() -> ModelError:

@@ -6,6 +6,7 @@ from typing import Any
 from lexframe.exceptions import InputError
 from lexframe.text_forms import listed
 
+LEAST_DIMS = 255
 ARM_NAMES = ("differential", "random", "one-sided", "full", "plain")
 """Ways to tune; see :data:`lexframe.task_space.tuning.ARMS`."""
 
@@ -55,6 +56,10 @@ class GradientSettings:
             raise InputError(f"precision is {self.precision!r}; expected float32 or bfloat16.", parameter="precision")
         if self.pairs_a_block < 1:
             raise InputError(f"pairs_a_block is {self.pairs_a_block}; expected 1 or more.", parameter="pairs_a_block")
+        if self.n_dims < LEAST_DIMS:
+            raise InputError(
+                f"n_dims is {self.n_dims}; expected {LEAST_DIMS} or more, or the error is larger than what is measured.", parameter="n_dims"
+            )
 
     def of_blocks(self) -> dict[str, Any]:
         """What decides the gradient of a block; the rest decides what is made of many."""

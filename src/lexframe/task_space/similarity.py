@@ -16,6 +16,8 @@ Halves = Float[np.ndarray, "n_tasks n_blocks"]
 
 N_SPLITS = 64
 """Ways to cut every task in two, over which cosines are averaged."""
+LEAST_TO_DRAW = 6
+"""Tasks that are drawn anew for an interval: of fewer there are too few pairs that differ."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,20 +188,19 @@ def resampled_similarities(
         for task in range(blocks.n_tasks):  # what a resample is made of; halves of it then have nothing in common
             rows = np.flatnonzero(blocks.task == task)
             np.add.at(counts, rng.choice(rows, size=len(rows)), 1.0)
-        cosines = [_cosines_of_counts(gram, blocks, counts, rng) for _ in range(n_splits)]
-        found.append(corrected(mean_cosines(cosines)))
+        found.append(corrected(_cosines_of_counts(gram, blocks, counts, rng, n_splits)))
     return np.stack([each.similarity for each in found]), np.stack([each.reliability for each in found])
 
 
 def _cosines_of_counts(
-    gram: Gram, blocks: Blocks, counts: Float[np.ndarray, " n_blocks"], rng: np.random.Generator
+    gram: Gram, blocks: Blocks, counts: Float[np.ndarray, " n_blocks"], rng: np.random.Generator, n_cuts: int
 ) -> Float[np.ndarray, "n_tasks n_tasks"]:
-    """Cosines of two halves of a resample in which each block stands so often; all copies of a block are in one half."""
+    """Mean cosines of two halves of a resample in which each block stands so often; all copies of a block are in one half."""
     own = np.flatnonzero(counts)  # only what is there is cut, so that the halves hold as many blocks
-    inside = Blocks(blocks.task[own], blocks.size[own])
-    halves = inside.parts(rng)
-    weights = [inside.means(counts[own] * (half.sum(axis=0) > 0)) for half in halves]
-    return half_cosines(gram[np.ix_(own, own)], *weights)
+    inside, often = Blocks(blocks.task[own], blocks.size[own]), counts[own]
+    within = gram[np.ix_(own, own)]
+    cuts = [[inside.means(often * (half.sum(axis=0) > 0)) for half in inside.parts(rng)] for _ in range(n_cuts)]
+    return mean_cosines([half_cosines(within, *halves) for halves in cuts])
 
 
 def retest(gram: Gram, blocks: Blocks, *, n_splits: int = 16, n_cuts: int = 8, seed: int = 0) -> Estimate:
@@ -218,7 +219,7 @@ def retest(gram: Gram, blocks: Blocks, *, n_splits: int = 16, n_cuts: int = 8, s
     Returns
     -------
     Estimate
-        Mean over splits. Its interval is over tasks that are drawn anew, in the splits that were made.
+        Mean over splits. Its interval is over tasks that are drawn anew, in the splits that were made; of fewer than 6 there is none.
     """
     rng = np.random.default_rng(seed)
     pairs = []
@@ -226,10 +227,12 @@ def retest(gram: Gram, blocks: Blocks, *, n_splits: int = 16, n_cuts: int = 8, s
         pair = []
         for half in blocks.parts(rng):
             counts = (half.sum(axis=0) > 0).astype(np.float64)
-            pair.append(corrected(mean_cosines([_cosines_of_counts(gram, blocks, counts, rng) for _ in range(n_cuts)])).similarity)
+            pair.append(corrected(_cosines_of_counts(gram, blocks, counts, rng, n_cuts)).similarity)
         pairs.append(pair)
     n = blocks.n_tasks
     value = _mean_correlation(pairs, np.arange(n))
+    if n < LEAST_TO_DRAW:
+        return Estimate(value, float("nan"), float("nan"), "tasks", n)
     drawn = [_mean_correlation(pairs, rng.integers(n, size=n)) for _ in range(200)]
     defined = [each for each in drawn if not np.isnan(each)]
     low, high = np.percentile(defined, [2.5, 97.5]) if defined else (np.nan, np.nan)

@@ -17,8 +17,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lexframe.exceptions import InputError
+from lexframe.task_space.settings import LEAST_DIMS
 
-LEAST = 255
+LEAST = LEAST_DIMS
 """Sums of a tensor at least; smaller tensors are kept as they are."""
 
 

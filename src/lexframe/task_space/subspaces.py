@@ -94,8 +94,17 @@ def _overlap(
     coordinates: np.ndarray, starts: np.ndarray, blocks: Blocks, share: float, rng: np.random.Generator, *, drawn: bool
 ) -> np.ndarray:
     one, other = (
-        selected(np.abs(half.astype(np.float32) @ coordinates), starts, share=share).astype(np.float32)
+        selected(np.abs(_means(half.astype(np.float32), coordinates, blocks)), starts, share=share).astype(np.float32)
         for half in blocks.parts(rng, drawn=drawn)
     )
     shared = one @ other.T / np.maximum(one.sum(axis=1, keepdims=True), 1)
     return np.asarray((shared + shared.T) / 2, dtype=np.float64)
+
+
+def _means(weights: np.ndarray, coordinates: np.ndarray, blocks: Blocks) -> np.ndarray:
+    """Weighted means of the blocks of every task; the weights of others are zero and not multiplied."""
+    found = np.empty((len(weights), coordinates.shape[1]), dtype=np.float32)
+    for task, row in enumerate(weights):
+        own = blocks.task == task
+        found[task] = row[own] @ coordinates[own]
+    return found

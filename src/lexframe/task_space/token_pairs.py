@@ -36,15 +36,16 @@ class TokenTask:
     name : str
     pairs : tuple of TokenPair
         Those that can be used.
-    n_identical, n_too_long, n_repeated : int
-        Pairs left out: both sides are the same tokens, a side is longer than the model reads, or the pair stands there already. A pair that
-        stood in both halves of a task would make it agree with itself.
+    n_identical, n_too_long, n_empty, n_repeated : int
+        Pairs left out: both sides are the same tokens, a side is longer than the model reads, a side has nothing that is scored, or the
+        pair stands there already. A pair that stood in both halves of a task would make it agree with itself.
     """
 
     name: str
     pairs: tuple[TokenPair, ...]
     n_identical: int
     n_too_long: int
+    n_empty: int
     n_repeated: int
 
     @property
@@ -58,6 +59,7 @@ class TokenTask:
         counts = (
             (self.n_identical, "with identical sides"),
             (self.n_too_long, "beyond the context"),
+            (self.n_empty, "with a side of which nothing is scored"),
             (self.n_repeated, "that stand there twice"),
         )
         return ", ".join(f"{number} {what}" for number, what in counts if number)
@@ -82,16 +84,18 @@ def tokenized(network: SequenceNetwork, task: Task, *, contrast_only: bool = Fal
     good = network.tokens(prompts, [pair.good for pair in task.pairs])
     bad = network.tokens(prompts, [pair.bad for pair in task.pairs])
     kept: dict[tuple[ScoredTokens, ScoredTokens], TokenPair] = {}
-    n_identical = n_too_long = 0
+    n_identical = n_too_long = n_empty = 0
     for one, other in zip(good, bad, strict=True):
         if one.ids == other.ids:
             n_identical += 1
         elif max(len(one.ids), len(other.ids)) > network.max_length:
             n_too_long += 1
+        elif not one.scored or not other.scored:
+            n_empty += 1
         else:
             kept[one, other] = contrast(one, other) if contrast_only else TokenPair(one, other)
-    n_repeated = len(task.pairs) - n_identical - n_too_long - len(kept)
-    return TokenTask(task.name, tuple(kept.values()), n_identical, n_too_long, n_repeated)
+    n_repeated = len(task.pairs) - n_identical - n_too_long - n_empty - len(kept)
+    return TokenTask(task.name, tuple(kept.values()), n_identical, n_too_long, n_empty, n_repeated)
 
 
 def contrast(good: ScoredTokens, bad: ScoredTokens) -> TokenPair:
