@@ -1,9 +1,9 @@
-"""Short vectors that stand for gradients of all parameters: inner products are kept, with an error that is known.
+r"""Short vectors that stand for gradients of all parameters: inner products are kept, with an error that is known.
 
 A tensor of n numbers is folded into k sums of numbers with random signs: number i goes to place i mod k (the count sketch of Charikar,
 Chen and Farach-Colton, 2002, with places in turn). Inner products are right on average; their variance is at most
-(|x|²|y|² + (x·y)²) / k where no place gathers more than its share. k has no divisor in common with n, so that a column of a matrix is
-spread over all places.
+:math:`(\lVert x \rVert^2 \lVert y \rVert^2 + (x \cdot y)^2) / k` where no place gathers more
+than its share. k has no divisor in common with n, so that a column of a matrix is spread over all places.
 """
 
 import math
