@@ -146,8 +146,11 @@ def test_a_transfer_has_its_page(made, tmp_path, capsys, monkeypatch):
     assert "What learning one task does to the others" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
-def test_spaces_are_held_against_one_another(made, tmp_path, capsys):
-    assert run("tasks", "compare", made / "early", made / "late", "--csv", tmp_path / "c.csv") == 0
+def test_spaces_are_held_against_one_another(made, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(figures, "svg", lambda _: "<svg></svg>")
+    arguments = ("--csv", tmp_path / "c.csv", "--report", tmp_path / "page.html")
+    assert run("tasks", "compare", made / "early", made / "late", *arguments) == 0
+    assert "How task spaces agree" in (tmp_path / "page.html").read_text(encoding="utf-8")
     out, err = capsys.readouterr()
     assert "early → late" in out
     assert "2 spaces over 8 shared tasks" in err

@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float
 
 from lexframe.checks import plain
+from lexframe.drawing.marked_text import readable
+from lexframe.drawing.theme import shortened
 from lexframe.exceptions import InputError
 from lexframe.intervals import Estimate
 from lexframe.provenance import Provenance
-from lexframe.results import Result
+from lexframe.results import Result, WithPage
 from lexframe.task_space.reading.agreement import SpacePair, space_pairs
 from lexframe.task_space.reading.mantel import Separation, within_between
 from lexframe.task_space.reading.matrices import checked_matrix, drawn_estimate, off_diagonal
@@ -56,7 +58,7 @@ class SpaceFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class TaskSpaceComparison(Result):
+class TaskSpaceComparison(Result, WithPage):
     """Several task spaces on the tasks that all have.
 
     Attributes
@@ -80,6 +82,8 @@ class TaskSpaceComparison(Result):
     pairs: tuple[SpacePair, ...]
     stages: StageTest | None
     provenance: Provenance
+
+    page: ClassVar[str] = "lexframe.task_space.comparison_page:comparison_report"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -163,18 +167,32 @@ class TaskSpaceComparison(Result):
             )
         return pd.DataFrame(rows)
 
+    def shown_names(self, most: int = 24) -> dict[str, str]:
+        """What pictures call each space: its name, shortened, with its number in front where others would be called the same.
+
+        Parameters
+        ----------
+        most : int
+            Letters of a shortened name.
+        """
+        short = [shortened(readable(name), most) for name in self.names]
+        if len(set(short)) < len(short):
+            short = [f"{number} {name}" for number, name in enumerate(short, start=1)]
+        return dict(zip(self.names, short, strict=True))
+
     def chart(self) -> Any:
         """Correlations of every two spaces as a table of shades, an Altair chart."""
         import altair as alt
 
         from lexframe.drawing.theme import ACCENT, INK, themed
 
+        shown = self.shown_names()
         rows = [
-            {"first": first, "second": second, "rsa": plain(pair.rsa.value), "corrected": plain(pair.corrected.value)}
+            {"first": shown[first], "second": shown[second], "rsa": plain(pair.rsa.value), "corrected": plain(pair.corrected.value)}
             for pair in self.pairs
             for first, second in ((pair.first, pair.second), (pair.second, pair.first))
         ]
-        names = list(self.names)
+        names = list(shown.values())
         base = alt.Chart(alt.Data(values=rows)).encode(
             x=alt.X("second:N", sort=names, title=None, axis=alt.Axis(labelAngle=-40, ticks=False, domain=False)),
             y=alt.Y("first:N", sort=names, title=None, axis=alt.Axis(ticks=False, domain=False)),

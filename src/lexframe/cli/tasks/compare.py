@@ -15,6 +15,7 @@ def compare(
     folders: Annotated[list[Path], typer.Argument(help="Made by lexframe tasks build; in the order of steps, if they are some.")],
     *,
     seed: Annotated[int, typer.Option(min=0, help="Of the draws of tasks.")] = 0,
+    report: options.Report = None,
     csv: options.Csv = None,
     as_json: options.Json = False,
 ) -> None:
@@ -23,7 +24,7 @@ def compare(
 
     names = short_names(folders)
     found = compare_task_spaces({name: TaskSpace.load(folder) for name, folder in zip(names, folders, strict=True)}, seed=seed)
-    inputs.write_beside(found, None, csv)
+    inputs.write_beside(found, report, csv)
     if as_json:
         printing.document(found.to_dict())
         return
