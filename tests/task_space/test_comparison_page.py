@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from lexframe.drawing.page import svg
 from lexframe.task_space import compare_task_spaces, comparison_page, figures
 from lexframe.task_space.comparison_page import MOST_DRAWN, change_rows, pair_rows, sharing_chart, space_rows
+from lexframe.task_space.figures import figure
 from tests.adaptation.test_page import ATTACK
 from tests.task_space.made_spaces import made_space
 from tests.verbal.test_page import Elements
@@ -69,7 +69,7 @@ def test_hostile_and_long_names_are_drawn_as_text():
     spaces = {name: made_space(seed=seed, n_resamples=2) for seed, name in enumerate((HOSTILE, f"{'long' * 20}1", f"{'long' * 20}2"))}
     found = compare_task_spaces(spaces, n_resamples=2)
     for chart in (found.chart(), sharing_chart(found)):
-        drawing = svg(chart)
+        drawing = figure(chart).svg
         assert "<script" not in drawing
         assert len(set(re.findall(r">(\d long[^<]*)<", drawing))) == 2
 
