@@ -20,7 +20,7 @@ from lexframe.spaces.base.training import ScoredTokens, SequenceNetwork
 from lexframe.task_space import Task
 from lexframe.task_space.gradients import in_passes, log_probabilities, mean_gradient, trained_parameters
 from lexframe.task_space.token_pairs import TokenPair, tokenized
-from lexframe.task_space.tuning import ARMS, arm_masks, move, weights_kept
+from lexframe.task_space.tuning import ARMS, arm_masks, masked_norm, move, weights_kept
 from lexframe.training.language_model.corpus import read_documents
 
 GAIN, STEP, MOST_STEPS = 1.0, 0.2, 16
@@ -75,7 +75,7 @@ class Tuner:
 
     def bits_per_byte(self) -> float:
         with torch.no_grad():
-            nats = sum(float(-self.network.log_probabilities([each])[0]) for each in self.text)
+            nats = sum(float(-self.network.log_probabilities(self.text[row : row + 4]).sum()) for row in range(0, len(self.text), 4))
         return nats / np.log(2) / self.n_bytes
 
     def margins(self, pairs: Sequence[TokenPair]) -> np.ndarray:
@@ -93,9 +93,11 @@ class Tuner:
                 differential = mean_gradient(self.network, self.parameters, learnt).parameters
                 along = mean_gradient(self.network, self.parameters, learnt, one_sided=True).parameters if arm.one_sided else differential
                 masks = masks or arm_masks(arm, along, share, seed=seed)
-                inside = [(a[m], d[m]) for a, d, m in zip(along, differential, masks, strict=True)]
-                norm = float(sum((a.double() ** 2).sum() for a, _ in inside)) ** 0.5
-                rate = float(sum((a.double() * d.double()).sum() for a, d in inside)) / norm
+                norm = masked_norm(along, masks)
+                rate = (
+                    sum(float(torch.where(m, a, 0.0).double().mul_(d).sum()) for a, d, m in zip(along, differential, masks, strict=True))
+                    / norm
+                )
                 length = STEP / max(rate, 0.1 * norm)  # one side alone may promise nothing for the margin, and moves on all the same
                 move(self.parameters, along, masks, length)
                 now = self.margins(tested)

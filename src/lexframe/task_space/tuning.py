@@ -94,8 +94,9 @@ def masked_norm(gradients: Sequence[Tensor], masks: Sequence[Tensor]) -> float:
     ----------
     gradients, masks : sequence of Tensor
     """
-    squares = sum(float((gradient[mask].double() ** 2).sum()) for gradient, mask in zip(gradients, masks, strict=True))
-    return float(squares**0.5)
+    # Picking numbers out by a mask lists their places first: of a mask that holds all, that takes longer than the gradient.
+    inside = (torch.where(mask, gradient, 0.0) for gradient, mask in zip(gradients, masks, strict=True))
+    return sum(float(torch.linalg.vector_norm(part, dtype=torch.float64)) ** 2 for part in inside) ** 0.5
 
 
 def move(parameters: Sequence[nn.Parameter], gradients: Sequence[Tensor], masks: Sequence[Tensor], length: float) -> None:
@@ -113,7 +114,7 @@ def move(parameters: Sequence[nn.Parameter], gradients: Sequence[Tensor], masks:
         return
     with torch.no_grad():
         for parameter, gradient, mask in zip(parameters, gradients, masks, strict=True):
-            parameter[mask] += (length / norm) * gradient[mask]
+            parameter.copy_(torch.where(mask, parameter + (length / norm) * gradient, parameter))
 
 
 @contextmanager
