@@ -1,11 +1,12 @@
 """Task spaces: a planted grammar, first order against what happens, the price of tuning, minimal pairs, held-out words, removal, growth.
 
-    python benchmarks/task_space.py [--quick] [--parts grammar,order,blimp,price,words,removal,growth] [--model smollm2]
+    python benchmarks/task_space.py [--quick] [--parts grammar,order,blimp,cost,price,words,removal,growth] [--model smollm2]
                                     [--pairs FILE] [--checkpoints FOLDER] [--out FOLDER] [--processes 2]
 
 - grammar: models trained on a grammar with planted rules (benchmarks/task_space_grammar.py): are paradigms of one rule alike?
 - order: change of margins after a small step against the inner product of gradients
-- blimp: the whole space of minimal pairs (another file of them with --pairs), with time, memory, Mantel tests, and the overlap of units
+- blimp: the whole space of minimal pairs (another file of them with --pairs), Mantel tests, and the overlap of units beside it
+- cost: the same space built in one go, minutes of a core and memory
 - price: harm to the bits per byte at the same gain, by share of the weights that move, against full gradients and controls
 - words: gain on words that tuning never saw; removal: loss without the parameters that a task selects
 - growth: models of three sizes over their training (benchmarks/task_space_checkpoints.py makes them; --checkpoints names the folder)
@@ -17,14 +18,14 @@ from pathlib import Path
 
 from common import SHARED, Statement, default_model, finish, named_after
 from lexframe.task_space import read_tasks
-from task_space_blimp import blimp_claims
+from task_space_blimp import blimp_claims, cost_claims
 from task_space_growth import growth_claims
 from task_space_lesions import removal_claims, word_claims
 from task_space_planted import order_claims, planted_claims
 from task_space_price import price_claims
 
-PARTS = ("grammar", "order", "blimp", "price", "words", "removal", "growth")
-OF_A_MODEL = ("blimp", "price", "words", "removal")
+PARTS = ("grammar", "order", "blimp", "cost", "price", "words", "removal", "growth")
+OF_A_MODEL = ("blimp", "cost", "price", "words", "removal")
 EVERY = 3
 """Of the paradigms, those whose words are held out and whose parameters are removed."""
 PAIRS = SHARED / "data" / "blimp" / "pairs.jsonl.gz"
@@ -55,6 +56,8 @@ def main() -> None:
     if "blimp" in parts:
         tasks = read_tasks(options.pairs, most=options.n_pairs)
         claims += blimp_claims(options.model, tasks, place / f"{options.pairs.stem}-{options.n_pairs}", n_processes=options.processes)
+    if "cost" in parts:
+        claims += cost_claims(options.model, read_tasks(options.pairs, most=options.n_pairs), n_processes=options.processes)
     if "price" in parts:
         claims += price_claims(options.model, read_tasks(options.pairs, most=200), place / "price")
     if "words" in parts:
