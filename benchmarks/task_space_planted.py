@@ -17,7 +17,8 @@ from lexframe.task_space.reading.clusters import cluster_tasks
 from lexframe.task_space.reading.mantel import mantel, within_between
 from task_space_grammar import STEPS, grammar_space, grammar_tasks, trained
 
-N_PAIRS = 200
+N_PAIRS, N_SHARED = 200, 3
+"""Pairs a paradigm, and seeds of the grammar with shared words, which take minutes each to train."""
 
 
 def planted_claims(folder: Path, out: Path, *, quick: bool = False) -> list[Statement]:
@@ -26,7 +27,9 @@ def planted_claims(folder: Path, out: Path, *, quick: bool = False) -> list[Stat
         place = Path(scratch) if quick else folder
         rows = [planted(place / f"seed-{seed}", AgreementGrammar(), seed, quick=quick) for seed in range(1 if quick else 5)]
         shared = AgreementGrammar(shared_words=True)
-        others = [] if quick else [words_only(place.parent / f"{place.name}-shared" / f"seed-{seed}", shared, seed) for seed in range(5)]
+        others = (
+            [] if quick else [words_only(place.parent / f"{place.name}-shared" / f"seed-{seed}", shared, seed) for seed in range(N_SHARED)]
+        )
     table = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     for name, values in table.items():
         print(f"  {name:48} " + " ".join(f"{value:+.3f}" for value in values))

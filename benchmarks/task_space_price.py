@@ -14,7 +14,7 @@ import torch
 
 from common import SHARED, Control, Figure, Goal, Statement, judged
 from lexframe.files import json_text, write_text
-from lexframe.intervals import t_interval
+from lexframe.intervals import Estimate, t_interval
 from lexframe.spaces import open_space
 from lexframe.spaces.base.training import ScoredTokens, SequenceNetwork
 from lexframe.task_space import Task
@@ -148,10 +148,19 @@ def kept(out: Path, seed: int, task: Task, way: str) -> Path:
     return out / f"{seed}-{task.name}-{way.replace(' ', '-').replace('%', '')}.json"
 
 
+def seeds_of(paths: dict[tuple[str, int], list[TuningPath]]) -> list[int]:
+    return sorted({seed for _, seed in paths})
+
+
+def less_harm(both: np.ndarray) -> Estimate:
+    """How much less the first way harms, over the seeds in which both gained anything."""
+    return t_interval([other - one for one, other in both if np.isfinite([one, other]).all()], unit="seeds")
+
+
 def harms(paths: dict[tuple[str, int], list[TuningPath]], one: str, other: str) -> np.ndarray:
     """Harm of two ways where both have gained as much, mean over the tasks of a seed: shape (n_seeds, 2)."""
     found = []
-    for seed in sorted({seed for _, seed in paths}):
+    for seed in seeds_of(paths):
         rows = []
         for first, second in zip(paths[one, seed], paths[other, seed], strict=True):
             gain = min(GAIN, max(first.gains), max(second.gains))
@@ -165,20 +174,29 @@ def price_statements(model: str, ways: Sequence[str], paths: dict[tuple[str, int
     statements: list[Statement] = []
     for way in ways:
         both = harms(paths, way, PLAIN)
-        gains = np.array([[path.gains[-1] for path in paths[way, seed]] for seed in sorted({seed for _, seed in paths})])
+        gains = np.array([[path.gains[-1] for path in paths[way, seed]] for seed in seeds_of(paths)])
         harm, plain = np.nanmean(both, axis=0)
         print(f"  {way:28} harm {harm:+.4f}, full gradients {plain:+.4f} bits a byte; gained {gains.mean():.2f} nats")
         if way == PLAIN:
             continue
-        less = t_interval(both[:, 1] - both[:, 0], unit="seeds")
         masked = harms(paths, MASK_ALONE, PLAIN) if MASK_ALONE in ways else np.zeros((len(both), 2))
-        control = Control("the better sides alone, within a mask", t_interval(masked[:, 1] - masked[:, 0], unit="seeds"))
+        less, control = less_harm(both), Control("the better sides alone, within a mask", less_harm(masked))
         name = f"{model}: bits per byte that {way} harms less than full gradients at the same gain"
         if way in ("FTGD, 1%", "differentials, all weights"):
             statements += judged(name, less, Goal(above=0), control)
         else:
             statements.append(Figure(name, less))
-    by_chance = harms(paths, "FTGD, 1%", "random, 1%")
-    less = t_interval(by_chance[:, 1] - by_chance[:, 0], unit="seeds")
-    statements.append(Figure(f"{model}: bits per byte that FTGD, 1% harms less than a random 1% along the same differentials", less))
+    statements.append(
+        Figure(
+            f"{model}: bits per byte that FTGD, 1% harms less than a random 1% along the same differentials",
+            less_harm(harms(paths, "FTGD, 1%", "random, 1%")),
+        )
+    )
+    head = f"{model}: where the ways end, after {GAIN:g} nat or {MOST_STEPS} steps,"
+    for what, values in (("nats that FTGD, 1% gains more than full gradients", "gains"), ("bits per byte that it harms less", "bits")):
+        ends = [
+            np.array([[getattr(path, values)[-1] for path in paths[way, seed]] for seed in seeds_of(paths)]) for way in ("FTGD, 1%", PLAIN)
+        ]
+        difference = (ends[0] - ends[1]).mean(axis=1)
+        statements.append(Figure(f"{head} {what}", t_interval(difference if values == "gains" else -difference, unit="seeds")))
     return statements
