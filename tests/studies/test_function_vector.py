@@ -87,7 +87,7 @@ def test_spaces_whose_heads_cannot_be_read_are_refused(without_type_checks):
 
 @pytest.fixture(scope="module")
 def study(toy):
-    return function_vector_study(toy.space(), toy.tasks(), size=HeadStudySize(n_top=3, n_splits=2))
+    return function_vector_study(toy.space(), toy.tasks(), size=HeadStudySize(n_top=3, n_prompts=40, n_splits=2))
 
 
 def test_few_heads_carry_the_task_and_random_ones_do_not(study):

@@ -175,7 +175,7 @@ def test_intervals_count_pairs_not_prompts():
 
 @pytest.fixture(scope="module")
 def study(toy):
-    return task_vector_study(toy.space(), toy.tasks())
+    return task_vector_study(toy.space(), toy.tasks(), size=StudySize(n_prompts=10, n_splits=2))
 
 
 def accuracy(study, condition):
